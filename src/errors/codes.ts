@@ -1,0 +1,137 @@
+/**
+ * The registry of error codes: the troubleshooting page is generated from it. A code never changes its
+ * meaning and is never reused.
+ */
+interface CodeEntry {
+  /** HTTP status of an API reply that carries it. */
+  readonly http: number;
+  /** Exit code of the CLI: 1 failed, 2 usage, 3 not ready, 4 refused for safety. */
+  readonly exit: 1 | 2 | 3 | 4;
+  readonly meaning: string;
+  readonly remedy: string;
+}
+
+export const errorCodes = {
+  INTERNAL: {
+    http: 500,
+    exit: 1,
+    meaning: "The daemon met a fault of its own.",
+    remedy: "Look at the daemon's log around this time and report it with the log lines.",
+  },
+  USAGE: {
+    http: 400,
+    exit: 2,
+    meaning: "The command line or request is not understood.",
+    remedy: "See `microceph help` or `microceph COMMAND --help`.",
+  },
+  DAEMON_NOT_RUNNING: {
+    http: 503,
+    exit: 3,
+    meaning: "No daemon answers on the control socket.",
+    remedy: "Start microcephd, or name its state directory with --state-dir.",
+  },
+  PERMISSION_DENIED: {
+    http: 403,
+    exit: 1,
+    meaning: "The control socket or a file may not be opened by this user.",
+    remedy: "Run as root or as a member of the group microceph.",
+  },
+  NOT_INITIALIZED: {
+    http: 503,
+    exit: 3,
+    meaning: "This node is not a member of a cluster yet.",
+    remedy: "Run `microceph mesh status` to see what it waits for, or `microceph cluster bootstrap`.",
+  },
+  ALREADY_INITIALIZED: {
+    http: 409,
+    exit: 4,
+    meaning: "This node is a member of a cluster already.",
+    remedy: "Run `microceph status`. Nothing was changed.",
+  },
+  NOT_FOUND: {
+    http: 404,
+    exit: 1,
+    meaning: "What was named does not exist.",
+    remedy: "Check the name; `microceph mesh status` lists nodes, `microceph disk list` disks.",
+  },
+  AMBIGUOUS_NODE: {
+    http: 409,
+    exit: 2,
+    meaning: "The name or prefix fits more than one node.",
+    remedy: "Use one of the listed PeerIds, or a longer prefix of it.",
+  },
+  NO_QUORUM: {
+    http: 503,
+    exit: 3,
+    meaning: "A majority of the voters cannot be reached, so nothing can be decided.",
+    remedy: "Bring voters back (`microceph mesh status` names them). Reads and wishes still work here.",
+  },
+  LEASE_LOST: {
+    http: 503,
+    exit: 3,
+    meaning: "Another voter holds the leader lease now.",
+    remedy: "Nothing to do: the new holder goes on. Run the command again if it was yours.",
+  },
+  STALE_DECISION: {
+    http: 409,
+    exit: 4,
+    meaning: "The decision was overtaken by a later one and must not be carried out.",
+    remedy: "Nothing to do: the later decision is carried out instead.",
+  },
+  DEADLINE_EXCEEDED: {
+    http: 504,
+    exit: 1,
+    meaning: "A call did not finish in its time.",
+    remedy: "Look at `microceph status` and try again; what was begun is completed or undone by itself.",
+  },
+  CANCELLED: {
+    http: 499,
+    exit: 1,
+    meaning: "The operation was cancelled, or the daemon is stopping.",
+    remedy: "Run it again: what was begun is completed or undone.",
+  },
+  PORT_IN_USE: {
+    http: 500,
+    exit: 1,
+    meaning: "Another process listens on an address that the daemon needs.",
+    remedy: "Stop that process (`ss -ltnp` names it) or set another port in the configuration.",
+  },
+  MISSING_PROGRAM: {
+    http: 500,
+    exit: 3,
+    meaning: "A program of Ceph or etcd is not installed.",
+    remedy: "Install the packages ceph-mon, ceph-mgr, ceph-osd, ceph-mds, ceph-common and etcd-server.",
+  },
+  PROGRAM_FAILED: {
+    http: 500,
+    exit: 1,
+    meaning: "A program ended with an error.",
+    remedy: "Its last lines are in the message; the whole is in its log.",
+  },
+  DISK_FULL: {
+    http: 507,
+    exit: 1,
+    meaning: "The file system of the state directory has no room.",
+    remedy: "Free some room; nothing half-written stays behind.",
+  },
+  NEEDS_ROOT: {
+    http: 403,
+    exit: 2,
+    meaning: "This needs root.",
+    remedy: "Run it as root.",
+  },
+  STATE_CORRUPT: {
+    http: 500,
+    exit: 1,
+    meaning: "A file of the daemon's state cannot be read.",
+    remedy: "The message names the file. A member refetches its documents and journal by itself.",
+  },
+  PEER_UNREACHABLE: {
+    http: 502,
+    exit: 1,
+    meaning: "Another node does not answer.",
+    remedy: "Check that node's daemon and the network between the two; `microceph mesh status` shows both.",
+  },
+} as const satisfies Record<string, CodeEntry>;
+
+export type ErrorCode = keyof typeof errorCodes;

