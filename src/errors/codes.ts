@@ -30,6 +30,12 @@ export const errorCodes = {
     meaning: "No daemon answers on the control socket.",
     remedy: "Start microcephd, or name its state directory with --state-dir.",
   },
+  DAEMON_RUNNING: {
+    http: 409,
+    exit: 4,
+    meaning: "Another daemon runs on the same state directory.",
+    remedy: "Use the running one, or stop it first.",
+  },
   PERMISSION_DENIED: {
     http: 403,
     exit: 1,

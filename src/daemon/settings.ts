@@ -1,0 +1,132 @@
+import { hostname } from "node:os";
+import { parseArgs } from "node:util";
+import { MicrocephError } from "../errors/microceph-error.ts";
+
+export type AdmissionMode = "auto" | "approve" | "closed";
+
+/** What microcephd is told on its command line; each has an environment variable of the same meaning. */
+export interface DaemonSettings {
+  readonly stateDir: string;
+  /** Host name shown to people and made into the handle at admission. */
+  readonly name: string;
+  /** Admission mode that a cluster founded by this node starts with; undefined: auto for 24 h. */
+  readonly admission: AdmissionMode | undefined;
+  /** Fresh nodes that must see each other before a cluster forms by itself. */
+  readonly expect: number;
+  /** Whether this node's window for claims stays shut. */
+  readonly windowShut: boolean;
+  /** A ceph.conf fragment merged over the rendered configuration. */
+  readonly extraCephConfig: string | undefined;
+  /** Seconds after which a silent leader loses its lease. */
+  readonly leaseTtlSeconds: number;
+  readonly lobbyPort: number;
+  readonly meshPort: number;
+  /** Interfaces for discovery and lobby; undefined: all but loopback. */
+  readonly interfaces: readonly string[] | undefined;
+  /** Name of a cluster founded by this node. */
+  readonly clusterName: string;
+  readonly logLevel: string;
+}
+
+export const defaultStateDir = "/var/lib/microceph";
+
+/** Longest path that leaves room for the sockets below it: sun_path holds 108 bytes (unix(7)). */
+const longestStateDir = 60;
+
+const flags = {
+  "state-dir": { type: "string" },
+  name: { type: "string" },
+  admission: { type: "string" },
+  expect: { type: "string" },
+  "window-shut": { type: "boolean" },
+  "extra-ceph-config": { type: "string" },
+  "lease-ttl": { type: "string" },
+  "lobby-port": { type: "string" },
+  "mesh-port": { type: "string" },
+  interface: { type: "string", multiple: true },
+  "cluster-name": { type: "string" },
+  "log-level": { type: "string" },
+  version: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+export const daemonUsage = `Usage: microcephd [OPTION…]
+
+The daemon of MicroCeph Mesh: finds its peers, joins or founds a cluster and runs Ceph on this node.
+
+  --state-dir DIR          state, keys and data of this node (${defaultStateDir}; MICROCEPH_STATE_DIR)
+  --expect N               fresh nodes that form a cluster by themselves (3; MICROCEPH_EXPECT)
+  --admission MODE         auto, approve or closed: how a cluster founded here starts (auto for 24 h)
+  --window-shut            take no claim until "microceph mesh join" opens the window
+  --interface NAME         only this interface for discovery (repeatable; all but loopback)
+  --name NAME              name of this node (the host name)
+  --cluster-name NAME      name of a cluster founded here (microceph)
+  --lobby-port PORT        port where anyone may knock (7443)
+  --mesh-port PORT         port for members only (7444)
+  --lease-ttl SECONDS      leader lease (5)
+  --extra-ceph-config FILE ceph.conf fragment merged over the rendered one
+  --log-level LEVEL        error, warn, info or debug (info)
+  --version, --help
+`;
+
+function wholeNumber(
+  text: string | undefined,
+  flag: string,
+  fallback: number,
+  low: number,
+  high: number,
+): number {
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new MicrocephError("USAGE", `${flag} takes a whole number from ${low} to ${high}, not "${text}"`);
+  }
+  return value;
+}
+
+function admissionMode(text: string | undefined): AdmissionMode | undefined {
+  if (text === undefined || text === "auto" || text === "approve" || text === "closed") return text;
+  throw new MicrocephError("USAGE", `--admission takes auto, approve or closed, not "${text}"`);
+}
+
+/** Parse the command line; `"version"` or `"help"` when only that was asked for. */
+export function parseSettings(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): DaemonSettings | "version" | "help" {
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(args);
+  } catch (error) {
+    throw new MicrocephError("USAGE", error instanceof Error ? error.message : String(error), {
+      cause: error,
+    });
+  }
+  if (values.help) return "help";
+  if (values.version) return "version";
+  const stateDir = values["state-dir"] ?? environment.MICROCEPH_STATE_DIR ?? defaultStateDir;
+  if (!stateDir.startsWith("/") || stateDir.length > longestStateDir) {
+    throw new MicrocephError(
+      "USAGE",
+      `--state-dir takes an absolute path of at most ${longestStateDir} characters, because sockets live below it`,
+    );
+  }
+  return {
+    stateDir,
+    name: (values.name ?? hostname()).split(".")[0] || "node",
+    admission: admissionMode(values.admission ?? environment.MICROCEPH_ADMISSION),
+    expect: wholeNumber(values.expect ?? environment.MICROCEPH_EXPECT, "--expect", 3, 2, 1000),
+    windowShut: values["window-shut"] ?? environment.MICROCEPH_WINDOW === "shut",
+    extraCephConfig: values["extra-ceph-config"],
+    leaseTtlSeconds: wholeNumber(values["lease-ttl"], "--lease-ttl", 5, 2, 60),
+    lobbyPort: wholeNumber(values["lobby-port"], "--lobby-port", 7443, 1, 65_535),
+    meshPort: wholeNumber(values["mesh-port"], "--mesh-port", 7444, 1, 65_535),
+    interfaces: values.interface,
+    clusterName: values["cluster-name"] ?? "microceph",
+    logLevel: values["log-level"] ?? environment.MICROCEPH_LOG_LEVEL ?? "info",
+  };
+}
+
+function parse(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: flags, strict: true, allowPositionals: false }).values;
+}
