@@ -1,0 +1,165 @@
+import { randomUUID } from "node:crypto";
+import type { Logger } from "pino";
+import { isMicrocephError, messageOf } from "../errors/microceph-error.ts";
+import type { Json } from "../ids/json.ts";
+
+export type JobState = "running" | "success" | "failure";
+
+/** One long operation of this node: recorded at each step, resumed after a crash. */
+export interface JobRecord {
+  readonly id: string;
+  readonly kind: string;
+  readonly request: Json;
+  readonly state: JobState;
+  /** 0 to 100. */
+  readonly progress: number;
+  /** What it is doing now, for people. */
+  readonly step: string;
+  /** Kind-specific durable memory of the runner: chosen ids, finished parts. */
+  readonly memory: Json;
+  readonly result: Json;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+export interface JobTools {
+  readonly signal: AbortSignal;
+  readonly memory: Json;
+  /** Record durable memory before acting on it. */
+  remember(memory: Json): void;
+  report(progress: number, step: string): void;
+}
+
+/** Carries out one kind of job; runs again from the start after a crash, with its memory. */
+export type JobRunner = (request: Json, tools: JobTools) => Promise<Json>;
+
+/** What jobs need of the local store. */
+export interface JobStore {
+  get(key: string): Json | undefined;
+  put(key: string, value: Json): void;
+  delete(key: string): void;
+  list(prefix: string): [string, Json][];
+}
+
+export interface JobsDeps {
+  readonly store: JobStore;
+  readonly runners: Readonly<Record<string, JobRunner>>;
+  readonly now: () => number;
+  readonly log: Logger;
+  readonly onChange: (job: JobRecord) => void;
+}
+
+const prefix = "job/";
+const keptJobs = 100;
+
+/** The node's jobs: durable records, one runner per kind. */
+export class Jobs {
+  readonly #deps: JobsDeps;
+  readonly #running = new Map<string, { readonly done: Promise<void>; readonly stop: AbortController }>();
+  #stopped = false;
+
+  constructor(deps: JobsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Take up every job that an earlier run of the daemon left unfinished. */
+  resume(): void {
+    for (const job of this.list()) if (job.state === "running") this.#launch(job);
+  }
+
+  start(kind: string, request: Json): JobRecord {
+    const at = new Date(this.#deps.now()).toISOString();
+    const job: JobRecord = {
+      id: randomUUID(),
+      kind,
+      request,
+      state: "running",
+      progress: 0,
+      step: "starting",
+      memory: null,
+      result: null,
+      error: null,
+      createdAt: at,
+      updatedAt: at,
+    };
+    this.#save(job);
+    this.#forgetOld();
+    this.#launch(job);
+    return job;
+  }
+
+  get(id: string): JobRecord | undefined {
+    return this.#deps.store.get(prefix + id) as unknown as JobRecord | undefined;
+  }
+
+  list(): JobRecord[] {
+    return this.#deps.store
+      .list(prefix)
+      .map(([, value]) => value as unknown as JobRecord)
+      .sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
+  }
+
+  /** The job when it ended, or as it is after the time. */
+  async wait(id: string, timeoutMs: number): Promise<JobRecord | undefined> {
+    const running = this.#running.get(id);
+    if (running) {
+      let timer: NodeJS.Timeout | undefined;
+      const timeout = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, timeoutMs);
+      });
+      await Promise.race([running.done, timeout]);
+      clearTimeout(timer);
+    }
+    return this.get(id);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const { stop } of this.#running.values()) stop.abort();
+    await Promise.allSettled([...this.#running.values()].map(({ done }) => done));
+  }
+
+  #launch(job: JobRecord): void {
+    const stop = new AbortController();
+    const done = this.#run(job, stop.signal).finally(() => this.#running.delete(job.id));
+    this.#running.set(job.id, { done, stop });
+  }
+
+  async #run(job: JobRecord, signal: AbortSignal): Promise<void> {
+    let current = job;
+    const update = (change: Partial<JobRecord>): void => {
+      current = { ...current, ...change, updatedAt: new Date(this.#deps.now()).toISOString() };
+      this.#save(current);
+      this.#deps.onChange(current);
+    };
+    const runner = this.#deps.runners[job.kind];
+    try {
+      if (!runner) throw new Error(`no runner for jobs of kind ${job.kind}`);
+      const result = await runner(job.request, {
+        signal,
+        memory: job.memory,
+        remember: (memory) => update({ memory }),
+        report: (progress, step) => update({ progress, step }),
+      });
+      update({ state: "success", progress: 100, step: "done", result });
+    } catch (error) {
+      // A stopping daemon leaves the job as it is: the next run takes it up.
+      if (this.#stopped) return;
+      const code = isMicrocephError(error) ? error.code : "INTERNAL";
+      this.#deps.log.warn({ job: job.id, kind: job.kind, error: messageOf(error) }, "job failed");
+      update({ state: "failure", step: "failed", error: { code, message: messageOf(error) } });
+    }
+  }
+
+  #save(job: JobRecord): void {
+    this.#deps.store.put(prefix + job.id, job as unknown as Json);
+  }
+
+  #forgetOld(): void {
+    const ended = this.list().filter((job) => job.state !== "running");
+    for (const job of ended.slice(0, Math.max(0, ended.length - keptJobs))) {
+      this.#deps.store.delete(prefix + job.id);
+    }
+  }
+}
