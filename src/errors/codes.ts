@@ -132,6 +132,48 @@ export const errorCodes = {
     meaning: "A file of the daemon's state cannot be read.",
     remedy: "The message names the file. A member refetches its documents and journal by itself.",
   },
+  STATE_TOO_NEW: {
+    http: 500,
+    exit: 4,
+    meaning: "A file of the daemon's state was written by a later version.",
+    remedy: "Install that version or a later one. Nothing was changed.",
+  },
+  CEPH_UNREACHABLE: {
+    http: 503,
+    exit: 3,
+    meaning: "Ceph's monitors do not answer.",
+    remedy: "Bring back a majority of the monitors (`microceph status` names them) and try again.",
+  },
+  CEPH_REFUSED: {
+    http: 409,
+    exit: 1,
+    meaning: "Ceph answered a command with an error.",
+    remedy: "Ceph's own words are in the message; `microceph status` shows its health.",
+  },
+  CEPH_DAEMON_DOWN: {
+    http: 503,
+    exit: 3,
+    meaning: "A Ceph daemon of this node does not run or does not answer on its admin socket.",
+    remedy: "It is restarted by itself. If it stays down, its log in the state directory says why.",
+  },
+  PATH_TOO_LONG: {
+    http: 400,
+    exit: 2,
+    meaning: "The path of a Unix socket would be longer than the 107 bytes that Linux allows.",
+    remedy: "Use a state directory with a shorter path (--state-dir).",
+  },
+  DISK_TOO_SMALL: {
+    http: 400,
+    exit: 2,
+    meaning: "The disk or loop file is too small for an OSD.",
+    remedy: "Use at least 1 GiB.",
+  },
+  DISK_IN_USE: {
+    http: 409,
+    exit: 4,
+    meaning: "The disk is mounted, partitioned, held by something, or has content.",
+    remedy: "Choose another disk (`microceph disk list`), or wipe this one if its content may be lost.",
+  },
   PEER_UNREACHABLE: {
     http: 502,
     exit: 1,
