@@ -1,0 +1,53 @@
+import { describe, expect, it } from "vitest";
+import { inNetwork, networkOf } from "../../../src/daemon/own-addresses.ts";
+import { resolveNode } from "../../../src/daemon/resolve-node.ts";
+import type { PeerId } from "../../../src/ids/ids.ts";
+
+const nodes = [
+  { id: "12D3KooWAbcdefXX" as PeerId, name: "n1", handle: "n1" },
+  { id: "12D3KooWAbcdefYY" as PeerId, name: "n2", handle: "n2" },
+  { id: "12D3KooWZzzzzzZZ" as PeerId, name: "n2", handle: "n2-2" },
+];
+
+describe("resolveNode", () => {
+  it.each([
+    ["n1", 0],
+    ["n2-2", 2],
+    ["12D3KooWAbcdefYY", 1],
+    ["Zzzzzz", 2],
+    ["12D3KooWZzzzzz", 2],
+    ["AbcdefX", 0],
+  ])("%s", (text, index) => {
+    expect(resolveNode(text, nodes)).toBe(nodes[index]);
+  });
+
+  it.each([
+    ["n9", "NOT_FOUND"],
+    ["Zzzzz", "NOT_FOUND"],
+    ["12D3KooW", "NOT_FOUND"],
+    ["n2", "AMBIGUOUS_NODE"],
+    ["Abcdef", "AMBIGUOUS_NODE"],
+  ])("refuses %s with %s", (text, code) => {
+    expect(() => resolveNode(text, nodes)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it("names the candidates", () => {
+    expect(() => resolveNode("Abcdef", nodes)).toThrow(/n1 12D3KooWAbcdefXX, n2 12D3KooWAbcdefYY/);
+  });
+});
+
+describe("networks", () => {
+  it.each([
+    ["10.77.0.11", 24, "10.77.0.0/24"],
+    ["192.168.5.130", 25, "192.168.5.128/25"],
+    ["fd77:1::11", 64, "fd77:1::/64"],
+    ["fd77:1::11", 128, "fd77:1::11/128"],
+  ])("%s/%i is in %s", (address, prefix, network) => {
+    expect(networkOf(address, prefix)).toBe(network);
+    expect(inNetwork(address, network)).toBe(true);
+  });
+
+  it("keeps families apart", () => {
+    expect(inNetwork("10.0.0.1", "fd77::/64")).toBe(false);
+  });
+});
