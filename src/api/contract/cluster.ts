@@ -1,0 +1,28 @@
+import { z } from "zod";
+import { name, type Shape, time } from "./shape.ts";
+
+const networks = z.string().min(1).max(1024).describe("CIDR, or several with commas");
+
+/** Found a cluster on this node; every field has a default. The job's result: {cluster, fsid}. */
+export const bootstrapRequest = z.strictObject({
+  name: name.optional(),
+  microcephIp: z.union([z.ipv4(), z.ipv6()]).optional(),
+  monIp: z.union([z.ipv4(), z.ipv6()]).optional(),
+  publicNetwork: networks.optional(),
+  clusterNetwork: networks.optional(),
+  availabilityZone: z
+    .string()
+    .regex(/^[a-zA-Z0-9_.-]{1,63}$/)
+    .optional(),
+});
+
+/** One row of `microceph cluster list`. */
+export const clusterMember = z.object({
+  name,
+  address: z.string().describe("host:port"),
+  role: z.enum(["voter", "stand-by", "spare", "PENDING"]),
+  fingerprint: z.string(),
+  status: z.enum(["ONLINE", "UNREACHABLE", "NOT FOUND", "UPGRADING", "NEEDS UPGRADE"]),
+  last_heartbeat: time.nullable(),
+});
+export type ClusterMember = Shape<typeof clusterMember>;

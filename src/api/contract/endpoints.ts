@@ -1,0 +1,243 @@
+import { z } from "zod";
+import { bootstrapRequest, clusterMember } from "./cluster.ts";
+import { addDisksRequest, availableDisk, configuredDisk } from "./disks.ts";
+import { job, jobParams, jobWaitQuery } from "./jobs.ts";
+import { journalEntry, journalQuery } from "./journal.ts";
+import {
+  admission,
+  admissionRequest,
+  approveRequest,
+  denyRequest,
+  fingerprintReport,
+  joinRequest,
+  meshStatus,
+  namedNodes,
+  releaseRequest,
+  selfStatus,
+} from "./mesh.ts";
+import {
+  health,
+  readiness,
+  serverInfo,
+  service,
+  setting,
+  settingParams,
+  settingRequest,
+  settings,
+  statusReport,
+} from "./status.ts";
+
+/** One request and reply of the API. `async` answers with a job; `waits` may outlive the two-second rule. */
+export interface Endpoint {
+  readonly method: "GET" | "POST" | "PUT";
+  readonly path: string;
+  /** Other paths that answer the same: MicroCeph's own. */
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  readonly params?: z.ZodType;
+  readonly query?: z.ZodType;
+  readonly body?: z.ZodType;
+  readonly reply: z.ZodType;
+  readonly kind: "sync" | "async";
+  readonly waits?: true;
+}
+
+/** The whole API, but for the event stream and the OpenAPI document. Keys are the methods of `Operations`. */
+export const endpoints = {
+  server: {
+    method: "GET",
+    path: "/1.0",
+    aliases: ["/core/1.0"],
+    summary: "Name, version, API extensions and state of this node",
+    reply: serverInfo,
+    kind: "sync",
+  },
+  ready: {
+    method: "GET",
+    path: "/1.0/ready",
+    aliases: ["/core/1.0/ready"],
+    summary: "Whether Ceph answers and has enough OSDs up",
+    reply: readiness,
+    kind: "sync",
+  },
+  status: {
+    method: "GET",
+    path: "/1.0/status",
+    summary: "The mesh, Ceph's health, disks and services",
+    reply: statusReport,
+    kind: "sync",
+  },
+  health: {
+    method: "GET",
+    path: "/1.0/health",
+    summary: "Conditions a person should know of",
+    reply: health,
+    kind: "sync",
+  },
+  mesh: {
+    method: "GET",
+    path: "/1.0/mesh",
+    summary: "Cluster, this node, lease, members, pending nodes and conflicts",
+    reply: meshStatus,
+    kind: "sync",
+  },
+  approve: {
+    method: "POST",
+    path: "/1.0/mesh/approve",
+    summary: "Approve pending nodes",
+    body: approveRequest,
+    reply: namedNodes,
+    kind: "sync",
+  },
+  deny: {
+    method: "POST",
+    path: "/1.0/mesh/deny",
+    summary: "Refuse a node; deny beats approve",
+    body: denyRequest,
+    reply: namedNodes,
+    kind: "sync",
+  },
+  admission: {
+    method: "GET",
+    path: "/1.0/mesh/admission",
+    summary: "How the cluster takes fresh nodes",
+    reply: admission,
+    kind: "sync",
+  },
+  setAdmission: {
+    method: "PUT",
+    path: "/1.0/mesh/admission",
+    summary: "Set how the cluster takes fresh nodes",
+    body: admissionRequest,
+    reply: admission,
+    kind: "sync",
+  },
+  fingerprint: {
+    method: "GET",
+    path: "/1.0/mesh/fingerprint",
+    summary: "Words that both sides of a claim show",
+    reply: fingerprintReport,
+    kind: "sync",
+  },
+  join: {
+    method: "POST",
+    path: "/1.0/mesh/join",
+    summary: "Open this node's window for a claim, by one cluster if named",
+    body: joinRequest,
+    reply: selfStatus,
+    kind: "sync",
+  },
+  release: {
+    method: "POST",
+    path: "/1.0/mesh/release",
+    summary: "Release this node from a claim that was not completed",
+    body: releaseRequest,
+    reply: selfStatus,
+    kind: "sync",
+  },
+  bootstrap: {
+    method: "POST",
+    path: "/1.0/cluster",
+    summary: "Found a cluster on this node",
+    body: bootstrapRequest,
+    reply: job,
+    kind: "async",
+  },
+  members: {
+    method: "GET",
+    path: "/1.0/cluster/members",
+    aliases: ["/core/1.0/cluster"],
+    summary: "The members, as MicroCeph lists them",
+    reply: z.array(clusterMember),
+    kind: "sync",
+  },
+  disks: {
+    method: "GET",
+    path: "/1.0/disks",
+    summary: "All OSDs with their disks",
+    reply: z.array(configuredDisk),
+    kind: "sync",
+  },
+  availableDisks: {
+    method: "GET",
+    path: "/1.0/disks/available",
+    summary: "Empty block devices of this node",
+    reply: z.array(availableDisk),
+    kind: "sync",
+  },
+  addDisks: {
+    method: "POST",
+    path: "/1.0/disks",
+    summary: "Make OSDs of disks of this node",
+    body: addDisksRequest,
+    reply: job,
+    kind: "async",
+  },
+  services: {
+    method: "GET",
+    path: "/1.0/services",
+    summary: "Services and their nodes",
+    reply: z.array(service),
+    kind: "sync",
+  },
+  jobs: {
+    method: "GET",
+    path: "/1.0/jobs",
+    summary: "Jobs of this node, oldest first",
+    reply: z.array(job),
+    kind: "sync",
+  },
+  job: {
+    method: "GET",
+    path: "/1.0/jobs/{id}",
+    summary: "One job",
+    params: jobParams,
+    reply: job,
+    kind: "sync",
+  },
+  waitForJob: {
+    method: "GET",
+    path: "/1.0/jobs/{id}/wait",
+    summary: "The job when it ended, or as it is after the timeout",
+    params: jobParams,
+    query: jobWaitQuery,
+    reply: job,
+    kind: "sync",
+    waits: true,
+  },
+  settings: {
+    method: "GET",
+    path: "/1.0/settings",
+    summary: "All settings of the cluster",
+    reply: settings,
+    kind: "sync",
+  },
+  setting: {
+    method: "GET",
+    path: "/1.0/settings/{key}",
+    summary: "One setting",
+    params: settingParams,
+    reply: setting,
+    kind: "sync",
+  },
+  setSetting: {
+    method: "PUT",
+    path: "/1.0/settings/{key}",
+    summary: "Change a setting",
+    params: settingParams,
+    body: settingRequest,
+    reply: setting,
+    kind: "sync",
+  },
+  journal: {
+    method: "GET",
+    path: "/1.0/journal",
+    summary: "Decisions known here, newest last",
+    query: journalQuery,
+    reply: z.array(journalEntry),
+    kind: "sync",
+  },
+} as const satisfies Record<string, Endpoint>;
+
+export type Endpoints = typeof endpoints;
+export type EndpointName = keyof Endpoints;

@@ -1,0 +1,115 @@
+import type { Json } from "../ids/json.ts";
+import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
+import type { AvailableDisk, addDisksRequest, ConfiguredDisk } from "./contract/disks.ts";
+import type { MeshEvent } from "./contract/events.ts";
+import type { Job, jobParams, jobWaitQuery } from "./contract/jobs.ts";
+import type { JournalEntry, journalQuery } from "./contract/journal.ts";
+import type {
+  Admission,
+  admissionRequest,
+  approveRequest,
+  denyRequest,
+  FingerprintReport,
+  joinRequest,
+  MeshStatus,
+  NamedNodes,
+  releaseRequest,
+  SelfStatus,
+} from "./contract/mesh.ts";
+import type { Shape } from "./contract/shape.ts";
+import type {
+  Health,
+  Readiness,
+  ServerInfo,
+  Service,
+  Setting,
+  Settings,
+  StatusReport,
+  settingParams,
+  settingRequest,
+} from "./contract/status.ts";
+
+export interface RequestContext {
+  /** Aborted when the caller left or the request's deadline (two seconds) passed. */
+  readonly signal: AbortSignal;
+}
+
+/** A request for another member, to be handed to its server as it is. */
+export interface ForwardRequest {
+  readonly method: "GET" | "POST" | "PUT";
+  /** Path and query without `target`. */
+  readonly path: string;
+  /** Null when there is none. */
+  readonly body: Json;
+}
+
+export interface ForwardReply {
+  /** HTTP status. */
+  readonly status: number;
+  /** The other server's envelope. */
+  readonly body: Json;
+}
+
+/**
+ * What the daemon does for the API: one method per endpoint of the contract, with path, query and body
+ * parameters in one input. Throw a MicrocephError for a coded refusal. Every method but `waitForJob` answers
+ * within two seconds from local knowledge; what takes longer is a job.
+ */
+export interface Operations {
+  server(input: Nothing, context: RequestContext): Promise<ServerInfo>;
+  ready(input: Nothing, context: RequestContext): Promise<Readiness>;
+  status(input: Nothing, context: RequestContext): Promise<StatusReport>;
+  health(input: Nothing, context: RequestContext): Promise<Health>;
+
+  mesh(input: Nothing, context: RequestContext): Promise<MeshStatus>;
+  approve(input: Shape<typeof approveRequest>, context: RequestContext): Promise<NamedNodes>;
+  deny(input: Shape<typeof denyRequest>, context: RequestContext): Promise<NamedNodes>;
+  admission(input: Nothing, context: RequestContext): Promise<Admission>;
+  setAdmission(input: Shape<typeof admissionRequest>, context: RequestContext): Promise<Admission>;
+  fingerprint(input: Nothing, context: RequestContext): Promise<FingerprintReport>;
+  join(input: Shape<typeof joinRequest>, context: RequestContext): Promise<SelfStatus>;
+  release(input: Shape<typeof releaseRequest>, context: RequestContext): Promise<SelfStatus>;
+
+  bootstrap(input: Shape<typeof bootstrapRequest>, context: RequestContext): Promise<Job>;
+  members(input: Nothing, context: RequestContext): Promise<readonly ClusterMember[]>;
+  disks(input: Nothing, context: RequestContext): Promise<readonly ConfiguredDisk[]>;
+  availableDisks(input: Nothing, context: RequestContext): Promise<readonly AvailableDisk[]>;
+  /** The job's result is a `DiskReport`. */
+  addDisks(input: Shape<typeof addDisksRequest>, context: RequestContext): Promise<Job>;
+  services(input: Nothing, context: RequestContext): Promise<readonly Service[]>;
+
+  jobs(input: Nothing, context: RequestContext): Promise<readonly Job[]>;
+  /** Throws NOT_FOUND. */
+  job(input: Shape<typeof jobParams>, context: RequestContext): Promise<Job>;
+  /** The job when it ended, or as it is after `timeout` seconds. Throws NOT_FOUND. */
+  waitForJob(
+    input: Shape<typeof jobParams> & Shape<typeof jobWaitQuery>,
+    context: RequestContext,
+  ): Promise<Job>;
+
+  settings(input: Nothing, context: RequestContext): Promise<Settings>;
+  setting(input: Shape<typeof settingParams>, context: RequestContext): Promise<Setting>;
+  setSetting(
+    input: Shape<typeof settingParams> & Shape<typeof settingRequest>,
+    context: RequestContext,
+  ): Promise<Setting>;
+  journal(input: Shape<typeof journalQuery>, context: RequestContext): Promise<readonly JournalEntry[]>;
+
+  /**
+   * Call the listener, before returning, with the kept events after `since` (none when undefined), then with
+   * each new one; the result ends that.
+   */
+  events(since: number | undefined, listener: (event: MeshEvent) => void): () => void;
+
+  /**
+   * Hand a request to the member named by `?target=` (name or PeerId prefix); undefined when that is this
+   * node itself. Throws NOT_FOUND, AMBIGUOUS_NODE or PEER_UNREACHABLE.
+   */
+  forward(
+    target: string,
+    request: ForwardRequest,
+    context: RequestContext,
+  ): Promise<ForwardReply | undefined>;
+}
+
+type Nothing = Readonly<Record<string, never>>;
