@@ -1,0 +1,93 @@
+import { isIPv6 } from "node:net";
+import { MicrocephError } from "../../errors/microceph-error.ts";
+import type { Fsid, Handle } from "../../ids/ids.ts";
+import type { CephPaths } from "./ceph-paths.ts";
+import { monitorAddressVector } from "./monitor-address.ts";
+
+export interface CephConfInput {
+  readonly fsid: Fsid;
+  /** This node's handle: its host bucket in CRUSH. */
+  readonly handle: Handle;
+  /** This node's address in the public network; null leaves the choice to Ceph. */
+  readonly address: string | null;
+  /** From the live monmap: each with an IP address, or with the exact vector that the map has. */
+  readonly monitors: readonly { readonly name: string; readonly address: string; readonly vector?: string }[];
+  /** CIDR, or a comma list of them. */
+  readonly publicNetwork: string;
+  /** Default: the public network. */
+  readonly clusterNetwork?: string;
+  readonly paths: CephPaths;
+  /** Text of a further configuration file, whose sections follow ours and win over them. */
+  readonly extra?: string;
+}
+
+/** `ceph.conf` of one node. Pure: the same input gives the same text, whatever the order of the monitors. */
+export function renderCephConf(input: CephConfInput): string {
+  const { paths, handle } = input;
+  const monitors = [...input.monitors].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  if (monitors.length === 0) throw new MicrocephError("USAGE", "a ceph.conf needs at least one monitor");
+  const networks = input.publicNetwork.split(",").map((network) => network.trim());
+  const sixth = networks.some((network) => isIPv6(network.split("/")[0] ?? ""));
+  const fourth = networks.some((network) => !isIPv6(network.split("/")[0] ?? ""));
+  const own = input.address === null ? [] : [["public addr", input.address] as const];
+  const sections: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
+    [
+      "global",
+      [
+        ["fsid", input.fsid],
+        [
+          "mon host",
+          monitors.map(({ address, vector }) => vector ?? monitorAddressVector(address)).join(","),
+        ],
+        ["public network", networks.join(",")],
+        ["cluster network", input.clusterNetwork ?? networks.join(",")],
+        ["ms bind ipv4", String(fourth)],
+        ["ms bind ipv6", String(sixth)],
+        ["auth allow insecure global id reclaim", "false"],
+        // Ceph tracker 70390: elastic shared blobs can corrupt data. Unknown to older releases, which ignore it.
+        ["bluestore elastic shared blobs", "false"],
+        ["run dir", paths.run],
+        ["pid file", `${paths.run}/$name.pid`],
+        ["admin socket", `${paths.run}/$cluster-$name.asok`],
+        ["log file", `${paths.logs}/$cluster-$name.log`],
+        ["mon cluster log file", `${paths.logs}/$cluster.$channel.log`],
+        ["crash dir", paths.crash],
+        ["keyring", `${paths.conf}/$cluster.$name.keyring`],
+      ],
+    ],
+    [
+      "mon",
+      [
+        ["mon data", `${paths.data}/mon/$cluster-$id`],
+        ["keyring", `${paths.data}/mon/$cluster-$id/keyring`],
+      ],
+    ],
+    ["mgr", [["mgr data", `${paths.data}/mgr/$cluster-$id`], ["keyring", "$mgr_data/keyring"], ...own]],
+    ["mds", [["mds data", `${paths.data}/mds/$cluster-$id`], ["keyring", "$mds_data/keyring"], ...own]],
+    [
+      "osd",
+      [
+        ["osd data", `${paths.data}/osd/$cluster-$id`],
+        ["keyring", "$osd_data/keyring"],
+        ["crush location", `root=default host=${handle}`],
+        ...own,
+      ],
+    ],
+    // Each client its own socket: a shared one makes two concurrent runs complain on stderr.
+    ["client", [["admin socket", `${paths.run}/$cluster-$name.$pid.asok`]]],
+  ];
+  const text = sections.map(
+    ([name, entries]) => `[${name}]\n${entries.map(([key, value]) => entry(key, value)).join("")}`,
+  );
+  const extra = input.extra?.trim() ?? "";
+  const head = "# Written by microcephd from the live monitor map; changes here are overwritten.\n";
+  return `${head}${text.join("\n")}${extra === "" ? "" : `\n# From the extra configuration file:\n${extra}\n`}`;
+}
+
+function entry(key: string, value: string): string {
+  // A value that could open a second line or a comment would say something else to Ceph than to us.
+  if (/[\n\r;#]/.test(value)) {
+    throw new MicrocephError("USAGE", `not a value for ceph.conf: ${key}`, { data: { key } });
+  }
+  return `${key} = ${value}\n`;
+}

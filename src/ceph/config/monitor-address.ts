@@ -1,0 +1,15 @@
+import { isIPv6 } from "node:net";
+
+/** Ports of the two messenger protocols. */
+export const monitorPorts = { v2: 3300, v1: 6789 } as const;
+
+/** An IP address as Ceph writes it before a port: IPv6 in brackets. */
+export function hostPart(address: string): string {
+  return isIPv6(address) ? `[${address}]` : address;
+}
+
+/** `[v2:10.0.0.1:3300,v1:10.0.0.1:6789]`, as `monmaptool --addv` and `mon host` want it. */
+export function monitorAddressVector(address: string): string {
+  const host = hostPart(address);
+  return `[v2:${host}:${monitorPorts.v2},v1:${host}:${monitorPorts.v1}]`;
+}

@@ -1,0 +1,49 @@
+import { mkdir } from "node:fs/promises";
+import type { Logger } from "pino";
+import type { runProgram } from "../../process/run-program.ts";
+import type { CephDaemonType, CephPaths } from "../config/ceph-paths.ts";
+import type { Runner, UnitSpec } from "../runner/runner.ts";
+
+/** What every daemon function needs. */
+export interface DaemonDeps {
+  readonly paths: CephPaths;
+  readonly runner: Runner;
+  readonly log: Logger;
+  /** Runs a program to its end; `runProgram` outside tests. */
+  readonly run: typeof runProgram;
+}
+
+/** Name of a daemon's unit: `mon.n1`, `osd.3`. */
+export function unitName(type: CephDaemonType, id: string | number): string {
+  return `${type}.${id}`;
+}
+
+/** What runs a daemon in the foreground; the same arguments always give the same spec. */
+export function daemonSpec(
+  paths: CephPaths,
+  type: CephDaemonType,
+  id: string | number,
+  extra: readonly string[] = [],
+): UnitSpec {
+  return {
+    argv: [`ceph-${type}`, "-f", "-i", String(id), "-c", paths.cephConf, ...extra],
+    env: {
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      LANG: "C.UTF-8",
+      // As Ceph's own units set it in /etc/default/ceph.
+      TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES: "134217728",
+    },
+    cwd: "/",
+    stopSeconds: type === "osd" || type === "mon" ? 60 : 20,
+  };
+}
+
+/** Make the node's folders for Ceph; existing ones are left as they are. */
+export async function ensureCephFolders(paths: CephPaths): Promise<void> {
+  for (const path of [paths.conf, paths.data, paths.run, paths.logs, paths.crash, paths.supervisors]) {
+    await mkdir(path, { recursive: true, mode: 0o755 });
+  }
+  for (const type of ["mon", "mgr", "mds", "osd"]) {
+    await mkdir(`${paths.data}/${type}`, { recursive: true, mode: 0o755 });
+  }
+}

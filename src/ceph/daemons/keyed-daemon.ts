@@ -1,0 +1,57 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
+import type { Handle } from "../../ids/ids.ts";
+import { askAdminSocket } from "../command/admin-socket.ts";
+import type { CephDaemonType } from "../config/ceph-paths.ts";
+import { renderKeyring } from "../config/keyring.ts";
+import { type DaemonDeps, daemonSpec, ensureCephFolders, unitName } from "./deps.ts";
+
+/** A daemon whose whole state is its key: manager and metadata server. */
+export type KeyedDaemon = Extract<CephDaemonType, "mgr" | "mds">;
+
+/** Write data directory and keyring. Idempotent; a key that changed is replaced. */
+export async function prepareKeyedDaemon(
+  deps: DaemonDeps,
+  type: KeyedDaemon,
+  daemon: { readonly handle: Handle; readonly key: string },
+): Promise<void> {
+  await ensureCephFolders(deps.paths);
+  const home = deps.paths.dataDir(type, daemon.handle);
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const keyring = renderKeyring([{ entity: `${type}.${daemon.handle}`, key: daemon.key }]);
+  const path = join(home, "keyring");
+  if ((await readFileIfPresent(path)) !== keyring) await writeFileAtomic(path, keyring);
+}
+
+/** Start it, or adopt the running one. Idempotent. */
+export async function startKeyedDaemon(deps: DaemonDeps, type: KeyedDaemon, handle: Handle): Promise<void> {
+  await deps.runner.ensure(unitName(type, handle), daemonSpec(deps.paths, type, handle));
+}
+
+/** Whether it was prepared on this node: what to start at boot. */
+export async function hasKeyedDaemon(
+  deps: Pick<DaemonDeps, "paths">,
+  type: KeyedDaemon,
+  handle: Handle,
+): Promise<boolean> {
+  return (await readFileIfPresent(join(deps.paths.dataDir(type, handle), "keyring"))) !== undefined;
+}
+
+/** Stop it and remove its data directory. Idempotent; its key in the monitors stays. */
+export async function removeKeyedDaemon(deps: DaemonDeps, type: KeyedDaemon, handle: Handle): Promise<void> {
+  await deps.runner.stop(unitName(type, handle), { removeAlso: true });
+  await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
+}
+
+/** Whether its process answers on its admin socket. */
+export async function answersOnSocket(
+  deps: Pick<DaemonDeps, "paths">,
+  type: CephDaemonType,
+  id: string | number,
+): Promise<boolean> {
+  return askAdminSocket(deps.paths.adminSocket(type, id), { prefix: "version" }, { deadlineMs: 1000 }).then(
+    () => true,
+    () => false,
+  );
+}

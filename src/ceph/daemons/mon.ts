@@ -1,0 +1,212 @@
+import { randomUUID } from "node:crypto";
+import { access, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
+import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
+import type { Fsid, Handle } from "../../ids/ids.ts";
+import { askAdminSocket } from "../command/admin-socket.ts";
+import type { CallOptions, MonStatus } from "../command/commands.ts";
+import { parseMonStatus } from "../command/schemas.ts";
+import { type KeyringEntry, monCapabilities, renderKeyring } from "../config/keyring.ts";
+import { monitorAddressVector } from "../config/monitor-address.ts";
+import { type DaemonDeps, daemonSpec, ensureCephFolders, unitName } from "./deps.ts";
+import { type WaitOptions, waitUntil } from "./wait-until.ts";
+
+const mkfsDeadlineMs = 60_000;
+
+export interface BootstrapMon {
+  readonly handle: Handle;
+  readonly fsid: Fsid;
+  /** The monitor's own IP address. */
+  readonly address: string;
+  /** Key of `mon.`, the same on every monitor. */
+  readonly monKey: string;
+  /** Further keys that the first monitor imports: `client.admin`, the first mgr … each with capabilities. */
+  readonly keys: readonly KeyringEntry[];
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Make the store of a new cluster's first monitor. Idempotent: a finished store of the same cluster is left
+ * alone, an unfinished one is made afresh. ceph.conf must be written before. Doesn't start anything.
+ * Throws STATE_CORRUPT when a store of another cluster is in the way.
+ */
+export async function bootstrapMon(deps: DaemonDeps, mon: BootstrapMon): Promise<"made" | "present"> {
+  return makeStore(deps, mon, async (folder) => {
+    const monMap = join(folder, "monmap");
+    await deps.run(
+      "monmaptool",
+      ["--create", "--addv", mon.handle, monitorAddressVector(mon.address), "--fsid", mon.fsid, monMap],
+      { deadlineMs: mkfsDeadlineMs, ...(mon.signal ? { signal: mon.signal } : {}) },
+    );
+    return [{ entity: "mon.", key: mon.monKey, capabilities: monCapabilities }, ...mon.keys];
+  });
+}
+
+export interface PrepareMon {
+  readonly handle: Handle;
+  readonly fsid: Fsid;
+  /** The cluster's current monmap in Ceph's binary form. */
+  readonly monMap: Uint8Array;
+  readonly monKey: string;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Make the store of a monitor that is to join. Touches nothing but this node's disk; the monitor adds itself
+ * to the monmap when it is started. Idempotent as `bootstrapMon`.
+ */
+export async function prepareMon(deps: DaemonDeps, mon: PrepareMon): Promise<"made" | "present"> {
+  return makeStore(deps, mon, async (folder) => {
+    await writeFileAtomic(join(folder, "monmap"), mon.monMap);
+    return [{ entity: "mon.", key: mon.monKey, capabilities: monCapabilities }];
+  });
+}
+
+const marker = "microceph.json";
+
+async function makeStore(
+  deps: DaemonDeps,
+  mon: { readonly handle: Handle; readonly fsid: Fsid; readonly signal?: AbortSignal },
+  writeInputs: (folder: string) => Promise<readonly KeyringEntry[]>,
+): Promise<"made" | "present"> {
+  const { paths } = deps;
+  const home = paths.dataDir("mon", mon.handle);
+  const present = await storeFsid(deps, mon.handle);
+  if (present === mon.fsid) return "present";
+  if (present !== undefined) {
+    throw new MicrocephError("STATE_CORRUPT", `${home} holds a monitor of another cluster`, {
+      data: { path: home, fsid: present, wanted: mon.fsid },
+    });
+  }
+  await ensureCephFolders(paths);
+  await removeLeftOvers(deps, mon.handle);
+  const work = `${home}.new-${randomUUID().slice(0, 8)}`;
+  const inputs = `${work}.in`;
+  await mkdir(work, { mode: 0o700 });
+  await mkdir(inputs, { mode: 0o700 });
+  try {
+    const keyring = join(inputs, "keyring");
+    const entries = await writeInputs(inputs);
+    await writeFileAtomic(keyring, renderKeyring(entries));
+    const made = await deps.run(
+      "ceph-mon",
+      [
+        "--mkfs",
+        ...["-i", mon.handle, "-c", paths.cephConf, "--mon-data", work],
+        ...["--monmap", join(inputs, "monmap"), "--keyring", keyring],
+      ],
+      {
+        deadlineMs: mkfsDeadlineMs,
+        secrets: entries.map(({ key }) => key),
+        ...(mon.signal ? { signal: mon.signal } : {}),
+      },
+    );
+    // It can fail with exit code 0 and no message, for one when the public network is none of this host's.
+    if (!(await exists(join(work, "store.db")))) {
+      throw new MicrocephError(
+        "PROGRAM_FAILED",
+        `ceph-mon made no store; is this node's address inside the public network? ${made.stderr.slice(-500)}`,
+        { data: { program: "ceph-mon", path: work } },
+      );
+    }
+    await writeFileAtomic(
+      join(work, marker),
+      `${JSON.stringify({ v: 1, fsid: mon.fsid, handle: mon.handle })}\n`,
+    );
+    await rm(home, { recursive: true, force: true });
+    await rename(work, home);
+    await syncDirectory(dirname(home));
+  } finally {
+    await rm(inputs, { recursive: true, force: true });
+    await rm(work, { recursive: true, force: true });
+  }
+  return "made";
+}
+
+/** The cluster of a finished store; undefined when there is none or only half a one. */
+export async function storeFsid(
+  deps: Pick<DaemonDeps, "paths">,
+  handle: Handle,
+): Promise<string | undefined> {
+  const home = deps.paths.dataDir("mon", handle);
+  const text = await readFileIfPresent(join(home, marker));
+  if (text === undefined || !(await exists(join(home, "store.db")))) return undefined;
+  const found = /"fsid":"([0-9a-f-]{36})"/.exec(text)?.[1];
+  if (found === undefined) {
+    throw new MicrocephError("STATE_CORRUPT", `${join(home, marker)} cannot be read`, {
+      data: { path: home },
+    });
+  }
+  return found;
+}
+
+/**
+ * Start a prepared monitor, or adopt the running one. One that is not in the monmap adds itself with this
+ * address. Idempotent. Throws NOT_FOUND when nothing was prepared.
+ */
+export async function startMon(
+  deps: DaemonDeps,
+  mon: { readonly handle: Handle; readonly address: string },
+): Promise<void> {
+  if ((await storeFsid(deps, mon.handle)) === undefined) {
+    throw new MicrocephError("NOT_FOUND", `the monitor ${mon.handle} has no store on this node`);
+  }
+  const spec = daemonSpec(deps.paths, "mon", mon.handle, ["--public-addr", mon.address]);
+  await deps.runner.ensure(unitName("mon", mon.handle), spec);
+}
+
+/** What the monitor says of itself; undefined while it does not answer. */
+export async function monState(
+  deps: Pick<DaemonDeps, "paths">,
+  handle: Handle,
+  options: CallOptions = {},
+): Promise<MonStatus | undefined> {
+  try {
+    return parseMonStatus(
+      await askAdminSocket(deps.paths.adminSocket("mon", handle), { prefix: "mon_status" }, options),
+    );
+  } catch (error) {
+    if (isMicrocephError(error, "CEPH_DAEMON_DOWN") || isMicrocephError(error, "DEADLINE_EXCEEDED"))
+      return undefined;
+    throw error;
+  }
+}
+
+/** Wait until the monitor is in quorum. Throws DEADLINE_EXCEEDED. */
+export function waitMonInQuorum(deps: DaemonDeps, handle: Handle, options: WaitOptions): Promise<MonStatus> {
+  return waitUntil(
+    `the monitor ${handle} in quorum`,
+    async () => {
+      const status = await monState(deps, handle);
+      return status?.quorum.includes(handle) ? status : undefined;
+    },
+    options,
+  );
+}
+
+/**
+ * Clean up after a monitor that is no longer in the monmap: its process and its store, without which it can
+ * join again. Idempotent. It is for the caller to know that the map does not name it any more.
+ */
+export async function removeMon(deps: DaemonDeps, handle: Handle): Promise<void> {
+  await deps.runner.stop(unitName("mon", handle), { removeAlso: true });
+  await rm(deps.paths.dataDir("mon", handle), { recursive: true, force: true });
+  await removeLeftOvers(deps, handle);
+}
+
+/** Unfinished stores of runs that were killed. */
+async function removeLeftOvers(deps: DaemonDeps, handle: Handle): Promise<void> {
+  const home = deps.paths.dataDir("mon", handle);
+  const prefix = `ceph-${handle}.new-`;
+  for (const name of await readdir(dirname(home)).catch(() => [])) {
+    if (name.startsWith(prefix)) await rm(join(dirname(home), name), { recursive: true, force: true });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,230 @@
+import { access, mkdir, open, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
+import type { OsdId } from "../../ids/ids.ts";
+import { isCephKey, renderKeyring } from "../config/keyring.ts";
+import { type DaemonDeps, ensureCephFolders } from "./deps.ts";
+import { checkLoopSpace, measureLoopSpace } from "./loop-space.ts";
+import { backingFile, listLocalOsds, readyMarker, startOsd, waitOsdUp } from "./osd.ts";
+import { checkOsdSize } from "./osd-size.ts";
+
+/** What an OSD is made of. A device is named by a path that stays the same over reboots. */
+export type OsdSource =
+  | { readonly kind: "loop"; readonly bytes: number }
+  | { readonly kind: "device"; readonly path: string; readonly bytes: number };
+
+const planSchema = z.object({
+  v: z.literal(1),
+  uuid: z.uuid(),
+  key: z.string().refine(isCephKey),
+  source: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("loop"), bytes: z.int().positive() }),
+    z.object({ kind: z.literal("device"), path: z.string().min(1).max(4096), bytes: z.int().positive() }),
+  ]),
+});
+
+/** An OSD that is being made, as it is kept on disk until it is finished. */
+export type OsdPlan = Readonly<z.infer<typeof planSchema>>;
+
+export type OsdStep = "registering" | "formatting" | "starting" | "up";
+
+export interface MakeOsdOptions {
+  readonly uuid: string;
+  /** `CephCommands.osdNew`: gives the same id for the same uuid. */
+  readonly register: (uuid: string, key: string) => Promise<OsdId>;
+  /** Awaited before the device is written to; what it throws ends the run with nothing written. */
+  readonly confirm?: () => Promise<void>;
+  readonly onStep?: (step: OsdStep, osd: OsdId | null) => void;
+  readonly signal?: AbortSignal;
+  /** Milliseconds to wait for `up`; default 60 s. */
+  readonly upDeadlineMs?: number;
+}
+
+const mkfsDeadlineMs = 300_000;
+const planFile = "plan.json";
+const planFolder = /^new-([0-9a-f-]{36})$/;
+
+/**
+ * Choose and persist what an OSD is to be, before anything of it exists: from here on it is completed by
+ * `makeOsd`, however often that is interrupted. The same uuid gives the same plan. `checkDevice` is asked
+ * once, now: a later look would find our own half-written label. Throws DISK_TOO_SMALL, DISK_FULL, DISK_IN_USE.
+ */
+export async function planOsd(
+  deps: DaemonDeps,
+  wanted: { readonly uuid: string; readonly key: string; readonly source: OsdSource },
+  checkDevice: (path: string) => Promise<void>,
+): Promise<OsdPlan> {
+  await ensureCephFolders(deps.paths);
+  const { uuid, key, source } = wanted;
+  const existing = await readPlan(deps, uuid);
+  if (existing) return existing;
+  checkOsdSize(source.bytes, source.kind === "loop" ? "the loop file" : source.path);
+  if (source.kind === "loop") {
+    checkLoopSpace(await measureLoopSpace(deps.paths), source.bytes);
+  } else {
+    await checkNotOurs(deps, source.path);
+    await checkDevice(source.path);
+  }
+  const plan = planSchema.parse({ v: 1, uuid, key, source });
+  const work = workFolder(deps, uuid);
+  await mkdir(work, { recursive: true, mode: 0o700 });
+  await writeFileAtomic(join(work, planFile), `${JSON.stringify(plan)}\n`);
+  await syncDirectory(dirname(work));
+  return plan;
+}
+
+/** Plans that are not finished: after a crash each is to be given to `makeOsd` again. */
+export async function listOsdPlans(deps: Pick<DaemonDeps, "paths">): Promise<OsdPlan[]> {
+  const plans: OsdPlan[] = [];
+  for (const name of await readdir(join(deps.paths.data, "osd")).catch(() => [])) {
+    const uuid = planFolder.exec(name)?.[1];
+    const plan = uuid === undefined ? undefined : await readPlan(deps, uuid);
+    if (plan) plans.push(plan);
+  }
+  return plans.sort((a, b) => (a.uuid < b.uuid ? -1 : 1));
+}
+
+/** Give up a plan that was not finished. Touches no device and no finished OSD. Idempotent. */
+export async function abandonOsdPlan(deps: Pick<DaemonDeps, "paths">, uuid: string): Promise<void> {
+  await rm(workFolder(deps, uuid), { recursive: true, force: true });
+}
+
+/**
+ * Carry out a plan to the end: register, format, start, up. Idempotent; a run that was killed at any step is
+ * completed by the next one. All is made in a folder of the plan's own, which becomes `ceph-<id>` in one
+ * rename when it is finished. Throws NOT_FOUND without a plan, and what `register` throws.
+ */
+export async function makeOsd(deps: DaemonDeps, options: MakeOsdOptions): Promise<OsdId> {
+  const { uuid, signal, onStep = () => undefined } = options;
+  const finished = (await listLocalOsds(deps)).find((osd) => osd.uuid === uuid)?.osd;
+  const osd = finished ?? (await register(deps, options));
+  if (finished === undefined) {
+    await options.confirm?.();
+    onStep("formatting", osd);
+    await format(deps, uuid, osd, signal);
+  }
+  onStep("starting", osd);
+  await startOsd(deps, osd);
+  await waitOsdUp(deps, osd, { deadlineMs: options.upDeadlineMs ?? 60_000, ...(signal ? { signal } : {}) });
+  onStep("up", osd);
+  return osd;
+}
+
+async function register(deps: DaemonDeps, options: MakeOsdOptions): Promise<OsdId> {
+  const plan = await requirePlan(deps, options.uuid);
+  options.onStep?.("registering", null);
+  const osd = await options.register(plan.uuid, plan.key);
+  const home = deps.paths.dataDir("osd", osd);
+  if (await exists(home)) {
+    throw new MicrocephError(
+      "DISK_IN_USE",
+      `${home} holds something else; move it away, then this OSD is completed`,
+      { data: { path: home, osd } },
+    );
+  }
+  return osd;
+}
+
+async function format(
+  deps: DaemonDeps,
+  uuid: string,
+  osd: OsdId,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const plan = await requirePlan(deps, uuid);
+  const work = workFolder(deps, uuid);
+  const home = deps.paths.dataDir("osd", osd);
+  try {
+    await emptyFolder(work);
+    if (plan.source.kind === "loop") await makeSparseFile(join(work, backingFile), plan.source.bytes);
+    // Relative for the loop file, so that the state directory can be moved.
+    await symlink(plan.source.kind === "loop" ? backingFile : plan.source.path, join(work, "block"));
+    await writeFileAtomic(join(work, "keyring"), renderKeyring([{ entity: `osd.${osd}`, key: plan.key }]));
+    await deps.run(
+      "ceph-osd",
+      [
+        "--mkfs",
+        ...["-i", String(osd), "--osd-uuid", uuid, "-c", deps.paths.cephConf],
+        ...["--osd-data", work, "--osd-objectstore", "bluestore", "--no-mon-config"],
+      ],
+      { deadlineMs: mkfsDeadlineMs, secrets: [plan.key], ...(signal ? { signal } : {}) },
+    );
+    if ((await readFile(join(work, "fsid"), "utf8").catch(() => "")).trim() !== uuid) {
+      throw new MicrocephError("PROGRAM_FAILED", `ceph-osd did not finish the store of osd.${osd}`, {
+        data: { program: "ceph-osd", path: work },
+      });
+    }
+    await writeFileAtomic(join(work, readyMarker), "");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
+      throw new MicrocephError("DISK_FULL", `no room for osd.${osd}: ${messageOf(error)}`, { cause: error });
+    }
+    throw error;
+  }
+  await rename(work, home);
+  await syncDirectory(dirname(home));
+  await rm(join(home, planFile), { force: true });
+}
+
+/** What an interrupted run left beside the plan: all of it is ours and is made again. */
+async function emptyFolder(work: string): Promise<void> {
+  for (const name of await readdir(work)) {
+    if (name !== planFile) await rm(join(work, name), { recursive: true, force: true });
+  }
+}
+
+async function makeSparseFile(path: string, bytes: number): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.truncate(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Throws DISK_IN_USE when a finished or planned OSD of this node has this device already. */
+async function checkNotOurs(deps: DaemonDeps, path: string): Promise<void> {
+  const owner = (await listLocalOsds(deps)).find((osd) => osd.path === path);
+  const planned = (await listOsdPlans(deps)).some(
+    ({ source }) => source.kind === "device" && source.path === path,
+  );
+  if (owner || planned) {
+    throw new MicrocephError(
+      "DISK_IN_USE",
+      owner ? `${path} is osd.${owner.osd} already` : `${path} is being made an OSD already`,
+      { data: { path } },
+    );
+  }
+}
+
+function workFolder(deps: Pick<DaemonDeps, "paths">, uuid: string): string {
+  if (!planFolder.test(`new-${uuid}`)) throw new MicrocephError("USAGE", "not an OSD uuid");
+  return join(deps.paths.data, "osd", `new-${uuid}`);
+}
+
+async function readPlan(deps: Pick<DaemonDeps, "paths">, uuid: string): Promise<OsdPlan | undefined> {
+  const path = join(workFolder(deps, uuid), planFile);
+  const text = await readFileIfPresent(path);
+  if (text === undefined) return undefined;
+  try {
+    return planSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new MicrocephError("STATE_CORRUPT", `${path} cannot be read`, { data: { path }, cause });
+  }
+}
+
+async function requirePlan(deps: DaemonDeps, uuid: string): Promise<OsdPlan> {
+  const plan = await readPlan(deps, uuid);
+  if (!plan) throw new MicrocephError("NOT_FOUND", `there is no plan for an OSD ${uuid}`, { data: { uuid } });
+  return plan;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
