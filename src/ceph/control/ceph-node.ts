@@ -1,0 +1,133 @@
+import { readFile } from "node:fs/promises";
+import type { Logger } from "pino";
+import { messageOf } from "../../errors/microceph-error.ts";
+import type { Handle } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+import type { CephCommands, MonMap } from "../command/commands.ts";
+import { renderCephConf } from "../config/ceph-conf.ts";
+import { writeAdminKeyring, writeCephConf } from "../config/write-conf.ts";
+import { type DaemonDeps, ensureCephFolders, unitName } from "../daemons/deps.ts";
+import { hasMds, startMds } from "../daemons/mds.ts";
+import { hasMgr, startMgr } from "../daemons/mgr.ts";
+import { startMon, storeFsid } from "../daemons/mon.ts";
+import { type LocalOsd, listLocalOsds, startOsd } from "../daemons/osd.ts";
+import { type CephAccess, cephAccess } from "./decisions.ts";
+
+/** What the node remembers of Ceph, so that it can start everything at boot from local disk alone. */
+export interface CephMemory {
+  get(key: string): Json | undefined;
+  put(key: string, value: Json): void;
+}
+
+export interface CephNodeDeps extends DaemonDeps {
+  readonly memory: CephMemory;
+  readonly commands: () => CephCommands;
+  /** Own address in one of these networks (CIDR, comma list); null when there is none. */
+  readonly addressIn: (networks: string) => string | null;
+  /** Path of a ceph.conf fragment merged over ours. */
+  readonly extraConfig: string | undefined;
+  readonly log: Logger;
+}
+
+const accessKey = "ceph/access";
+const monAddressKey = "ceph/mon-address";
+
+/**
+ * This node's part of Ceph: its configuration, rendered from the live monitor map, and the daemons that its
+ * disk says it has. Everything here works without mesh and etcd.
+ */
+export class CephNode {
+  readonly handle: Handle;
+  readonly deps: CephNodeDeps;
+  #access: CephAccess | null;
+  #commands: CephCommands | null = null;
+
+  constructor(handle: Handle, deps: CephNodeDeps) {
+    this.handle = handle;
+    this.deps = deps;
+    const kept = cephAccess.safeParse(deps.memory.get(accessKey));
+    this.#access = kept.success ? kept.data : null;
+  }
+
+  get access(): CephAccess | null {
+    return this.#access;
+  }
+
+  /** Commands as client.admin; null while this node knows no cluster. */
+  get commands(): CephCommands | null {
+    if (this.#access === null) return null;
+    this.#commands ??= this.deps.commands();
+    return this.#commands;
+  }
+
+  /** Remember how to reach the cluster; write ceph.conf and the admin keyring when they changed. */
+  async configure(access: CephAccess): Promise<void> {
+    await ensureCephFolders(this.deps.paths);
+    const extra = this.deps.extraConfig ? await readFile(this.deps.extraConfig, "utf8") : undefined;
+    const text = renderCephConf({
+      fsid: access.fsid,
+      handle: this.handle,
+      address: this.deps.addressIn(access.publicNetwork),
+      monitors: access.monitors.map(({ name, addresses }) => ({
+        name,
+        address: addresses[0]?.address ?? "",
+        vector: `[${addresses.map(({ type, address }) => `${type}:${address}`).join(",")}]`,
+      })),
+      publicNetwork: access.publicNetwork,
+      ...(access.clusterNetwork === null ? {} : { clusterNetwork: access.clusterNetwork }),
+      paths: this.deps.paths,
+      ...(extra === undefined ? {} : { extra }),
+    });
+    await writeCephConf(this.deps.paths, text);
+    await writeAdminKeyring(this.deps.paths, access.adminKey);
+    this.deps.memory.put(accessKey, access);
+    this.#access = access;
+  }
+
+  /** Follow a newer monitor map. */
+  async follow(map: MonMap): Promise<void> {
+    if (this.#access === null) return;
+    const monitors = map.monitors.map(({ name, addresses }) => ({ name, addresses: [...addresses] }));
+    if (JSON.stringify(monitors) === JSON.stringify(this.#access.monitors)) return;
+    await this.configure({ ...this.#access, monitors });
+  }
+
+  rememberMonAddress(address: string): void {
+    this.deps.memory.put(monAddressKey, address);
+  }
+
+  /** Start, or adopt, every daemon that this node's disk has: each for itself, so none holds up another. */
+  async startAll(): Promise<void> {
+    if (this.#access === null) return;
+    const { handle, deps } = this;
+    const starts: Promise<void>[] = [];
+    const start = (what: string, doing: Promise<void>): void => {
+      starts.push(
+        doing.catch((error) => deps.log.error({ daemon: what, error: messageOf(error) }, "not started")),
+      );
+    };
+    const address = deps.memory.get(monAddressKey);
+    if (typeof address === "string" && (await storeFsid(deps, handle)) !== undefined) {
+      start(unitName("mon", handle), startMon(deps, { handle, address }));
+    }
+    if (await hasMgr(deps, handle)) start(unitName("mgr", handle), startMgr(deps, handle));
+    if (await hasMds(deps, handle)) start(unitName("mds", handle), startMds(deps, handle));
+    for (const { osd } of await listLocalOsds(deps)) start(unitName("osd", osd), startOsd(deps, osd));
+    await Promise.all(starts);
+  }
+
+  osds(): Promise<LocalOsd[]> {
+    return listLocalOsds(this.deps);
+  }
+
+  /** Kinds of daemons that are supervised here: mon, mgr, mds, osd. */
+  async services(): Promise<string[]> {
+    const units = await this.deps.runner.list();
+    return [...new Set(units.map(({ unit }) => unit.split(".")[0] ?? unit))].sort();
+  }
+
+  async stop(): Promise<void> {
+    await this.#commands?.stop();
+    this.#commands = null;
+  }
+}

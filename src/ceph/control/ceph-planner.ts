@@ -1,0 +1,179 @@
+import { messageOf } from "../../errors/microceph-error.ts";
+import type { Handle, PeerId } from "../../ids/ids.ts";
+import type { Entry } from "../../state/journal/types.ts";
+import type { CephCommands, MonMap, OsdTree } from "../command/commands.ts";
+import { ourRules, planFailureDomain } from "../plan/failure-domain.ts";
+import { planPoolProfile } from "../plan/pool-profile.ts";
+import { planSeats, type SeatMember } from "../plan/seats.ts";
+import { type CountedDaemon, planDaemons } from "../plan/service-daemons.ts";
+import type { Planner, Proposal } from "./controller.ts";
+import { daemonBody, kinds } from "./decisions.ts";
+
+export interface PlannerOptions {
+  /** Managers and metadata servers wanted, each. */
+  readonly daemonLimit: number;
+  /** Milliseconds for which OSDs and hosts must have been the same before rules or profiles follow them. */
+  readonly settleMs: number;
+  /** Bytes that a wider failure domain may move without consent. */
+  readonly freeMoveBytes: number;
+}
+
+export interface PlannerDeps {
+  readonly members: () => readonly (SeatMember & { readonly address: string | null })[];
+  /** Voters of etcd by a linearizable read. */
+  readonly voters: () => Promise<readonly PeerId[]>;
+  readonly entries: () => readonly Entry[];
+  /** Null before Ceph is bootstrapped. */
+  readonly ceph: () => CephCommands | null;
+  /** Told once a reason changes, for status and the log. */
+  readonly explain: (subject: string, reasons: readonly string[]) => void;
+  readonly now: () => number;
+}
+
+/** How long a value has been what it is. */
+class Steady {
+  #value = "";
+  #since = 0;
+
+  forMs(value: string, now: number): number {
+    if (value !== this.#value) {
+      this.#value = value;
+      this.#since = now;
+    }
+    return now - this.#since;
+  }
+}
+
+const callMs = 3000;
+
+/** The planners of Ceph and its quorum: facts from Ceph and the members in, proposals out. */
+export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record<string, Planner> {
+  const steadyHosts = new Steady();
+  const steadyOsds = new Steady();
+
+  const seats: Planner = async (signal) => {
+    const members = deps.members();
+    const voters = await deps.voters();
+    const ceph = deps.ceph();
+    let monmap: MonMap | null = null;
+    let inQuorum: readonly string[] = [];
+    if (ceph) {
+      try {
+        const quorum = await ceph.quorumStatus({ deadlineMs: callMs, signal });
+        monmap = quorum.monMap;
+        inQuorum = quorum.quorum;
+      } catch (error) {
+        deps.explain("ceph", [`the monitors do not answer: ${messageOf(error)}`]);
+      }
+    }
+    const monitors = monmap?.monitors.map((monitor) => monitor.name as Handle) ?? null;
+    const plan = planSeats({ members, voters, monitors, monitorsInQuorum: inQuorum as readonly Handle[] });
+    deps.explain("seats", plan.reasons);
+    const { next } = plan;
+    if (next === null) return [];
+    if (next.kind === "voter") {
+      const { peer, handle, reason } = next;
+      return [{ kind: kinds.voter, body: { peer, handle }, agent: peer, reason, lane: "seats" }];
+    }
+    const address = members.find((member) => member.peer === next.peer)?.address ?? null;
+    if (address === null || monmap === null) {
+      deps.explain("seats", [`${next.handle} has no address in the public network`]);
+      return [];
+    }
+    const body = { handle: next.handle, address, monmapEpoch: monmap.epoch };
+    return [{ kind: kinds.monitor, body, agent: next.peer, reason: next.reason, lane: "seats" }];
+  };
+
+  const daemons: Planner = async (signal) => {
+    const ceph = deps.ceph();
+    if (!ceph) return [];
+    const monmap = await ceph.monMap({ deadlineMs: callMs, signal });
+    const placed = deps
+      .entries()
+      .filter((entry) => entry.kind === kinds.daemon && entry.state !== "abandoned")
+      .map((entry) => daemonBody.parse(entry.body) as { type: CountedDaemon; handle: Handle });
+    const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
+    return planDaemons({ members: deps.members(), monitors, placed, limit: options.daemonLimit }).map(
+      ({ type, peer, handle, reason }): Proposal => ({
+        kind: kinds.daemon,
+        body: { type, handle },
+        agent: peer,
+        reason,
+        lane: `${type}.${handle}`,
+      }),
+    );
+  };
+
+  const crush: Planner = async (signal) => {
+    const ceph = deps.ceph();
+    if (!ceph) return [];
+    const call = { deadlineMs: callMs, signal };
+    const [tree, usage, rules, pools, dump] = await Promise.all([
+      ceph.osdTree(call),
+      ceph.osdDf(call),
+      ceph.crushRules(call),
+      ceph.pools(call),
+      ceph.osdDump(call),
+    ]);
+    const live = liveOsds(tree);
+    if (live.length === 0) return [];
+    const ruleNames = new Map(rules.map((rule) => [rule.id, rule.name]));
+    const defaultRule = Number(await ceph.configGet("mon", "osd_pool_default_crush_rule", call));
+    const now = deps.now();
+    const hosts = [...new Set(live.map((osd) => osd.host ?? ""))].sort().join();
+    const plan = planFailureDomain(
+      {
+        defaultRule: ruleNames.get(defaultRule) ?? null,
+        pools: pools
+          .filter((pool) => !pool.erasure)
+          .map((pool) => ({ name: pool.name, rule: ruleNames.get(pool.crushRule) ?? "", size: pool.size })),
+        osds: live.map((osd) => {
+          const held = usage.find((row) => row.id === osd.id);
+          const { sizeKiB = 0, usedKiB = 0 } = held ?? {};
+          return { host: osd.host ?? "", rack: osd.rack, sizeKiB, usedKiB };
+        }),
+        stableMs: steadyHosts.forMs(hosts, now),
+      },
+      {
+        settleMs: options.settleMs,
+        nearfullRatio: dump.nearfullRatio,
+        freeMoveBytes: options.freeMoveBytes,
+      },
+    );
+    deps.explain("failure-domain", plan.reasons);
+    if (plan.next) {
+      const { from, to, reason } = plan.next;
+      return [{ kind: kinds.failureDomain, body: { from, to }, agent: null, reason, lane: "crush" }];
+    }
+    const profile = planPoolProfile(
+      {
+        members: deps.members().length,
+        osds: live.length,
+        stableMs: steadyOsds.forMs(String(live.length), now),
+        defaultSize: Number(await ceph.configGet("mon", "osd_pool_default_size", call)),
+        ourPools: pools.filter((pool) => isCephsOwn(pool.name, pool.applications)),
+      },
+      options.settleMs,
+    );
+    if (!profile) return [];
+    const body = { size: profile.size, minSize: profile.minSize };
+    return [{ kind: kinds.poolProfile, body, agent: null, reason: profile.reason, lane: "crush" }];
+  };
+
+  return { seats, daemons, crush };
+}
+
+/** OSDs that are up and in and have a host. */
+export function liveOsds(tree: OsdTree): OsdTree["osds"] {
+  return tree.osds.filter((osd) => osd.up && osd.reweight > 0 && osd.host !== null);
+}
+
+/** Pools that Ceph makes for itself: the only ones whose size follows the profile. */
+export function isCephsOwn(name: string, applications: readonly string[]): boolean {
+  return name.startsWith(".mgr") || name === "device_health_metrics" || applications.includes("mgr");
+}
+
+/** The rule name of a failure domain, for those who carry the change out. */
+export function ruleNameOf(domain: "osd" | "host" | "rack"): string {
+  return ourRules[domain];
+}

@@ -1,0 +1,239 @@
+import type { Logger } from "pino";
+import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import type { EntryId, PeerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+import type { Entry } from "../../state/journal/types.ts";
+
+/** A decision that a planner wants. */
+export interface Proposal {
+  readonly kind: string;
+  readonly body: Json;
+  /** The node that will carry it out; null for the lease holder itself. */
+  readonly agent: PeerId | null;
+  /** Why, for the record. */
+  readonly reason: string;
+  /** Decisions of one lane are made one after the other; of different lanes side by side. */
+  readonly lane: string;
+}
+
+export type Outcome =
+  | { readonly state: "done"; readonly result: Json; readonly reason: string }
+  | { readonly state: "abandoned"; readonly reason: string; readonly cancelAcknowledged: boolean };
+
+/** Facts in, wanted decisions out. Runs only with the lease. */
+export type Planner = (signal: AbortSignal) => Promise<readonly Proposal[]>;
+
+/** Carries an open entry to its end; run again after any failure, by whoever holds the lease then. */
+export type Executor = (entry: Entry, signal: AbortSignal) => Promise<Outcome>;
+
+export interface DecisionWriter {
+  open(draft: { kind: string; body: Json; agent: PeerId | null; reason: string }): Promise<Entry>;
+  close(
+    entry: EntryId,
+    state: "done" | "abandoned",
+    ending: { result?: Json; reason: string; cancelAcknowledged?: boolean },
+  ): Promise<Entry>;
+  restampOpen(): Promise<readonly Entry[]>;
+}
+
+export interface ControllerDeps {
+  /** Epoch of the lease while this node holds it, else null. */
+  readonly epoch: () => number | null;
+  readonly writer: DecisionWriter;
+  readonly openEntries: () => readonly Entry[];
+  readonly laneOf: (entry: Entry) => string;
+  readonly planners: Readonly<Record<string, Planner>>;
+  readonly executors: Readonly<Record<string, Executor>>;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+export interface ControllerOptions {
+  /** Milliseconds between passes when no event wakes it; only a net under missed events. */
+  readonly idleMs: number;
+  /** First and longest pause before a failed decision or planner is tried again. */
+  readonly retryMs: { readonly first: number; readonly longest: number };
+}
+
+interface Retry {
+  readonly at: number;
+  readonly pauseMs: number;
+}
+
+/**
+ * Acts only with the lease: takes up every open decision (re-stamped first under a new lease), then asks
+ * the planners for new ones, one at a time in each lane. Events only wake it; it works from recorded state.
+ */
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #deps: ControllerDeps;
+  readonly #running = new Map<EntryId, Promise<void>>();
+  readonly #retries = new Map<string, Retry>();
+  #stop = new AbortController();
+  #term: { epoch: number; ended: AbortController } | null = null;
+  #wake: (() => void) | null = null;
+  #woken = false;
+  #loop: Promise<void> | null = null;
+
+  constructor(options: ControllerOptions, deps: ControllerDeps) {
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#stop = new AbortController();
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#endTerm();
+    this.wake();
+    await this.#loop;
+    await Promise.allSettled([...this.#running.values()]);
+  }
+
+  /** Something changed: look again soon. */
+  wake(): void {
+    this.#woken = true;
+    this.#wake?.();
+  }
+
+  /** The lease is gone: everything under way is told to stop at once. */
+  leaseLost(): void {
+    this.#endTerm();
+    this.wake();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      this.#woken = false;
+      try {
+        await this.#pass();
+      } catch (error) {
+        if (!isMicrocephError(error, "LEASE_LOST")) {
+          this.#deps.log.warn({ error: messageOf(error) }, "controller pass failed");
+        }
+        this.#postpone("pass");
+      }
+      if (!this.#woken) await this.#idle();
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const epoch = this.#deps.epoch();
+    if (epoch === null || !this.#due("pass")) {
+      if (epoch === null) this.#endTerm();
+      return;
+    }
+    const term = await this.#enterTerm(epoch);
+    if (!term) return;
+    for (const entry of this.#deps.openEntries()) this.#takeUp(entry, term.ended.signal);
+    for (const [name, planner] of Object.entries(this.#deps.planners)) {
+      if (term.ended.signal.aborted || !this.#due(`planner ${name}`)) continue;
+      try {
+        for (const proposal of await planner(term.ended.signal))
+          await this.#decide(proposal, term.ended.signal);
+        this.#retries.delete(`planner ${name}`);
+      } catch (error) {
+        if (isMicrocephError(error, "LEASE_LOST")) throw error;
+        if (!term.ended.signal.aborted) {
+          this.#deps.log.warn({ planner: name, error: messageOf(error) }, "planner failed");
+        }
+        this.#postpone(`planner ${name}`);
+      }
+    }
+    this.#retries.delete("pass");
+  }
+
+  async #enterTerm(epoch: number): Promise<{ epoch: number; ended: AbortController } | null> {
+    if (this.#term?.epoch === epoch) return this.#term;
+    this.#endTerm();
+    // Acts of an earlier term of ours must have ended before they are begun again under a new number.
+    await Promise.allSettled([...this.#running.values()]);
+    await this.#deps.writer.restampOpen();
+    if (this.#deps.epoch() !== epoch) return null;
+    this.#retries.clear();
+    this.#term = { epoch, ended: new AbortController() };
+    return this.#term;
+  }
+
+  #endTerm(): void {
+    this.#term?.ended.abort();
+    this.#term = null;
+  }
+
+  async #decide(proposal: Proposal, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const busy = this.#deps.openEntries().some((entry) => this.#deps.laneOf(entry) === proposal.lane);
+    if (busy) return;
+    const { kind, body, agent, reason } = proposal;
+    const entry = await this.#deps.writer.open({ kind, body, agent, reason });
+    this.#deps.log.info({ entry: entry.id, kind, reason }, "decided");
+    this.#takeUp(entry, signal);
+  }
+
+  #takeUp(entry: Entry, signal: AbortSignal): void {
+    if (this.#running.has(entry.id) || !this.#due(`entry ${entry.id}`)) return;
+    const done = this.#execute(entry, signal).finally(() => {
+      this.#running.delete(entry.id);
+      this.wake();
+    });
+    this.#running.set(entry.id, done);
+  }
+
+  async #execute(entry: Entry, signal: AbortSignal): Promise<void> {
+    const executor = this.#deps.executors[entry.kind];
+    const key = `entry ${entry.id}`;
+    try {
+      if (!executor) throw new Error(`nobody here carries out decisions of kind ${entry.kind}`);
+      const outcome = await executor(entry, signal);
+      if (signal.aborted) return;
+      const ending =
+        outcome.state === "done"
+          ? { result: outcome.result, reason: outcome.reason }
+          : { reason: outcome.reason, cancelAcknowledged: outcome.cancelAcknowledged };
+      await this.#deps.writer.close(entry.id, outcome.state, ending);
+      this.#retries.delete(key);
+      this.#deps.log.info(
+        { entry: entry.id, state: outcome.state, reason: outcome.reason },
+        "decision closed",
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#deps.log.warn(
+        { entry: entry.id, kind: entry.kind, error: messageOf(error) },
+        "decision not done yet",
+      );
+      this.#postpone(key);
+    }
+  }
+
+  #due(key: string): boolean {
+    const retry = this.#retries.get(key);
+    return retry === undefined || retry.at <= this.#deps.now();
+  }
+
+  #postpone(key: string): void {
+    const { first, longest } = this.#options.retryMs;
+    const before = this.#retries.get(key);
+    const pauseMs = before ? Math.min(longest, before.pauseMs * 2) : first;
+    this.#retries.set(key, { at: this.#deps.now() + pauseMs, pauseMs });
+  }
+
+  /** Until woken, the next retry is due, or the idle time is over. */
+  async #idle(): Promise<void> {
+    const now = this.#deps.now();
+    const next = [...this.#retries.values()].map((retry) => retry.at - now).filter((ms) => ms > 0);
+    const pause = Math.max(10, Math.min(this.#options.idleMs, ...next));
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pause);
+      timer.unref();
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = null;
+  }
+}

@@ -1,0 +1,101 @@
+import { z } from "zod";
+import { fsid, handle, peerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+import type { Entry } from "../../state/journal/types.ts";
+
+/** Bodies of the decisions about Ceph and its voters: the journal's wire format, so fields are only ever added. */
+const brandedFsid = z.string().transform((value) => fsid(value));
+const brandedHandle = z.string().transform((value) => handle(value));
+const brandedPeer = z.string().transform((value) => peerId(value));
+const address = z.union([z.ipv4(), z.ipv6()]);
+
+export const voterBody = z.object({ peer: brandedPeer, handle: brandedHandle });
+export const bootstrapBody = z.object({
+  fsid: brandedFsid,
+  handle: brandedHandle,
+  address,
+  publicNetwork: z.string().max(1024),
+  clusterNetwork: z.string().max(1024).nullable(),
+});
+export const monitorBody = z.object({
+  handle: brandedHandle,
+  address,
+  /** Epoch of the monitor map that the plan was made from. */
+  monmapEpoch: z.int().min(1),
+});
+export const daemonBody = z.object({ type: z.enum(["mgr", "mds"]), handle: brandedHandle });
+export const failureDomainBody = z.object({
+  from: z.enum(["osd", "host", "rack"]),
+  to: z.enum(["osd", "host", "rack"]),
+});
+export const poolProfileBody = z.object({
+  size: z.int().min(1).max(10),
+  minSize: z.int().min(1).max(10),
+});
+
+/** Kinds of decisions that this room plans and carries out. */
+export const kinds = {
+  voter: "quorum.voter",
+  bootstrap: "ceph.bootstrap",
+  monitor: "ceph.mon",
+  daemon: "ceph.daemon",
+  failureDomain: "ceph.failure-domain",
+  poolProfile: "ceph.pool-profile",
+} as const;
+
+/** The lane of an entry: entries of one lane follow each other. */
+export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
+  switch (entry.kind) {
+    // One change of voters or monitors at a time, whatever it is.
+    case kinds.voter:
+    case kinds.bootstrap:
+    case kinds.monitor:
+      return "seats";
+    case kinds.daemon: {
+      const { type, handle: name } = daemonBody.parse(entry.body);
+      return `${type}.${name}`;
+    }
+    case kinds.failureDomain:
+    case kinds.poolProfile:
+      return "crush";
+    default:
+      return `${entry.kind} ${subjectOf(entry.body)}`;
+  }
+}
+
+function subjectOf(body: Json): string {
+  const subject = body !== null && typeof body === "object" && !Array.isArray(body) ? body.peer : undefined;
+  return typeof subject === "string" ? subject : JSON.stringify(body);
+}
+
+/** What any Ceph daemon or client of a node needs to reach the cluster; handed over with orders, never journaled. */
+export const cephAccess = z.object({
+  fsid: brandedFsid,
+  adminKey: z.string().min(1).max(200),
+  publicNetwork: z.string().max(1024),
+  clusterNetwork: z.string().max(1024).nullable(),
+  monitors: z
+    .array(
+      z.object({
+        name: z.string().max(64),
+        addresses: z
+          .array(z.object({ type: z.enum(["v1", "v2", "any"]), address: z.string().max(80) }))
+          .max(8),
+      }),
+    )
+    .max(50),
+});
+export type CephAccess = z.infer<typeof cephAccess>;
+
+export const bootstrapPayload = z.object({ adminKey: z.string(), monKey: z.string() });
+export const monitorPayload = z.object({
+  access: cephAccess,
+  monKey: z.string().max(200),
+  /** The monitor map, binary, in base64. */
+  monmap: z.string().max(1_000_000),
+});
+export const daemonPayload = z.object({ access: cephAccess, key: z.string().max(200) });
+export const voterPayload = z.object({
+  /** All etcd members with the new one, by handle. */
+  members: z.array(z.object({ handle: brandedHandle, peer: brandedPeer })).max(20),
+});

@@ -1,0 +1,191 @@
+import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
+import type { EntryId, Handle, PeerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+import type { Entry } from "../../state/journal/types.ts";
+import type { CephCommands } from "../command/commands.ts";
+import type { Order } from "./agent.ts";
+import { isCephsOwn, ruleNameOf } from "./ceph-planner.ts";
+import type { Executor, Outcome } from "./controller.ts";
+import {
+  bootstrapBody,
+  type CephAccess,
+  daemonBody,
+  failureDomainBody,
+  kinds,
+  monitorBody,
+  poolProfileBody,
+  voterBody,
+} from "./decisions.ts";
+
+/** Secrets of Ceph, kept in etcd. */
+export interface CephSecrets {
+  readonly adminKey: string;
+  readonly monKey: string;
+}
+
+export interface ExecutorDeps {
+  readonly ceph: () => CephCommands | null;
+  /** The secrets, made at the first asking; fenced by the lease. */
+  readonly secrets: () => Promise<CephSecrets>;
+  readonly access: (signal: AbortSignal) => Promise<CephAccess>;
+  /** Current binary monitor map in base64. */
+  readonly monmap: (signal: AbortSignal) => Promise<string>;
+  /** Hand an order to a node's agent and wait for its result. */
+  readonly order: (peer: PeerId, order: Order, signal: AbortSignal) => Promise<Json>;
+  /** Record that the entry is in an agent's hands: from now on only its acknowledgement can end it early. */
+  readonly handed: (entry: EntryId) => Promise<void>;
+  /** Give the entry a new number, because its agent has obeyed a later one. */
+  readonly restamp: (entry: EntryId) => Promise<Entry>;
+  /** Ask an agent for its durable promise not to carry the entry out; false when it has been. */
+  readonly cancel: (peer: PeerId, entry: Entry, signal: AbortSignal) => Promise<boolean>;
+  readonly voters: VoterChange;
+  /** The current number of an entry: it may have been re-stamped. */
+  readonly current: (entry: EntryId) => Entry;
+}
+
+export interface VoterChange {
+  /** Make the node a learner if it is neither that nor a voter; the members of etcd afterwards. */
+  addLearner(handle: Handle): Promise<readonly { handle: Handle; peer: PeerId }[]>;
+  /** Promote, waiting until the learner has caught up. */
+  promote(handle: Handle, signal: AbortSignal): Promise<void>;
+}
+
+const managerCaps = { mon: "profile mgr", osd: "allow *", mds: "allow *" };
+const metadataCaps = { mon: "profile mds", mgr: "profile mds", mds: "allow *", osd: "allow *" };
+const callMs = 10_000;
+
+/** One executor for each kind of decision; each is run again from its start until it has ended. */
+export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
+  const ceph = (): CephCommands => {
+    const commands = deps.ceph();
+    if (!commands) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
+    return commands;
+  };
+
+  /** Hand the entry to its agent; a number that the agent calls overtaken is renewed once. */
+  async function give(entry: Entry, payload: Json, signal: AbortSignal): Promise<Json> {
+    const agent = entry.agent;
+    if (agent === null) throw new Error(`decision ${entry.id} names no agent`);
+    await deps.handed(entry.id);
+    const send = (current: Entry): Promise<Json> => {
+      const { id, kind, number, body } = current;
+      return deps.order(agent, { entry: id, kind, number, body, payload }, signal);
+    };
+    try {
+      return await send(deps.current(entry.id));
+    } catch (error) {
+      if (!isMicrocephError(error, "STALE_DECISION")) throw error;
+      return send(await deps.restamp(entry.id));
+    }
+  }
+
+  const voter: Executor = async (entry, signal) => {
+    const { handle } = voterBody.parse(entry.body);
+    const members = await deps.voters.addLearner(handle);
+    await give(entry, { members: members.map((member) => ({ ...member })) }, signal);
+    await deps.voters.promote(handle, signal);
+    return done(`${handle} is a voter`);
+  };
+
+  const bootstrap: Executor = async (entry, signal) => {
+    const { fsid } = bootstrapBody.parse(entry.body);
+    const { adminKey, monKey } = await deps.secrets();
+    await give(entry, { adminKey, monKey }, signal);
+    return done(`Ceph ${fsid} has its first monitor`, { fsid });
+  };
+
+  const monitor: Executor = async (entry, signal) => {
+    const { handle, monmapEpoch } = monitorBody.parse(entry.body);
+    const { quorum, monMap } = await ceph().quorumStatus({ deadlineMs: callMs, signal });
+    const joined = monMap.monitors.some((candidate) => candidate.name === handle);
+    if (!joined && monMap.epoch !== monmapEpoch) {
+      return withdraw(entry, `the monitor map went from epoch ${monmapEpoch} to ${monMap.epoch}`, signal);
+    }
+    // With the newcomer in the map, those in quorum now must still be a majority should it fail.
+    const size = monMap.monitors.length + (joined ? 0 : 1);
+    if (quorum.length * 2 <= size && !(monMap.monitors.length === 1 && quorum.length === 1)) {
+      throw new MicrocephError(
+        "NO_QUORUM",
+        `${quorum.length} of ${monMap.monitors.length} monitors are in quorum`,
+      );
+    }
+    const [{ monKey }, access, monmap] = await Promise.all([
+      deps.secrets(),
+      deps.access(signal),
+      deps.monmap(signal),
+    ]);
+    await give(entry, { access, monKey, monmap }, signal);
+    const after = await ceph().quorumStatus({ deadlineMs: callMs, signal });
+    if (!after.quorum.includes(handle)) {
+      throw new MicrocephError("DEADLINE_EXCEEDED", `monitor ${handle} is not in quorum yet`);
+    }
+    return done(`monitor ${handle} is in quorum`, { epoch: after.monMap.epoch });
+  };
+
+  const daemon: Executor = async (entry, signal) => {
+    const { type, handle } = daemonBody.parse(entry.body);
+    const caps = type === "mgr" ? managerCaps : metadataCaps;
+    const key = await ceph().authGetOrCreate(`${type}.${handle}`, caps, { deadlineMs: callMs, signal });
+    await give(entry, { access: await deps.access(signal), key }, signal);
+    return done(`${type}.${handle} runs`);
+  };
+
+  const failureDomain: Executor = async (entry, signal) => {
+    const { from, to } = failureDomainBody.parse(entry.body);
+    const call = { deadlineMs: callMs, signal };
+    const rule = await ceph().createReplicatedRule(ruleNameOf(to), to, call);
+    const rules = await ceph().crushRules(call);
+    const before = rules.find((candidate) => candidate.name === ruleNameOf(from))?.id;
+    const current = Number(await ceph().configGet("mon", "osd_pool_default_crush_rule", call));
+    if (current !== rule && current !== before) {
+      return { state: "abandoned", reason: "the default rule is no longer ours", cancelAcknowledged: true };
+    }
+    await ceph().configSet("global", "osd_pool_default_crush_rule", String(rule), call);
+    const pools = (await ceph().pools(call)).filter((pool) => pool.crushRule === before && !pool.erasure);
+    for (const pool of pools) await ceph().setPool(pool.name, "crush_rule", ruleNameOf(to), call);
+    return done(`failure domain ${to}, ${pools.length} pools moved`, {
+      pools: pools.map((pool) => pool.name),
+    });
+  };
+
+  const poolProfile: Executor = async (entry, signal) => {
+    const { size, minSize } = poolProfileBody.parse(entry.body);
+    const call = { deadlineMs: callMs, signal };
+    await ceph().configSet("global", "osd_pool_default_size", String(size), call);
+    await ceph().configSet("global", "osd_pool_default_min_size", String(minSize), call);
+    await ceph().configSet("global", "mon_allow_pool_size_one", String(size === 1), call);
+    const pools = (await ceph().pools(call)).filter(
+      (pool) => isCephsOwn(pool.name, pool.applications) && pool.size < size,
+    );
+    for (const pool of pools) {
+      await ceph().setPool(pool.name, "size", String(size), call);
+      await ceph().setPool(pool.name, "min_size", String(minSize), call);
+    }
+    return done(`new pools keep ${size} copies`);
+  };
+
+  /** End an entry that must not be carried out any more: only with its agent's promise, once handed. */
+  async function withdraw(entry: Entry, reason: string, signal: AbortSignal): Promise<Outcome> {
+    const current = deps.current(entry.id);
+    if (!current.handed || current.agent === null) {
+      return { state: "abandoned", reason, cancelAcknowledged: false };
+    }
+    if (await deps.cancel(current.agent, current, signal)) {
+      return { state: "abandoned", reason, cancelAcknowledged: true };
+    }
+    return done("carried out before it could be withdrawn");
+  }
+
+  return {
+    [kinds.voter]: voter,
+    [kinds.bootstrap]: bootstrap,
+    [kinds.monitor]: monitor,
+    [kinds.daemon]: daemon,
+    [kinds.failureDomain]: failureDomain,
+    [kinds.poolProfile]: poolProfile,
+  };
+}
+
+function done(reason: string, result: Json = null): Outcome {
+  return { state: "done", result, reason };
+}

@@ -1,0 +1,111 @@
+import { Buffer } from "node:buffer";
+import { MicrocephError } from "../../errors/microceph-error.ts";
+import type { Json } from "../../ids/json.ts";
+import type { CephCommands } from "../command/commands.ts";
+import { adminCapabilities, monCapabilities } from "../config/keyring.ts";
+import { ensureCephFolders } from "../daemons/deps.ts";
+import { prepareMds, startMds } from "../daemons/mds.ts";
+import { prepareMgr, startMgr } from "../daemons/mgr.ts";
+import { bootstrapMon, monState, prepareMon, startMon, waitMonInQuorum } from "../daemons/mon.ts";
+import { ourRules } from "../plan/failure-domain.ts";
+import type { Step } from "./agent.ts";
+import type { CephNode } from "./ceph-node.ts";
+import {
+  bootstrapBody,
+  bootstrapPayload,
+  type CephAccess,
+  daemonBody,
+  daemonPayload,
+  kinds,
+  monitorBody,
+  monitorPayload,
+} from "./decisions.ts";
+
+const quorumDeadlineMs = 90_000;
+const callMs = 10_000;
+
+/** What a node does for each kind of decision about Ceph; every step may be run again after any crash. */
+export function cephSteps(node: CephNode): Record<string, Step> {
+  const { deps, handle } = node;
+
+  const bootstrap: Step = async ({ body, payload }, { confirm, signal }) => {
+    const { fsid, address, publicNetwork, clusterNetwork } = bootstrapBody.parse(body);
+    const { adminKey, monKey } = bootstrapPayload.parse(payload);
+    const monitors: CephAccess["monitors"] = [{ name: handle, addresses: monitorAddresses(address) }];
+    await ensureCephFolders(deps.paths);
+    await node.configure({ fsid, adminKey, publicNetwork, clusterNetwork, monitors });
+    const keys = [
+      { entity: "mon.", key: monKey, capabilities: monCapabilities },
+      { entity: "client.admin", key: adminKey, capabilities: adminCapabilities },
+    ];
+    await bootstrapMon(deps, { handle, fsid, address, monKey, keys, signal });
+    await confirm();
+    node.rememberMonAddress(address);
+    await startMon(deps, { handle, address });
+    await waitMonInQuorum(deps, handle, { deadlineMs: quorumDeadlineMs, signal });
+    await firstSettings(commandsOf(node), signal);
+    return { monitor: handle };
+  };
+
+  const monitor: Step = async ({ body, payload }, { confirm, signal }) => {
+    const { address } = monitorBody.parse(body);
+    const { access, monKey, monmap } = monitorPayload.parse(payload);
+    await node.configure(access);
+    const running = await monState(deps, handle);
+    if (!running?.quorum.includes(handle)) {
+      const monMap = Buffer.from(monmap, "base64");
+      await prepareMon(deps, { handle, fsid: access.fsid, monMap, monKey, signal });
+      // From its start on the monitor adds itself to the map: this is the act that cannot be taken back.
+      await confirm();
+      node.rememberMonAddress(address);
+      await startMon(deps, { handle, address });
+    }
+    const status = await waitMonInQuorum(deps, handle, { deadlineMs: quorumDeadlineMs, signal });
+    await node.follow(status.monMap);
+    return { epoch: status.monMap.epoch };
+  };
+
+  const daemon: Step = async ({ body, payload }, { confirm }) => {
+    const { type } = daemonBody.parse(body);
+    const { access, key } = daemonPayload.parse(payload);
+    await node.configure(access);
+    await confirm();
+    if (type === "mgr") {
+      await prepareMgr(deps, { handle, key });
+      await startMgr(deps, handle);
+    } else {
+      await prepareMds(deps, { handle, key });
+      await startMds(deps, handle);
+    }
+    return null;
+  };
+
+  return { [kinds.bootstrap]: bootstrap, [kinds.monitor]: monitor, [kinds.daemon]: daemon };
+}
+
+/** Both protocols on Ceph's own ports (Ceph doc: msgr2). */
+export function monitorAddresses(address: string): { type: "v1" | "v2"; address: string }[] {
+  const host = address.includes(":") ? `[${address}]` : address;
+  return [
+    { type: "v2", address: `${host}:3300` },
+    { type: "v1", address: `${host}:6789` },
+  ];
+}
+
+function commandsOf(node: CephNode): CephCommands {
+  const { commands } = node;
+  if (commands === null) throw new MicrocephError("NOT_INITIALIZED", "this node knows no Ceph cluster");
+  return commands;
+}
+
+/** Settings every cluster of ours starts with; a value that is set already is a user's and is kept. */
+async function firstSettings(ceph: CephCommands, signal: AbortSignal): Promise<Json> {
+  const call = { deadlineMs: callMs, signal };
+  const rule = await ceph.createReplicatedRule(ourRules.osd, "osd", call);
+  const current = Number(await ceph.configGet("mon", "osd_pool_default_crush_rule", call));
+  // -1 is Ceph's "no choice made".
+  if (current === -1) await ceph.configSet("global", "osd_pool_default_crush_rule", String(rule), call);
+  // All image features on, as MicroCeph sets it.
+  await ceph.configSet("global", "rbd_default_features", "63", call);
+  return null;
+}
