@@ -30,7 +30,9 @@ import type {
 } from "./contract/status.ts";
 
 export interface RequestContext {
-  /** Aborted when the caller left or the request's deadline (two seconds) passed. */
+  /** Milliseconds until the request's deadline, counted from its arrival. */
+  readonly deadlineMs: number;
+  /** Aborted when the caller left or the deadline passed. */
   readonly signal: AbortSignal;
 }
 
@@ -112,4 +114,5 @@ export interface Operations {
   ): Promise<ForwardReply | undefined>;
 }
 
-type Nothing = Readonly<Record<string, never>>;
+/** The endpoint takes no parameters. */
+type Nothing = object;

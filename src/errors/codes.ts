@@ -48,6 +48,12 @@ export const errorCodes = {
     meaning: "This node is not a member of a cluster yet.",
     remedy: "Run `microceph mesh status` to see what it waits for, or `microceph cluster bootstrap`.",
   },
+  NOT_READY: {
+    http: 503,
+    exit: 3,
+    meaning: "It did not become ready in the given time.",
+    remedy: "The message says what it waits for; look at `microceph mesh status` and `microceph status`.",
+  },
   ALREADY_INITIALIZED: {
     http: 409,
     exit: 4,
@@ -183,3 +189,7 @@ export const errorCodes = {
 } as const satisfies Record<string, CodeEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;
+
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(errorCodes, code);
+}

@@ -15,6 +15,7 @@ import {
   releaseRequest,
   selfStatus,
 } from "./mesh.ts";
+import type { Shape } from "./shape.ts";
 import {
   health,
   readiness,
@@ -27,7 +28,7 @@ import {
   statusReport,
 } from "./status.ts";
 
-/** One request and reply of the API. `async` answers with a job; `waits` may outlive the two-second rule. */
+/** One request and its reply. `async` answers with a job; only what `waits` may take longer than two seconds. */
 export interface Endpoint {
   readonly method: "GET" | "POST" | "PUT";
   readonly path: string;
@@ -35,7 +36,7 @@ export interface Endpoint {
   readonly aliases?: readonly string[];
   readonly summary: string;
   readonly params?: z.ZodType;
-  readonly query?: z.ZodType;
+  readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
   readonly reply: z.ZodType;
   readonly kind: "sync" | "async";
@@ -241,3 +242,12 @@ export const endpoints = {
 
 export type Endpoints = typeof endpoints;
 export type EndpointName = keyof Endpoints;
+
+type Part<E, Key extends string> = E extends { readonly [K in Key]: infer S extends z.ZodType }
+  ? Shape<S>
+  : object;
+/** Path, query and body parameters of an endpoint in one object. */
+export type InputOf<Name extends EndpointName> = Part<Endpoints[Name], "params"> &
+  Part<Endpoints[Name], "query"> &
+  Part<Endpoints[Name], "body">;
+export type ReplyOf<Name extends EndpointName> = Shape<Endpoints[Name]["reply"]>;

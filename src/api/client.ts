@@ -1,0 +1,285 @@
+import type { IncomingMessage } from "node:http";
+import { isErrorCode } from "../errors/codes.ts";
+import { isMicrocephError, MicrocephError, messageOf } from "../errors/microceph-error.ts";
+import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
+import type { AvailableDisk, addDisksRequest, ConfiguredDisk } from "./contract/disks.ts";
+import type { Envelope } from "./contract/envelope.ts";
+import type { MeshEvent } from "./contract/events.ts";
+import type { Job } from "./contract/jobs.ts";
+import type { JournalEntry } from "./contract/journal.ts";
+import type {
+  Admission,
+  admissionRequest,
+  approveRequest,
+  FingerprintReport,
+  joinRequest,
+  MeshStatus,
+  NamedNodes,
+  SelfStatus,
+} from "./contract/mesh.ts";
+import type { Draft } from "./contract/shape.ts";
+import type {
+  Health,
+  Readiness,
+  ServerInfo,
+  Service,
+  Setting,
+  Settings,
+  StatusReport,
+} from "./contract/status.ts";
+import { errorFromEnvelope } from "./envelopes.ts";
+import { readLines } from "./read-lines.ts";
+
+// An import of node:http costs 20 ms of start-up, this does not.
+const http = process.getBuiltinModule("node:http");
+
+/** The server answers within two seconds; this allows for a slow machine. */
+const defaultDeadlineMs = 10_000;
+/** What a call meets while a daemon restarts, is paused or its node is cut off. */
+const awayCodes: ReadonlySet<string> = new Set([
+  "DAEMON_NOT_RUNNING",
+  "CANCELLED",
+  "DEADLINE_EXCEEDED",
+  "PEER_UNREACHABLE",
+]);
+const answerLimitBytes = 64 * 1024 * 1024;
+
+export interface ApiClientOptions {
+  readonly socketPath: string;
+  /** Member that answers instead of the local one: name or PeerId prefix. */
+  readonly target?: string;
+}
+
+export interface CallOptions {
+  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal;
+  /** Called at every look at the job, about once a second; undefined while the daemon does not answer. */
+  readonly onLook?: (job: Job | undefined) => void;
+  /** How long the daemon may be away (restarting) before that is an error; default 30 s. */
+  readonly patienceMs?: number;
+}
+
+/**
+ * The local daemon's API. Calls throw the daemon's coded error, DAEMON_NOT_RUNNING, PERMISSION_DENIED,
+ * DEADLINE_EXCEEDED or CANCELLED. It carries no schema library: the server is trusted to keep the contract.
+ */
+export class ApiClient {
+  readonly #options: ApiClientOptions;
+
+  constructor(options: ApiClientOptions) {
+    this.#options = options;
+  }
+
+  /** The same daemon as a door to another member; undefined: this one. */
+  withTarget(target: string | undefined): ApiClient {
+    return target === undefined ? this : new ApiClient({ ...this.#options, target });
+  }
+
+  server = (options?: CallOptions): Promise<ServerInfo> => this.#get("/1.0", options);
+  ready = (options?: CallOptions): Promise<Readiness> => this.#get("/1.0/ready", options);
+  status = (options?: CallOptions): Promise<StatusReport> => this.#get("/1.0/status", options);
+  health = (options?: CallOptions): Promise<Health> => this.#get("/1.0/health", options);
+
+  mesh = (options?: CallOptions): Promise<MeshStatus> => this.#get("/1.0/mesh", options);
+  approve = (request: Draft<typeof approveRequest>, options?: CallOptions): Promise<NamedNodes> =>
+    this.request("POST", "/1.0/mesh/approve", request, options);
+  deny = (node: string, options?: CallOptions): Promise<NamedNodes> =>
+    this.request("POST", "/1.0/mesh/deny", { node }, options);
+  admission = (options?: CallOptions): Promise<Admission> => this.#get("/1.0/mesh/admission", options);
+  setAdmission = (request: Draft<typeof admissionRequest>, options?: CallOptions): Promise<Admission> =>
+    this.request("PUT", "/1.0/mesh/admission", request, options);
+  fingerprint = (options?: CallOptions): Promise<FingerprintReport> =>
+    this.#get("/1.0/mesh/fingerprint", options);
+  join = (request: Draft<typeof joinRequest>, options?: CallOptions): Promise<SelfStatus> =>
+    this.request("POST", "/1.0/mesh/join", request, options);
+  release = (options?: CallOptions): Promise<SelfStatus> =>
+    this.request("POST", "/1.0/mesh/release", {}, options);
+
+  bootstrap = (request: Draft<typeof bootstrapRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/cluster", request, options);
+  members = (options?: CallOptions): Promise<readonly ClusterMember[]> =>
+    this.#get("/1.0/cluster/members", options);
+  disks = (options?: CallOptions): Promise<readonly ConfiguredDisk[]> => this.#get("/1.0/disks", options);
+  availableDisks = (options?: CallOptions): Promise<readonly AvailableDisk[]> =>
+    this.#get("/1.0/disks/available", options);
+  addDisks = (request: Draft<typeof addDisksRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/disks", request, options);
+  services = (options?: CallOptions): Promise<readonly Service[]> => this.#get("/1.0/services", options);
+
+  settings = (options?: CallOptions): Promise<Settings> => this.#get("/1.0/settings", options);
+  setting = (key: string, options?: CallOptions): Promise<Setting> =>
+    this.#get(`/1.0/settings/${encodeURIComponent(key)}`, options);
+  setSetting = (key: string, value: string, options?: CallOptions): Promise<Setting> =>
+    this.request("PUT", `/1.0/settings/${encodeURIComponent(key)}`, { value }, options);
+  journal = (limit = 100, options?: CallOptions): Promise<readonly JournalEntry[]> =>
+    this.#get(`/1.0/journal?limit=${limit}`, options);
+
+  jobs = (options?: CallOptions): Promise<readonly Job[]> => this.#get("/1.0/jobs", options);
+  job = (id: string, options?: CallOptions): Promise<Job> =>
+    this.#get(`/1.0/jobs/${encodeURIComponent(id)}`, options);
+  /** The job when it ended, or as it is after so many seconds. */
+  waitForJob = (id: string, seconds: number, options: CallOptions = {}): Promise<Job> =>
+    this.#get(`/1.0/jobs/${encodeURIComponent(id)}/wait?timeout=${seconds}`, {
+      ...options,
+      deadlineMs: options.deadlineMs ?? seconds * 1000 + defaultDeadlineMs,
+    });
+
+  /** The job's end. A daemon that restarts meanwhile takes the job up again, so its absence is sat out. */
+  async finishJob(started: Job, options: WaitOptions = {}): Promise<Job> {
+    const { signal, onLook, patienceMs = 30_000 } = options;
+    let job = started;
+    let awayAt: number | undefined;
+    onLook?.(job);
+    while (job.state === "running") {
+      try {
+        job = await this.waitForJob(job.id, 1, signal ? { signal } : {});
+        awayAt = undefined;
+        onLook?.(job);
+      } catch (error) {
+        const away = isMicrocephError(error) && awayCodes.has(error.code);
+        if (!away || signal?.aborted) throw error;
+        awayAt ??= performance.now();
+        if (performance.now() - awayAt > patienceMs) throw error;
+        onLook?.(undefined);
+        await pause(500, signal);
+      }
+    }
+    return job;
+  }
+
+  /** Events as they happen, after a replay of those since `since`. Ends when the daemon stops or on the signal. */
+  async *events(
+    options: { readonly since?: number; readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<MeshEvent> {
+    const path = options.since === undefined ? "/1.0/events" : `/1.0/events?since=${options.since}`;
+    let answer: IncomingMessage | undefined;
+    try {
+      answer = await this.#open("GET", path, undefined, options.signal);
+      if (answer.statusCode !== 200) throw errorFromEnvelope(parseEnvelope(await readAll(answer)));
+      for await (const line of readLines(answer)) if (line !== "") yield JSON.parse(line) as MeshEvent;
+    } catch (error) {
+      if (!options.signal?.aborted) throw connectionError(error, this.#options.socketPath);
+    } finally {
+      answer?.destroy();
+    }
+  }
+
+  /** Any request: the metadata of its answer. */
+  async request<T>(
+    method: "GET" | "POST" | "PUT",
+    path: string,
+    body?: unknown,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const deadlineMs = options.deadlineMs ?? defaultDeadlineMs;
+    const deadline = AbortSignal.timeout(deadlineMs);
+    const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
+    let content: string;
+    try {
+      content = await readAll(await this.#open(method, path, body, signal));
+    } catch (error) {
+      if (options.signal?.aborted) throw new MicrocephError("CANCELLED", "the call was cancelled");
+      if (deadline.aborted) {
+        throw new MicrocephError("DEADLINE_EXCEEDED", `the daemon did not answer within ${deadlineMs} ms`);
+      }
+      throw connectionError(error, this.#options.socketPath);
+    }
+    const envelope = parseEnvelope(content);
+    if (envelope.type === "error") throw errorFromEnvelope(envelope);
+    return envelope.metadata as T;
+  }
+
+  #get<T>(path: string, options?: CallOptions): Promise<T> {
+    return this.request("GET", path, undefined, options);
+  }
+
+  #open(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<IncomingMessage> {
+    const { socketPath, target } = this.#options;
+    const mark = path.includes("?") ? "&" : "?";
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    return new Promise((resolve, reject) => {
+      const request = http.request(
+        {
+          socketPath,
+          method,
+          path: target === undefined ? path : `${path}${mark}target=${encodeURIComponent(target)}`,
+          agent: false,
+          headers:
+            payload === undefined
+              ? {}
+              : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) },
+          ...(signal ? { signal } : {}),
+        },
+        resolve,
+      );
+      request.once("error", reject);
+      request.end(payload);
+    });
+  }
+}
+
+/** The error of a job that failed; the job's own code where it is one of ours. */
+export function jobError(job: Job): MicrocephError {
+  const code = job.error?.code;
+  return new MicrocephError(isErrorCode(code) ? code : "INTERNAL", job.error?.message ?? "the job failed", {
+    data: { job: job.id },
+  });
+}
+
+async function readAll(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > answerLimitBytes) throw new Error("the answer is too large");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function parseEnvelope(content: string): Envelope {
+  try {
+    const envelope = JSON.parse(content) as Envelope;
+    if (typeof envelope === "object" && envelope !== null && "metadata" in envelope) return envelope;
+  } catch {
+    // Said below.
+  }
+  throw new MicrocephError("INTERNAL", `the daemon's answer is no envelope: ${content.slice(0, 80)}`);
+}
+
+function connectionError(error: unknown, socketPath: string): MicrocephError {
+  if (isMicrocephError(error)) return error;
+  const code = (error as NodeJS.ErrnoException).code;
+  const data = { socketPath };
+  switch (code) {
+    case "ENOENT":
+    case "ECONNREFUSED":
+    case "ENOTDIR":
+    case "ENOTSOCK":
+      return new MicrocephError("DAEMON_NOT_RUNNING", `no daemon answers on ${socketPath}`, { data });
+    case "ECONNRESET":
+    case "EPIPE":
+      return new MicrocephError("DAEMON_NOT_RUNNING", "the daemon went away before it answered", { data });
+    case "EACCES":
+    case "EPERM":
+      return new MicrocephError("PERMISSION_DENIED", `may not open ${socketPath}`, { data });
+    default:
+      return new MicrocephError("INTERNAL", `cannot talk to the daemon: ${messageOf(error)}`, { data });
+  }
+}
+
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    }
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}

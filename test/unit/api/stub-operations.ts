@@ -1,0 +1,328 @@
+import type { MeshEvent } from "../../../src/api/contract/events.ts";
+import type { Job } from "../../../src/api/contract/jobs.ts";
+import type { StatusReport } from "../../../src/api/contract/status.ts";
+import { notInitialized } from "../../../src/api/not-initialized.ts";
+import type { ForwardReply, ForwardRequest, Operations } from "../../../src/api/operations.ts";
+import { MicrocephError } from "../../../src/errors/microceph-error.ts";
+
+export const at = "2026-11-22T10:00:00.000Z";
+export const ids = {
+  n1: "12D3KooWA1bCdEfGhJkLmNpQrStUvWxYz123456789ABCDEFGHJK",
+  n2: "12D3KooWB2bCdEfGhJkLmNpQrStUvWxYz123456789ABCDEFGHJK",
+  n3: "12D3KooWC3bCdEfGhJkLmNpQrStUvWxYz123456789ABCDEFGHJK",
+  n4: "12D3KooWD4bCdEfGhJkLmNpQrStUvWxYz123456789ABCDEFGHJK",
+};
+export const clusterId = "0123456789abcdef0123456789abcdef";
+export const fsid = "11111111-2222-3333-4444-555555555555";
+
+/** A healthy cluster of three with one pending node. */
+export function healthyStatus(): StatusReport {
+  const member = (id: string, name: string, octet: number) => ({
+    id,
+    name,
+    handle: name,
+    addresses: [`10.77.0.${octet}`],
+    presence: "alive" as const,
+    lastSeen: at,
+    voter: true,
+    services: ["mon", "mgr", "mds", "osd"],
+    zone: null,
+  });
+  return {
+    asOf: at,
+    cluster: {
+      id: clusterId,
+      name: "microceph",
+      fsid,
+      admission: { mode: "auto", until: "2026-11-23T09:12:00.000Z" },
+    },
+    self: {
+      id: ids.n1,
+      name: "n1",
+      handle: "n1",
+      state: "member",
+      window: { open: false, until: null },
+      waitingFor: null,
+    },
+    lease: {
+      holder: ids.n2,
+      epoch: 12,
+      quorum: "ok",
+      lastDecision: { number: 42, at: "2026-11-22T09:57:00.000Z" },
+    },
+    members: [member(ids.n1, "n1", 11), member(ids.n2, "n2", 12), member(ids.n3, "n3", 13)],
+    pending: [
+      {
+        id: ids.n4,
+        name: "n4",
+        address: "10.77.0.14",
+        fingerprint: "amber-fox-lamp-river",
+        windowOpen: true,
+        seenBy: [ids.n1, ids.n2],
+        firstSeen: "2026-11-22T09:58:00.000Z",
+      },
+    ],
+    conflicts: [],
+    health: {
+      status: "HEALTH_OK",
+      checks: [],
+      asOf: at,
+      monitors: { total: 3, inQuorum: 3 },
+      osds: { total: 3, up: 3, in: 3 },
+      pools: 1,
+      usage: {
+        totalBytes: 12 * 2 ** 30,
+        usedBytes: 120 * 2 ** 20,
+        availableBytes: 12 * 2 ** 30 - 120 * 2 ** 20,
+      },
+    },
+    disks: [
+      { osd: 0, path: "/var/lib/microceph/data/osd/ceph-0/osd-backing.img", location: "n1" },
+      { osd: 1, path: "/var/lib/microceph/data/osd/ceph-1/osd-backing.img", location: "n2" },
+      { osd: 2, path: "/var/lib/microceph/data/osd/ceph-2/osd-backing.img", location: "n3" },
+    ],
+    services: [{ service: "mon", location: "n1", group_id: "", info: "" }],
+    conditions: [],
+  };
+}
+
+/** A node that nobody claimed yet and that sees one other. */
+export function freshStatus(): StatusReport {
+  const healthy = healthyStatus();
+  return {
+    ...healthy,
+    cluster: null,
+    self: {
+      ...healthy.self,
+      handle: null,
+      state: "fresh",
+      window: { open: true, until: "2026-11-23T09:58:00.000Z" },
+      waitingFor: "sees n2 (10.77.0.12); 3 fresh nodes form a cluster, or run `microceph cluster bootstrap`",
+    },
+    lease: { holder: null, epoch: null, quorum: "none", lastDecision: null },
+    members: [],
+    pending: [],
+    health: null,
+    disks: [],
+    services: [],
+  };
+}
+
+export interface Call {
+  readonly operation: string;
+  readonly input: unknown;
+}
+
+/** In-memory operations: answers from `report`, jobs that end after a few looks, a record of every call. */
+export class StubOperations implements Operations {
+  report: StatusReport = healthyStatus();
+  readonly calls: Call[] = [];
+  readonly jobStore = new Map<string, Job>();
+  readonly forwarded: { readonly target: string; readonly request: ForwardRequest }[] = [];
+  forwardReply: ForwardReply | undefined;
+  /** Steps a new job goes through, one per look, before it ends. */
+  jobSteps = ["preparing"];
+  jobFailure: { code: string; message: string } | null = null;
+  jobResult: Job["result"] = null;
+  readonly #settings = new Map<string, string>([["rbd_default_features", "63"]]);
+  readonly #events: MeshEvent[] = [];
+  readonly #listeners = new Set<(event: MeshEvent) => void>();
+
+  #note(operation: string, input: unknown): void {
+    this.calls.push({ operation, input });
+  }
+
+  get listenerCount(): number {
+    return this.#listeners.size;
+  }
+
+  inputOf(operation: string): unknown {
+    return this.calls.findLast((call) => call.operation === operation)?.input;
+  }
+
+  async server() {
+    return {
+      name: "n1",
+      version: "0.1.0",
+      cephVersion: "16.2.15",
+      api_version: "1.0" as const,
+      api_extensions: ["mesh"],
+      state: this.report.self.state,
+    };
+  }
+  async ready() {
+    const ready = this.report.health !== null;
+    return { ready, storage: ready, waitingFor: ready ? null : "a cluster" };
+  }
+  async status() {
+    return this.report;
+  }
+  async health() {
+    return { conditions: this.report.conditions };
+  }
+  async mesh() {
+    return this.report;
+  }
+  async approve(input: { readonly nodes: readonly string[]; readonly all: boolean }) {
+    this.#note("approve", input);
+    const known = this.report.pending.filter((node) => input.all || input.nodes.includes(node.name));
+    if (known.length < input.nodes.length)
+      throw new MicrocephError("NOT_FOUND", `no node is called ${input.nodes[0]}`);
+    return known.map(({ id, name, fingerprint }) => ({ id, name, fingerprint }));
+  }
+  async deny(input: { readonly node: string }) {
+    this.#note("deny", input);
+    if (input.node === "n") {
+      throw new MicrocephError("AMBIGUOUS_NODE", '"n" fits n1 and n2', {
+        data: { candidates: [ids.n1, ids.n2] },
+      });
+    }
+    return [{ id: ids.n4, name: input.node, fingerprint: "amber-fox-lamp-river" }];
+  }
+  async admission() {
+    if (!this.report.cluster) throw notInitialized();
+    return this.report.cluster.admission;
+  }
+  async setAdmission(input: {
+    readonly mode: "auto" | "approve" | "closed";
+    readonly forever?: boolean | undefined;
+  }) {
+    this.#note("setAdmission", input);
+    return {
+      mode: input.mode,
+      until: input.mode === "auto" && !input.forever ? "2026-11-23T10:00:00.000Z" : null,
+    };
+  }
+  async fingerprint() {
+    const { id, name } = this.report.self;
+    const cluster = { id: clusterId, name: "microceph" };
+    return { id, name, fingerprints: [{ cluster, words: "quiet-moss-tin-harbor" }] };
+  }
+  async join(input: object) {
+    this.#note("join", input);
+    return this.report.self;
+  }
+  async release(input: object) {
+    this.#note("release", input);
+    return this.report.self;
+  }
+  async bootstrap(input: object) {
+    this.#note("bootstrap", input);
+    if (this.report.cluster)
+      throw new MicrocephError("ALREADY_INITIALIZED", "n1 is a member of microceph already");
+    return this.#newJob("bootstrap");
+  }
+  async members() {
+    if (!this.report.cluster) throw notInitialized();
+    return this.report.members.map((member) => ({
+      name: member.name,
+      address: `${member.addresses[0]}:7443`,
+      role: member.voter ? ("voter" as const) : ("stand-by" as const),
+      fingerprint: "ab".repeat(32),
+      status: member.presence === "alive" ? ("ONLINE" as const) : ("UNREACHABLE" as const),
+      last_heartbeat: member.lastSeen,
+    }));
+  }
+  async disks() {
+    if (!this.report.cluster) throw notInitialized();
+    return this.report.disks;
+  }
+  async availableDisks() {
+    return [{ model: "QEMU DISK", sizeBytes: 20 * 2 ** 30, type: "scsi", path: "/dev/disk/by-id/scsi-1" }];
+  }
+  async addDisks(input: { readonly path: string | readonly string[] }) {
+    this.#note("addDisks", input);
+    const paths = typeof input.path === "string" ? [input.path] : input.path;
+    this.jobResult ??= { report: paths.map((path) => ({ path, report: "Success", error: "" })) };
+    return this.#newJob("disk.add");
+  }
+  async services() {
+    return this.report.services;
+  }
+  async jobs() {
+    return [...this.jobStore.values()];
+  }
+  async job({ id }: { readonly id: string }) {
+    const job = this.jobStore.get(id);
+    if (!job) throw new MicrocephError("NOT_FOUND", `no job ${id}`);
+    return job;
+  }
+  async waitForJob({ id, timeout }: { readonly id: string; readonly timeout: number }) {
+    this.#note("waitForJob", { id, timeout });
+    const job = await this.job({ id });
+    const step = this.jobSteps.shift();
+    const ended = step === undefined;
+    const next: Job = ended
+      ? {
+          ...job,
+          state: this.jobFailure ? "failure" : "success",
+          progress: 100,
+          step: "done",
+          result: this.jobFailure ? null : this.jobResult,
+          error: this.jobFailure,
+        }
+      : { ...job, step, progress: Math.min(99, job.progress + 10) };
+    this.jobStore.set(id, next);
+    return next;
+  }
+  async settings() {
+    return Object.fromEntries(this.#settings);
+  }
+  async setting({ key }: { readonly key: string }) {
+    const value = this.#settings.get(key);
+    if (value === undefined) throw new MicrocephError("NOT_FOUND", `no setting ${key}`);
+    return { key, value };
+  }
+  async setSetting({ key, value }: { readonly key: string; readonly value: string }) {
+    this.#settings.set(key, value);
+    return { key, value };
+  }
+  async journal(input: { readonly limit: number }) {
+    this.#note("journal", input);
+    return [
+      {
+        id: "1-cluster.found",
+        number: { generation: 1, revision: 1 },
+        kind: "cluster.found",
+        state: "done" as const,
+        reason: "",
+        agent: null,
+        openedAt: at,
+        closedAt: at,
+      },
+    ];
+  }
+  events(since: number | undefined, listener: (event: MeshEvent) => void): () => void {
+    if (since !== undefined) for (const event of this.#events) if (event.seq > since) listener(event);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+  emit(type: string, data: MeshEvent["data"] = null): void {
+    const event = { seq: this.#events.length + 1, at, type, data };
+    this.#events.push(event);
+    for (const listener of this.#listeners) listener(event);
+  }
+  async forward(target: string, request: ForwardRequest) {
+    if (target === "n1") return undefined;
+    this.forwarded.push({ target, request });
+    if (!this.forwardReply) throw new MicrocephError("PEER_UNREACHABLE", `${target} does not answer`);
+    return this.forwardReply;
+  }
+
+  #newJob(kind: string): Job {
+    const id = `job-${this.jobStore.size + 1}`;
+    const job: Job = {
+      id,
+      kind,
+      state: "running",
+      progress: 0,
+      step: "starting",
+      result: null,
+      error: null,
+      createdAt: at,
+      updatedAt: at,
+    };
+    this.jobStore.set(id, job);
+    return job;
+  }
+}
