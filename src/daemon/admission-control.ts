@@ -1,0 +1,118 @@
+import type { Logger } from "pino";
+import { messageOf } from "../errors/microceph-error.ts";
+import type { EntryId, Handle, PeerId } from "../ids/ids.ts";
+import type { Json } from "../ids/json.ts";
+import type { MemberCertificate } from "../mesh/identity/certificate.ts";
+import type { DecisionNumber } from "../mesh/lobby/messages.ts";
+import type { AdmissionFacts, AdmissionPlan, ClaimOutcome } from "../mesh/membership/admission-facts.ts";
+import { planAdmission } from "../mesh/membership/admission-plan.ts";
+import type { Entry } from "../state/journal/types.ts";
+
+export const admitKind = "member.admit";
+
+export interface AdmissionControlDeps {
+  /** Everything but what this control remembers itself. */
+  readonly facts: () => Omit<AdmissionFacts, "outcomes" | "refusals">;
+  readonly writer: {
+    open(draft: { kind: string; body: Json; agent: PeerId | null; reason: string }): Promise<Entry>;
+    close(
+      entry: EntryId,
+      state: "done" | "abandoned",
+      ending: { result?: Json; reason: string },
+    ): Promise<Entry>;
+  };
+  readonly sign: (peer: PeerId, handle: Handle, number: DecisionNumber) => Promise<MemberCertificate>;
+  readonly openedNumber: (entry: EntryId) => DecisionNumber;
+  /** Deliver through the member that sees the node: by rpc, or here. */
+  readonly claim: (
+    via: PeerId,
+    peer: PeerId,
+    entry: EntryId,
+    number: DecisionNumber,
+  ) => Promise<ClaimOutcome>;
+  readonly admit: (via: PeerId, peer: PeerId) => Promise<void>;
+  readonly release: (via: PeerId, peer: PeerId) => Promise<void>;
+  readonly log: Logger;
+}
+
+/**
+ * Carries out the admission plan on the lease holder. All that must survive is in the journal; what this
+ * object remembers (answers to claims) only spares repeated questions.
+ */
+export class AdmissionControl {
+  readonly #deps: AdmissionControlDeps;
+  readonly #outcomes = new Map<EntryId, ClaimOutcome>();
+  readonly #refusals = new Map<PeerId, { readonly code: string; readonly at: number }>();
+
+  constructor(deps: AdmissionControlDeps) {
+    this.#deps = deps;
+  }
+
+  /** The plan as it stands, also for `mesh status` on members that hold no lease. */
+  plan(): AdmissionPlan {
+    return planAdmission({ ...this.#deps.facts(), outcomes: this.#outcomes, refusals: this.#refusals });
+  }
+
+  /** Do every step of the plan; true when something was done, so that the plan may have changed. */
+  async step(signal: AbortSignal): Promise<boolean> {
+    const { steps } = this.plan();
+    const results = await Promise.all(
+      steps.map(async (step) => {
+        if (signal.aborted) return false;
+        try {
+          await this.#do(step);
+          return step.do !== "admit" && step.do !== "release";
+        } catch (error) {
+          this.#deps.log.warn(
+            { step: step.do, peer: step.peer, error: messageOf(error) },
+            "admission step failed",
+          );
+          return false;
+        }
+      }),
+    );
+    return results.includes(true);
+  }
+
+  async #do(step: AdmissionPlan["steps"][number]): Promise<void> {
+    const { writer } = this.#deps;
+    switch (step.do) {
+      case "reserve": {
+        const { peer, name, handle } = step;
+        await writer.open({
+          kind: admitKind,
+          body: { peer, name, handle },
+          agent: null,
+          reason: "admission",
+        });
+        return;
+      }
+      case "claim": {
+        const outcome = await this.#deps.claim(step.via, step.peer, step.entry, step.number);
+        this.#outcomes.set(step.entry, outcome);
+        if (outcome.outcome === "refused") {
+          this.#refusals.set(step.peer, { code: outcome.code, at: this.#deps.facts().now });
+        }
+        return;
+      }
+      case "close": {
+        const { entry, peer, handle } = step;
+        const certificate = await this.#deps.sign(peer, handle, this.#deps.openedNumber(entry));
+        const result = { certificate: { ...certificate } };
+        await writer.close(entry, "done", { result, reason: `${handle} is a member` });
+        this.#outcomes.delete(entry);
+        return;
+      }
+      case "abandon":
+        await writer.close(step.entry, "abandoned", { reason: step.reason });
+        this.#outcomes.delete(step.entry);
+        return;
+      case "admit":
+        await this.#deps.admit(step.via, step.peer);
+        return;
+      case "release":
+        await this.#deps.release(step.via, step.peer);
+        return;
+    }
+  }
+}
