@@ -1,0 +1,46 @@
+import type { PeerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+import type { Admission } from "./admission-policy.ts";
+import type { Approval } from "./approval-policy.ts";
+
+/** What a node says of itself; written and signed only by that node. No liveness, nothing that flaps. */
+export interface NodeFacts {
+  readonly name: string;
+  /** IP addresses on which its mesh and lobby listen. */
+  readonly addresses: readonly string[];
+  readonly meshPort: number;
+  readonly lobbyPort: number;
+  readonly version: string;
+  readonly cephVersion: string;
+  readonly etcdVersion: string;
+  readonly disks: Json;
+  /** RFC 3339. */
+  readonly updatedAt: string;
+  readonly osds: readonly { readonly osd: number; readonly path: string; readonly uuid: string }[];
+  readonly services: readonly string[];
+}
+
+/** What operators call a node and where they say it stands. */
+export interface NodeLabels {
+  readonly zone?: string;
+  readonly name?: string;
+}
+
+/** The document as the rest of the daemon sees it: only what is valid, resolved for this moment. */
+export interface ClusterDocument {
+  readonly settings: Readonly<Record<string, string>>;
+  readonly admission: Admission;
+  /** Verdicts that hold now; a lapsed approval is absent. */
+  readonly approvals: Readonly<Record<PeerId, Approval>>;
+  /** Wanted services, by name. */
+  readonly services: Readonly<Record<string, Json>>;
+  readonly labels: Readonly<Record<PeerId, NodeLabels>>;
+  readonly nodes: Readonly<Record<PeerId, NodeFacts>>;
+}
+
+/** A part of the document that is not used, and why. */
+export interface DocumentProblem {
+  /** Key of the entry, such as `node/12D3…`. */
+  readonly path: string;
+  readonly text: string;
+}
