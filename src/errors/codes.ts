@@ -108,6 +108,12 @@ export const errorCodes = {
     meaning: "Another process listens on an address that the daemon needs.",
     remedy: "Stop that process (`ss -ltnp` names it) or set another port in the configuration.",
   },
+  ADDRESS_UNAVAILABLE: {
+    http: 500,
+    exit: 1,
+    meaning: "An address that the daemon is to listen on cannot be used on this host.",
+    remedy: "Set `listen` in the configuration to addresses that `ip address` shows, or remove the setting.",
+  },
   MISSING_PROGRAM: {
     http: 500,
     exit: 3,
@@ -179,6 +185,12 @@ export const errorCodes = {
     exit: 4,
     meaning: "The disk is mounted, partitioned, held by something, or has content.",
     remedy: "Choose another disk (`microceph disk list`), or wipe this one if its content may be lost.",
+  },
+  UNSUPPORTED_BY_PEER: {
+    http: 501,
+    exit: 1,
+    meaning: "The other node does not know this request.",
+    remedy: "Bring both nodes to the same version.",
   },
   PEER_UNREACHABLE: {
     http: 502,
