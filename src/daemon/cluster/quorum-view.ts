@@ -1,0 +1,112 @@
+import { z } from "zod";
+import { isPeerId, type PeerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+
+/** Who may decide now, as far as this node can tell. */
+export interface QuorumReport {
+  readonly holder: PeerId | null;
+  readonly epoch: number | null;
+  readonly ok: boolean;
+}
+
+const reportSchema = z.object({
+  holder: z.custom<PeerId>(isPeerId).nullable(),
+  epoch: z.int().nullable(),
+  ok: z.boolean(),
+});
+
+export interface QuorumViewDeps {
+  readonly self: PeerId;
+  readonly voters: () => readonly PeerId[];
+  /** Linearizable look at the lease by the own etcd; throws without a majority. Null when not a voter. */
+  readonly look: ((signal: AbortSignal) => Promise<{ holder: PeerId | null; epoch: number | null }>) | null;
+  readonly ask: (peer: PeerId, signal: AbortSignal) => Promise<Json>;
+  readonly isReachable: (peer: PeerId) => boolean;
+  readonly onChange: (report: QuorumReport) => void;
+}
+
+const lookMs = 1_500;
+const periodMs = 2_000;
+const nothing: QuorumReport = { holder: null, epoch: null, ok: false };
+
+/** Keeps an up-to-date answer to "can anything be decided, and by whom": answers at once, never waits. */
+export class QuorumView {
+  readonly #deps: QuorumViewDeps;
+  #report: QuorumReport = nothing;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | null = null;
+  #stop = new AbortController();
+
+  constructor(deps: QuorumViewDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#stop = new AbortController();
+    this.#timer = setInterval(() => this.refresh(), periodMs);
+    this.#timer.unref();
+    this.refresh();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#stop.abort();
+    await this.#looking;
+  }
+
+  /** The latest report; without a majority of reachable voters it is lost, whatever was last heard. */
+  report(): QuorumReport {
+    const voters = this.#deps.voters();
+    const reachable = voters.filter(
+      (peer) => peer === this.#deps.self || this.#deps.isReachable(peer),
+    ).length;
+    if (reachable * 2 <= voters.length) return { ...this.#report, ok: false };
+    return this.#report;
+  }
+
+  /** What this node answers to others that ask: only what its own etcd says. */
+  async answer(): Promise<Json> {
+    if (this.#deps.look === null) return { ...nothing };
+    return { ...this.#report };
+  }
+
+  /** Look again now, because something changed. */
+  refresh(): void {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+    });
+  }
+
+  async #look(): Promise<void> {
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(lookMs)]);
+    const next = this.#deps.look === null ? await this.#askVoters(signal) : await this.#lookHere(signal);
+    const before = this.#report;
+    this.#report = next;
+    if (before.ok !== next.ok || before.holder !== next.holder || before.epoch !== next.epoch) {
+      this.#deps.onChange(next);
+    }
+  }
+
+  async #lookHere(signal: AbortSignal): Promise<QuorumReport> {
+    try {
+      const found = await this.#deps.look?.(signal);
+      return found ? { ...found, ok: true } : nothing;
+    } catch {
+      return { ...this.#report, ok: false };
+    }
+  }
+
+  async #askVoters(signal: AbortSignal): Promise<QuorumReport> {
+    const answers = await Promise.allSettled(
+      this.#deps
+        .voters()
+        .filter((peer) => this.#deps.isReachable(peer))
+        .map((peer) => this.#deps.ask(peer, signal)),
+    );
+    for (const answer of answers) {
+      const parsed = answer.status === "fulfilled" ? reportSchema.safeParse(answer.value) : undefined;
+      if (parsed?.success && parsed.data.ok) return parsed.data;
+    }
+    return { ...this.#report, ok: false };
+  }
+}

@@ -1,0 +1,47 @@
+import { mkdir } from "node:fs/promises";
+import { pino } from "pino";
+import { isMicrocephError, messageOf } from "../errors/microceph-error.ts";
+import { Daemon } from "./daemon.ts";
+import { daemonUsage, parseSettings } from "./settings.ts";
+import { productVersion } from "./version.ts";
+
+function say(text: string): void {
+  process.stdout.write(text);
+}
+
+function fail(error: unknown): never {
+  const coded = isMicrocephError(error);
+  const code = coded ? ` [${error.code}]` : "";
+  process.stderr.write(`Error: ${messageOf(error)}${code}\n${coded ? `Hint: ${error.remedy}\n` : ""}`);
+  process.exit(coded ? error.exitCode : 1);
+}
+
+async function main(): Promise<void> {
+  const settings = parseSettings(process.argv.slice(2), process.env);
+  if (settings === "help") return say(daemonUsage);
+  if (settings === "version") return say(`microcephd ${productVersion}\n`);
+  const log = pino({ level: settings.logLevel, base: { node: settings.name } });
+  await mkdir(settings.stateDir, { recursive: true, mode: 0o755 });
+  const daemon = new Daemon(settings, { log });
+
+  const stop = (signal: string): void => {
+    log.info({ signal }, "stopping");
+    daemon.stop().then(
+      () => process.exit(0),
+      (error) => fail(error),
+    );
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  // A fault in one of many concurrent tasks must be loud, and a restart is always safe: crash-only.
+  process.on("unhandledRejection", (error) => {
+    log.fatal(
+      { error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
+      "unhandled",
+    );
+    process.exit(1);
+  });
+  await daemon.start();
+}
+
+main().catch(fail);
