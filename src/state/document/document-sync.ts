@@ -34,9 +34,10 @@ export interface DocumentSyncDeps {
 
 interface Peer {
   readonly link: SyncLink;
+  readonly abort: AbortController;
   /** What it last said it has. */
   heads: readonly string[] | undefined;
-  running: Promise<void> | undefined;
+  running: boolean;
   timer: NodeJS.Timeout | undefined;
   dueAt: number;
   /** Run again after the one that is running. */
@@ -44,6 +45,8 @@ interface Peer {
   /** Skip the run if by then we have these. */
   unless: readonly string[] | undefined;
   failures: number;
+  /** After a failure: no exchange before this. */
+  notBefore: number;
 }
 
 /**
@@ -57,7 +60,7 @@ export class DocumentSync {
   readonly #peers = new Map<PeerId, Peer>();
   readonly #counts = { exchanges: 0, failures: 0, hints: 0, hints_dropped: 0 };
   #chosen: PeerId[] = [];
-  #abort = new AbortController();
+  readonly #running = new Set<Promise<void>>();
   #started = false;
   #stopListening: (() => void) | undefined;
   #periodTimer: NodeJS.Timeout | undefined;
@@ -77,7 +80,6 @@ export class DocumentSync {
   /** The document is open by now. */
   start(): void {
     this.#started = true;
-    this.#abort = new AbortController();
     this.#stopListening = this.#deps.document.on("change", ({ local }) => this.#news(local));
     for (const peer of this.#deps.connected()) this.onConnect(peer);
     this.#period();
@@ -90,10 +92,8 @@ export class DocumentSync {
     clearTimeout(this.#periodTimer);
     clearTimeout(this.#newsTimer);
     this.#newsTimer = undefined;
-    this.#abort.abort();
-    const running = [...this.#peers.values()].map((peer) => peer.running);
     for (const id of [...this.#peers.keys(), ...this.#responder.peers()]) this.onDisconnect(id);
-    await Promise.allSettled(running);
+    await Promise.allSettled(this.#running);
   }
 
   /** Answer another member's request. Throws DISK_FULL. */
@@ -129,6 +129,8 @@ export class DocumentSync {
     if (!this.#started || peer === this.#deps.document.self) return;
     // Both ends see it; one of them asks at once, the other a little later, when it mostly has the news.
     const ours = this.#deps.document.self < peer;
+    const known = this.#peers.get(peer);
+    if (known !== undefined) known.notBefore = Number.NEGATIVE_INFINITY;
     this.#want(peer, ours ? 0 : this.#options.spreadMs + this.#spread(1));
   }
 
@@ -138,6 +140,7 @@ export class DocumentSync {
     const peer = this.#peers.get(id);
     if (peer === undefined) return;
     clearTimeout(peer.timer);
+    peer.abort.abort();
     this.#peers.delete(id);
   }
 
@@ -202,17 +205,18 @@ export class DocumentSync {
   /** Plan an exchange; an earlier plan stays. */
   #want(id: PeerId, wait: number, unless?: readonly string[]): void {
     const peer = this.#peers.get(id) ?? this.#newPeer(id);
-    if (peer.running !== undefined) {
+    if (peer.running) {
       peer.again = true;
       return;
     }
     const planned = peer.timer !== undefined;
     if (!planned || unless === undefined || peer.unless !== undefined) peer.unless = unless;
-    const dueAt = this.#deps.now() + wait;
+    const now = this.#deps.now();
+    const dueAt = Math.max(now + wait, peer.notBefore);
     if (planned && peer.dueAt <= dueAt) return;
     clearTimeout(peer.timer);
     peer.dueAt = dueAt;
-    peer.timer = setTimeout(() => this.#run(id, peer), wait);
+    peer.timer = setTimeout(() => this.#run(id, peer), dueAt - now);
     peer.timer.unref();
   }
 
@@ -222,32 +226,36 @@ export class DocumentSync {
     peer.unless = undefined;
     if (unless !== undefined && this.#deps.document.hasHeads(unless)) return;
     peer.again = false;
-    peer.running = this.#exchange(id, peer).finally(() => {
-      peer.running = undefined;
-      if (!this.#started || this.#peers.get(id) !== peer || !this.#deps.connected().includes(id)) return;
-      if (peer.failures > 0) this.#want(id, retryDelay(peer.failures, this.#deps.random));
-      else if (peer.again) this.#want(id, this.#options.gatherMs);
+    peer.running = true;
+    const run = this.#exchange(id, peer).finally(() => {
+      this.#running.delete(run);
+      peer.running = false;
+      if (this.#peers.get(id) !== peer || !this.#deps.connected().includes(id)) return;
+      if (peer.failures > 0 || peer.again) this.#want(id, this.#options.gatherMs);
     });
+    this.#running.add(run);
   }
 
   async #exchange(id: PeerId, peer: Peer): Promise<void> {
     this.#counts.exchanges += 1;
     try {
-      const outcome = await peer.link.exchange(this.#abort.signal);
+      const outcome = await peer.link.exchange(peer.abort.signal);
       if (outcome.state === "refused") return this.#failed(id, peer, `refused: ${outcome.reason}`);
       const { document } = this.#deps;
       const { heads, refetching } = outcome.theirs;
       peer.heads = heads;
       if (document.refetching && !refetching && document.hasHeads(heads)) document.endRefetch();
-      if (outcome.state === "unequal") return this.#failed(id, peer, "documents still differ");
+      if (outcome.state === "stuck") return this.#failed(id, peer, "documents still differ");
       peer.failures = 0;
+      peer.again ||= outcome.state === "moved";
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.#failed(id, peer, messageOf(error));
+      if (!peer.abort.signal.aborted) this.#failed(id, peer, messageOf(error));
     }
   }
 
   #failed(id: PeerId, peer: Peer, reason: string): void {
     peer.failures += 1;
+    peer.notBefore = this.#deps.now() + retryDelay(peer.failures, this.#deps.random);
     this.#counts.failures += 1;
     this.#deps.log.debug({ peer: id, reason, failures: peer.failures }, "document sync failed");
   }
@@ -262,12 +270,14 @@ export class DocumentSync {
           Math.floor(random() * 2 ** 48).toString(16) + Math.floor(random() * 2 ** 48).toString(16),
       }),
       heads: undefined,
-      running: undefined,
+      abort: new AbortController(),
+      running: false,
       timer: undefined,
       dueAt: 0,
       again: false,
       unless: undefined,
       failures: 0,
+      notBefore: Number.NEGATIVE_INFINITY,
     };
     this.#peers.set(id, peer);
     return peer;

@@ -4,9 +4,9 @@ import type { DocumentStore } from "./document-store.ts";
 import type { SyncSession } from "./durable-document.ts";
 import { join, type Refusal, type SyncReply, sameHeads, split, syncReply } from "./sync-messages.ts";
 
-/** What an exchange came to. "unequal": edits went on meanwhile, or nothing moved; try again. */
+/** What an exchange came to. "moved": not equal, as edits went on meanwhile; "stuck": not equal all the same. */
 export type Outcome =
-  | { readonly state: "equal" | "unequal"; readonly theirs: Theirs }
+  | { readonly state: "equal" | "moved" | "stuck"; readonly theirs: Theirs }
   | { readonly state: "refused"; readonly reason: Refusal };
 
 interface Theirs {
@@ -50,13 +50,16 @@ export class SyncLink {
   /** Make both documents equal. Throws what the transport and the store throw. */
   async exchange(signal: AbortSignal): Promise<Outcome> {
     try {
-      const first = await this.#ask({ kind: "heads", heads: this.#document.heads() }, signal);
+      const before = this.#document.heads();
+      const first = await this.#ask({ kind: "heads", heads: before }, signal);
       if (first.kind !== "heads") throw unexpected(first);
       if (sameHeads(first.heads, this.#document.heads())) return { state: "equal", theirs: first };
       const last = await this.#talk(signal);
-      if (sameHeads(last.heads, this.#document.heads())) return { state: "equal", theirs: last };
-      this.#session = undefined;
-      return { state: "unequal", theirs: last };
+      const after = this.#document.heads();
+      if (sameHeads(last.heads, after)) return { state: "equal", theirs: last };
+      const moved = !sameHeads(before, after) || !sameHeads(first.heads, last.heads);
+      if (!moved) this.#session = undefined;
+      return { state: moved ? "moved" : "stuck", theirs: last };
     } catch (error) {
       this.#session = undefined;
       if (error instanceof Refused) return { state: "refused", reason: error.reason };
@@ -68,18 +71,18 @@ export class SyncLink {
   async #talk(signal: AbortSignal): Promise<SyncAnswer> {
     this.#session ??= { id: this.#newId(), sync: this.#document.session(), n: 0 };
     const session = this.#session;
+    let silent = false;
     let answer: SyncAnswer | undefined;
     for (let round = 0; round < maxRounds; round += 1) {
       const message = session.sync.next();
-      // Automerge is silent when it thinks the other side has no news; null asks for them.
-      if (message === null && answer?.data === null) return answer;
-      answer = await this.#say(session.id, session.n, message, signal);
+      if (message === null && silent && answer !== undefined) return answer;
+      // Automerge says nothing when it thinks that the other side has no news; null asks for them.
+      const reply: SyncAnswer = await this.#say(session.id, session.n, message, signal);
+      answer = reply;
       session.n += 1;
-      if (answer.data === null) {
-        if (message === null) return answer;
-        continue;
-      }
-      const parts = await this.#rest(session.id, answer, signal);
+      silent = reply.data === null;
+      if (silent) continue;
+      const parts = await this.#rest(session.id, reply, signal);
       if (session.sync.receive(join(parts)) === "refused") throw new Refused("damaged");
     }
     throw new MicrocephError("DEADLINE_EXCEEDED", "the documents do not become equal");
