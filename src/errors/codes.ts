@@ -72,6 +72,18 @@ export const errorCodes = {
     meaning: "The name or prefix fits more than one node.",
     remedy: "Use one of the listed PeerIds, or a longer prefix of it.",
   },
+  AMBIGUOUS_CLUSTER: {
+    http: 409,
+    exit: 2,
+    meaning: "Several clusters in sight have this name.",
+    remedy: "Use the id of the cluster; `microceph mesh status` lists them.",
+  },
+  NO_PUBLIC_NETWORK: {
+    http: 409,
+    exit: 3,
+    meaning: "This node has no address on a network that can carry a cluster.",
+    remedy: "Give an interface an address that is neither loopback nor link-local, then try again.",
+  },
   NO_QUORUM: {
     http: 503,
     exit: 3,
