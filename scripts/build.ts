@@ -7,7 +7,6 @@ import {
   globSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
   renameSync,
   rmSync,
   utimesSync,
@@ -19,7 +18,6 @@ import { type BuildOptions, build } from "esbuild";
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const quiet = process.argv.includes("--quiet");
-const version = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }).version;
 
 const shared: BuildOptions = {
   absWorkingDir: root,
@@ -30,7 +28,6 @@ const shared: BuildOptions = {
   minifySyntax: true,
   legalComments: "none",
   logLevel: "warning",
-  define: { "process.env.MICROCEPH_BUILD_VERSION": JSON.stringify(version) },
 };
 
 /** Files that the bundles read at run time, found beside themselves. */
@@ -52,7 +49,6 @@ try {
       format: "cjs",
       banner: { js: 'const importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },
       define: {
-        ...shared.define,
         "import.meta.url": "importMetaUrl",
         "import.meta.dirname": "__dirname",
         "import.meta.filename": "__filename",
@@ -81,6 +77,10 @@ try {
   // One rename each: a program that starts at this moment finds the old or the new file, never a part.
   const files = globSync("*", { cwd: work });
   for (const file of [...files, ".built"]) renameSync(join(work, file), join(dist, file));
+} catch (error) {
+  // esbuild has said what is wrong with the sources; anything else is said here.
+  if (!(error instanceof Error && "errors" in error)) console.error(error);
+  process.exitCode = 1;
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
@@ -88,4 +88,5 @@ for (const stale of globSync(".build-*", { cwd: dist })) {
   // Left by a build that was killed; one that still runs holds the lock of setup.sh.
   if (existsSync(join(dist, stale))) rmSync(join(dist, stale), { recursive: true, force: true });
 }
-if (!quiet) console.log(`built dist/ in ${((Date.now() - startedAt.getTime()) / 1000).toFixed(1)} s`);
+if (!quiet && process.exitCode === undefined)
+  console.log(`built dist/ in ${((Date.now() - startedAt.getTime()) / 1000).toFixed(1)} s`);

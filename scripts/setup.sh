@@ -3,6 +3,7 @@
 # pinned Node, the built programs. Nothing to do takes a few hundredths of a second; runs beside each other wait.
 #   --quiet             say nothing when nothing is missing
 #   --without-packages  leave the Debian packages alone (no root needed)
+#   --without-build     leave dist/ alone
 # Exit 0 ready, 1 a step failed, 2 usage, 3 something is needed first (root, apt-get, npm).
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -11,12 +12,14 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export PATH
 quiet=no
 with_packages=yes
+with_build=yes
 for argument in "$@"; do
   case "$argument" in
     --quiet) quiet=yes ;;
     --without-packages) with_packages=no ;;
+    --without-build) with_build=no ;;
     *)
-      echo "Error USAGE: setup takes --quiet and --without-packages, not \"$argument\"" >&2
+      echo "Error USAGE: setup takes --quiet, --without-packages and --without-build, not \"$argument\"" >&2
       exit 2
       ;;
   esac
@@ -76,7 +79,7 @@ npm_is_current() {
 node_runs() { sh scripts/run.sh -e 0 2>/dev/null; }
 
 build_is_current() {
-  [ -f src/daemon/main.ts ] && [ -f src/cli/main.ts ] || return 0 # TODO until both are there
+  [ $with_build = yes ] || return 0
   [ -f dist/.built ] && [ -f dist/microceph.cjs ] && [ -f dist/microcephd.mjs ] &&
     [ -z "$(find src scripts/build.ts package.json package-lock.json -newer dist/.built -print -quit)" ]
 }

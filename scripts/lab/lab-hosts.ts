@@ -143,7 +143,12 @@ export class LabHosts {
     const lock = await takeLock(join(this.root, `.lock-${this.name}`));
     try {
       await killHolders(this.dir);
-      for (const number of await switchesOf(this.dir)) await new LabSwitch(number).remove();
+      const numbers = await switchesOf(this.dir);
+      const recorded = readLabRecord(this.dir)?.number;
+      // One without an owner is ours if it has our number: its maker was killed before it could say so.
+      if (recorded !== undefined && (await new LabSwitch(recorded).owner()) === undefined)
+        numbers.push(recorded);
+      for (const number of numbers) await new LabSwitch(number).remove();
       await detachLoops(this.dir);
       rmSync(this.dir, { recursive: true, force: true });
     } finally {

@@ -72,7 +72,7 @@ export class LabSwitch {
     await this.remove();
     await run("ip", ["netns", "add", this.namespace]);
     await this.#bridge("br0");
-    await this.#batch([`link set br0 alias ${labDir}`]);
+    await run("ip", ["-n", this.namespace, "link", "set", "br0", "alias", labDir]);
   }
 
   /** Give the node whose namespaces `holder` (host pid) holds an eth0 with these addresses. */

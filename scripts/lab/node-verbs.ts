@@ -11,7 +11,7 @@ import { capture, run } from "./run.ts";
 export type KillTarget = "daemon" | "ceph" | "all";
 
 /** Give the node empty block devices; their paths. */
-export function addDisks(lab: LabHosts, name: string, size: string, count: number): Promise<string[]> {
+export async function addDisks(lab: LabHosts, name: string, size: string, count: number): Promise<string[]> {
   const bytes = diskBytes(size);
   return lab.locked(async () => {
     const paths: string[] = [];
@@ -131,7 +131,7 @@ export function partitionNodes(lab: LabHosts, groups: readonly (readonly string[
 }
 
 /** Give the node another IPv4 address (`ADDRESS` or `ADDRESS/PREFIX`, /24 if not said). */
-export function renumberNode(lab: LabHosts, name: string, text: string): Promise<void> {
+export async function renumberNode(lab: LabHosts, name: string, text: string): Promise<void> {
   const [ip = "", prefix = "24", ...rest] = text.split("/");
   if (!isIPv4(ip) || rest.length > 0 || !/^([1-9]|[12][0-9]|3[0-2])$/.test(prefix)) {
     throw new LabError("USAGE", `"${text}" is no IPv4 address; for example: renumber n1 10.77.0.91`);

@@ -1,0 +1,216 @@
+import { createHash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { type ApiReply, callDaemon } from "../../../scripts/lab/control-socket.ts";
+import { enterArguments, nodeEnvironment } from "../../../scripts/lab/enter.ts";
+import { LabHosts, type UpOptions } from "../../../scripts/lab/lab-hosts.ts";
+import { type LabStatus, labStatus, type NodeStatus } from "../../../scripts/lab/lab-status.ts";
+import { checkout } from "../../../scripts/lab/layout.ts";
+import { lastLines } from "../../../scripts/lab/node-daemon.ts";
+import * as verbs from "../../../scripts/lab/node-verbs.ts";
+import { processesOf } from "../../../scripts/lab/processes.ts";
+import { capture, type RunResult } from "../../../scripts/lab/run.ts";
+import type { MeshStatus } from "../../../src/api/contract/mesh.ts";
+import type { StatusReport } from "../../../src/api/contract/status.ts";
+
+export interface CallOptions {
+  /** Milliseconds; default 60 s for commands, 10 s for API calls. */
+  readonly deadlineMs?: number;
+  readonly input?: string;
+}
+
+export interface WaitOptions {
+  readonly deadlineMs: number;
+  /** Milliseconds between two looks; default 200. */
+  readonly everyMs?: number;
+}
+
+/** Take down a note of what was seen last, for the message of a wait that fails. */
+export type Note = (seen: unknown) => void;
+
+/** A lab of a test: real hosts, driven as a person would drive them, with a deadline on every call. */
+export class Lab {
+  readonly hosts: LabHosts;
+
+  private constructor(hosts: LabHosts) {
+    this.hosts = hosts;
+  }
+
+  /**
+   * A fresh lab for one test file. Its name holds the checkout, so that two checkouts don't meet; what an
+   * earlier run left of it is removed first.
+   */
+  static async up(purpose: string, options: UpOptions = {}): Promise<Lab> {
+    const place = createHash("sha256").update(checkout).digest("hex").slice(0, 4);
+    const lab = new Lab(new LabHosts(`t-${purpose}-${place}`));
+    await lab.hosts.down();
+    await lab.hosts.up(options);
+    return lab;
+  }
+
+  async down(): Promise<void> {
+    await this.hosts.down();
+  }
+
+  status(): Promise<LabStatus> {
+    return labStatus(this.hosts);
+  }
+
+  async node(name: string): Promise<NodeStatus> {
+    const node = (await this.status()).nodes.find((one) => one.name === name);
+    if (node === undefined) throw new Error(`the lab has no ${name}`);
+    return node;
+  }
+
+  add(name: string, options: UpOptions = {}): Promise<void> {
+    return this.hosts.add(name, options);
+  }
+
+  start(name: string): Promise<void> {
+    return this.hosts.start(name);
+  }
+
+  disk(name: string, size: string, count = 1): Promise<string[]> {
+    return verbs.addDisks(this.hosts, name, size, count);
+  }
+
+  kill(name: string, target: verbs.KillTarget): Promise<number> {
+    return verbs.killNode(this.hosts, name, target);
+  }
+
+  pause(name: string): Promise<void> {
+    return verbs.pauseNode(this.hosts, name);
+  }
+
+  resume(name: string): Promise<void> {
+    return verbs.resumeNode(this.hosts, name);
+  }
+
+  cut(name: string): Promise<void> {
+    return verbs.cutNode(this.hosts, name);
+  }
+
+  heal(name?: string): Promise<void> {
+    return name === undefined ? verbs.healAll(this.hosts) : verbs.healNode(this.hosts, name);
+  }
+
+  partition(...groups: string[][]): Promise<void> {
+    return verbs.partitionNodes(this.hosts, groups);
+  }
+
+  renumber(name: string, address: string): Promise<void> {
+    return verbs.renumberNode(this.hosts, name, address);
+  }
+
+  /** Run a command on a node; whatever its exit code. */
+  async exec(name: string, command: readonly string[], options: CallOptions = {}): Promise<RunResult> {
+    return capture("nsenter", enterArguments(this.hosts.node(name).holder, command, "/"), {
+      deadlineMs: options.deadlineMs ?? 60_000,
+      env: nodeEnvironment(),
+      ...(options.input === undefined ? {} : { input: options.input }),
+    });
+  }
+
+  /** Run a command that must succeed; its standard output. */
+  async run(name: string, command: readonly string[], options: CallOptions = {}): Promise<string> {
+    const result = await this.exec(name, command, options);
+    if (result.exitCode !== 0) {
+      throw new Error(
+        `${name}: ${command.join(" ")} ended with ${result.exitCode}\n${result.stdout}${result.stderr}`,
+      );
+    }
+    return result.stdout;
+  }
+
+  /** Run a command that must print JSON. */
+  async json(name: string, command: readonly string[], options: CallOptions = {}): Promise<unknown> {
+    const text = await this.run(name, command, options);
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new Error(`${name}: ${command.join(" ")} printed no JSON: ${text.slice(0, 500)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** One API request, as the CLI makes it; rejects when the daemon does not answer in time. */
+  async api(
+    name: string,
+    method: string,
+    path: string,
+    body?: unknown,
+    deadlineMs = 10_000,
+  ): Promise<ApiReply> {
+    return callDaemon(this.hosts.node(name).holder, method, path, body, deadlineMs);
+  }
+
+  /** `metadata` of a GET that must succeed. */
+  async get(name: string, path: string): Promise<unknown> {
+    const reply = await this.api(name, "GET", path);
+    const body = reply.body as { metadata?: unknown } | null;
+    if (reply.status !== 200 || body === null || typeof body !== "object" || !("metadata" in body)) {
+      throw new Error(
+        `${name}: GET ${path} answered ${reply.status}: ${JSON.stringify(reply.body)?.slice(0, 500)}`,
+      );
+    }
+    return body.metadata;
+  }
+
+  async mesh(name: string): Promise<MeshStatus> {
+    return (await this.get(name, "/1.0/mesh")) as MeshStatus;
+  }
+
+  async cephStatus(name: string): Promise<StatusReport> {
+    return (await this.get(name, "/1.0/status")) as StatusReport;
+  }
+
+  /** Command lines of a node's processes with their host pids. */
+  processes(name: string): { pid: number; innerPid: number; args: readonly string[] }[] {
+    return processesOf(this.hosts.node(name).holder).map(({ pid, innerPid, args }) => ({
+      pid,
+      innerPid,
+      args,
+    }));
+  }
+
+  /**
+   * Look again and again until `look` gives something. An error counts as "not yet". On failure the message
+   * holds the last note, the last error and the end of every daemon's log.
+   */
+  async waitFor<T>(
+    description: string,
+    look: (note: Note) => Promise<T | undefined | false>,
+    options: WaitOptions,
+  ): Promise<T> {
+    const begin = performance.now();
+    let seen: unknown;
+    let refusal: unknown;
+    for (;;) {
+      try {
+        const found = await look((note) => {
+          seen = note;
+        });
+        if (found !== undefined && found !== false) return found;
+        refusal = undefined;
+      } catch (error) {
+        refusal = error;
+      }
+      if (performance.now() - begin > options.deadlineMs) break;
+      await delay(options.everyMs ?? 200);
+    }
+    const noted =
+      seen === undefined ? "" : `\nlast seen: ${typeof seen === "string" ? seen : JSON.stringify(seen)}`;
+    const failed = refusal === undefined ? "" : `\nlast error: ${String(refusal)}`;
+    throw new Error(
+      `waited ${options.deadlineMs / 1000} s in vain for: ${description}${noted}${failed}\n${this.logs()}`,
+    );
+  }
+
+  /** The end of every daemon's log. */
+  logs(lines = 40): string {
+    return this.hosts
+      .record()
+      .nodes.map(({ name }) => `--- ${name}\n${lastLines(`${this.hosts.dir}/${name}/daemon.log`, lines)}`)
+      .join("\n");
+  }
+}
