@@ -153,7 +153,11 @@ export class LabSwitch {
   async #bridge(name: string): Promise<void> {
     if ((await this.#ip(["link", "show", name])).exitCode !== 0) {
       // Without snooping every multicast frame reaches every node, as on an unmanaged switch.
-      await this.#batch([`link add ${name} type bridge mcast_snooping 0 stp_state 0`]);
+      // Without an address of its own it answers to nothing.
+      await this.#batch([
+        `link add ${name} type bridge mcast_snooping 0 stp_state 0`,
+        `link set ${name} addrgenmode none`,
+      ]);
     }
     await this.#batch([`link set ${name} up`]);
   }
