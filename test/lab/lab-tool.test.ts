@@ -180,7 +180,8 @@ labSuite("a lab of three hosts", () => {
 
   it("kills the daemon, Ceph, or everything, and starts the daemon again", async () => {
     const osd = () => commands("n1").some((line) => line.startsWith("ceph-osd"));
-    expect(osd()).toBe(true);
+    const osdRuns = () => lab.waitFor("the OSD of n1", async () => osd(), { deadlineMs: 5000 });
+    await osdRuns();
     await lab.kill("n1", "ceph");
     expect(osd()).toBe(false);
     expect((await lab.node("n1")).state).toBe("running");
@@ -188,7 +189,7 @@ labSuite("a lab of three hosts", () => {
     expect(await lab.node("n1")).toMatchObject({ state: "stopped", pid: null });
     await lab.start("n1");
     expect((await lab.node("n1")).state).toBe("running");
-    expect(osd()).toBe(true);
+    await osdRuns();
     await lab.run("n1", ["touch", "/run/old"]);
     await lab.kill("n1", "all");
     expect(commands("n1").filter((line) => !/node-init|^sleep 2147483647/.test(line))).toEqual([]);
