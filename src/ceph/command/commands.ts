@@ -220,8 +220,8 @@ export interface CephCommands {
 
   configSet(who: string, key: string, value: string, options?: CallOptions): Promise<void>;
   configRemove(who: string, key: string, options?: CallOptions): Promise<void>;
-  /** Value that applies to `who`, from the monitors' database or Ceph's default. */
-  configGet(who: string, key: string, options?: CallOptions): Promise<string>;
+  /** What the monitors' database holds for exactly this section (`global`, `osd`, `mon.n1`); undefined when unset. */
+  configGet(who: string, key: string, options?: CallOptions): Promise<string | undefined>;
 
   /** The key of an entity, which is created with these capabilities when absent. */
   authGetOrCreate(

@@ -1,0 +1,290 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
+import { isOsdId, type OsdId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+import type { runProgram } from "../../process/run-program.ts";
+import type { CephPaths } from "../config/ceph-paths.ts";
+import { isCephKey } from "../config/keyring.ts";
+import { askAdminSocket } from "./admin-socket.ts";
+import { CephChild } from "./ceph-child.ts";
+import type {
+  CallOptions,
+  CephCommands,
+  CephHealth,
+  CephStatus,
+  CrushRule,
+  MdsStat,
+  MgrStat,
+  MonMap,
+  MonStatus,
+  OsdDump,
+  OsdStat,
+  OsdTree,
+  OsdUsage,
+  Pool,
+  QuorumStatus,
+} from "./commands.ts";
+import {
+  crushRulesSchema,
+  osdDfSchema,
+  osdDumpSchema,
+  osdNewSchema,
+  osdStatSchema,
+  osdTreeSchema,
+  poolsSchema,
+} from "./osd-schemas.ts";
+import { monMapSchema, parseAnswer, parseMonStatus } from "./schemas.ts";
+import {
+  authEntrySchema,
+  configDumpSchema,
+  healthSchema,
+  mdsStatSchema,
+  mgrStatSchema,
+  quorumStatusSchema,
+  statusSchema,
+} from "./status-schemas.ts";
+import { checkWords, isRefusal, needsOwnProcess, parseOutput, refusalIn, refusedError } from "./words.ts";
+
+export interface CephClientOptions {
+  readonly paths: CephPaths;
+  /** Seconds to wait for the first answer of a monitor; default 5. */
+  readonly connectTimeoutSeconds?: number;
+}
+
+export interface CephClientDeps {
+  readonly log: Logger;
+  /** Runs a program to its end; `runProgram` outside tests. */
+  readonly run: typeof runProgram;
+}
+
+const defaultDeadlineMs = 10_000;
+
+/** `CephCommands` on a real cluster, as client.admin. */
+export class CephClient implements CephCommands {
+  readonly #paths: CephPaths;
+  readonly #arguments: readonly string[];
+  readonly #run: typeof runProgram;
+  readonly #child: CephChild;
+
+  constructor(options: CephClientOptions, deps: CephClientDeps) {
+    this.#paths = options.paths;
+    this.#run = deps.run;
+    this.#arguments = [
+      ...["-c", options.paths.cephConf, "--name", "client.admin"],
+      ...["-f", "json", "--connect-timeout", String(options.connectTimeoutSeconds ?? 5)],
+    ];
+    // setpriv: the child must not outlive a killed daemon while it waits for a quorum.
+    const argv = ["setpriv", "--pdeathsig", "KILL", "ceph", ...this.#arguments] as const;
+    this.#child = new CephChild({ argv: [...argv] }, { log: deps.log });
+  }
+
+  async stop(): Promise<void> {
+    await this.#child.stop();
+  }
+
+  async monStatus(handle: string, options: CallOptions = {}): Promise<MonStatus> {
+    const request = { prefix: "mon_status" };
+    return parseMonStatus(await askAdminSocket(this.#paths.adminSocket("mon", handle), request, options));
+  }
+
+  async quorumStatus(options?: CallOptions): Promise<QuorumStatus> {
+    return parseAnswer("quorum_status", quorumStatusSchema, await this.run(["quorum_status"], options));
+  }
+
+  async monMap(options?: CallOptions): Promise<MonMap> {
+    return parseAnswer("mon dump", monMapSchema, await this.run(["mon", "dump"], options));
+  }
+
+  async monMapBinary(options?: CallOptions): Promise<Uint8Array> {
+    const folder = await mkdtemp(join(this.#paths.run, "monmap-"));
+    try {
+      const path = join(folder, "monmap");
+      await this.#once(["mon", "getmap"], options, { args: ["-o", path] });
+      return await readFile(path);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async monRemove(name: string, options?: CallOptions): Promise<void> {
+    await this.run(["mon", "remove", name], options);
+  }
+
+  async health(options?: CallOptions): Promise<CephHealth> {
+    return parseAnswer("health", healthSchema, await this.run(["health"], options));
+  }
+
+  async status(options?: CallOptions): Promise<CephStatus> {
+    return parseAnswer("status", statusSchema, await this.run(["status"], options));
+  }
+
+  async mgrStat(options?: CallOptions): Promise<MgrStat> {
+    return parseAnswer("mgr stat", mgrStatSchema, await this.run(["mgr", "stat"], options));
+  }
+
+  async mdsStat(options?: CallOptions): Promise<MdsStat> {
+    return parseAnswer("mds stat", mdsStatSchema, await this.run(["mds", "stat"], options));
+  }
+
+  async osdNew(
+    uuid: string,
+    key: string,
+    options: CallOptions & { readonly id?: OsdId } = {},
+  ): Promise<OsdId> {
+    if (!isCephKey(key)) throw new MicrocephError("USAGE", "the key of an OSD is not a cephx key");
+    const words = ["osd", "new", uuid, ...(isOsdId(options.id) ? [String(options.id)] : [])];
+    const input = JSON.stringify({ cephx_secret: key });
+    return parseAnswer(
+      "osd new",
+      osdNewSchema,
+      await this.#once(words, options, { args: ["-i", "-"], input, secrets: [key] }),
+    );
+  }
+
+  async osdStat(options?: CallOptions): Promise<OsdStat> {
+    return parseAnswer("osd stat", osdStatSchema, await this.run(["osd", "stat"], options));
+  }
+
+  async osdTree(options?: CallOptions): Promise<OsdTree> {
+    return parseAnswer("osd tree", osdTreeSchema, await this.run(["osd", "tree"], options));
+  }
+
+  async osdDf(options?: CallOptions): Promise<OsdUsage[]> {
+    return parseAnswer("osd df", osdDfSchema, await this.run(["osd", "df"], options));
+  }
+
+  async osdDump(options?: CallOptions): Promise<OsdDump> {
+    return parseAnswer("osd dump", osdDumpSchema, await this.run(["osd", "dump"], options));
+  }
+
+  async crushRules(options?: CallOptions): Promise<CrushRule[]> {
+    return parseAnswer(
+      "osd crush rule dump",
+      crushRulesSchema,
+      await this.run(["osd", "crush", "rule", "dump"], options),
+    );
+  }
+
+  async createReplicatedRule(name: string, failureDomain: string, options?: CallOptions): Promise<number> {
+    // Ceph answers an existing name with success, whatever that rule says.
+    await this.run(["osd", "crush", "rule", "create-replicated", name, "default", failureDomain], options);
+    const rule = (await this.crushRules(options)).find((each) => each.name === name);
+    if (rule?.failureDomain !== failureDomain) {
+      throw new MicrocephError("CEPH_REFUSED", `the CRUSH rule ${name} is not one over ${failureDomain}`, {
+        data: { errno: "EEXIST", rule: name, failureDomain: rule?.failureDomain ?? null },
+      });
+    }
+    return rule.id;
+  }
+
+  async pools(options?: CallOptions): Promise<Pool[]> {
+    return parseAnswer(
+      "osd pool ls detail",
+      poolsSchema,
+      await this.run(["osd", "pool", "ls", "detail"], options),
+    );
+  }
+
+  async setPool(
+    pool: string,
+    key: string,
+    value: string,
+    options: CallOptions & { readonly force?: boolean } = {},
+  ): Promise<void> {
+    const force = options.force === true ? ["--yes-i-really-mean-it"] : [];
+    await this.run(["osd", "pool", "set", pool, key, value, ...force], options);
+  }
+
+  async createPool(
+    pool: string,
+    options: CallOptions & { readonly pgNum?: number; readonly rule?: string; readonly size?: number } = {},
+  ): Promise<void> {
+    const { pgNum, rule, size } = options;
+    const words = ["osd", "pool", "create", pool];
+    if (pgNum !== undefined) words.push(String(pgNum), String(pgNum));
+    words.push("replicated");
+    if (rule !== undefined) words.push(rule);
+    await this.run(words, options);
+    if (size === undefined) return;
+    const made = (await this.pools(options)).find(({ name }) => name === pool);
+    if (made && made.size !== size) await this.setPool(pool, "size", String(size), options);
+  }
+
+  async enableApplication(pool: string, application: string, options?: CallOptions): Promise<void> {
+    await this.run(["osd", "pool", "application", "enable", pool, application], options);
+  }
+
+  async configSet(who: string, key: string, value: string, options?: CallOptions): Promise<void> {
+    await this.run(["config", "set", who, key, value], options);
+  }
+
+  async configRemove(who: string, key: string, options?: CallOptions): Promise<void> {
+    await this.run(["config", "rm", who, key], options);
+  }
+
+  async configGet(who: string, key: string, options?: CallOptions): Promise<string | undefined> {
+    const entries = parseAnswer("config dump", configDumpSchema, await this.run(["config", "dump"], options));
+    return entries.find((each) => each.section === who && each.name === key && each.mask === "")?.value;
+  }
+
+  async authGetOrCreate(
+    entity: string,
+    capabilities: Readonly<Record<string, string>>,
+    options?: CallOptions,
+  ): Promise<string> {
+    const pairs = Object.entries(capabilities).flat();
+    const found = await this.run(["auth", "get-or-create", entity, ...pairs], options).catch(
+      (error: unknown) => {
+        // It exists with other capabilities, which are somebody's choice.
+        if (isRefusal(error, "EINVAL")) return this.run(["auth", "get", entity], options);
+        throw error;
+      },
+    );
+    const [entry] = parseAnswer("auth get", authEntrySchema, found);
+    if (!isCephKey(entry?.key)) throw new MicrocephError("CEPH_REFUSED", `Ceph gave no key for ${entity}`);
+    return entry.key;
+  }
+
+  async authRemove(entity: string, options?: CallOptions): Promise<void> {
+    await this.run(["auth", "rm", entity], options);
+  }
+
+  run(words: readonly string[], options: CallOptions = {}): Promise<Json> {
+    if (needsOwnProcess(words)) return this.#once(words, options);
+    return this.#child.run(words, { ...options, deadlineMs: options.deadlineMs ?? defaultDeadlineMs });
+  }
+
+  /** A process for one command: for those that need input or output files. */
+  async #once(
+    words: readonly string[],
+    options: CallOptions = {},
+    how: {
+      readonly args?: readonly string[];
+      readonly input?: string;
+      readonly secrets?: readonly string[];
+    } = {},
+  ): Promise<Json> {
+    checkWords(words);
+    try {
+      const result = await this.#run("ceph", [...this.#arguments, ...(how.args ?? []), ...words], {
+        deadlineMs: options.deadlineMs ?? defaultDeadlineMs,
+        ...(options.signal ? { signal: options.signal } : {}),
+        ...(how.input === undefined ? {} : { input: how.input }),
+        ...(how.secrets ? { secrets: how.secrets } : {}),
+      });
+      return parseOutput(result.stdout);
+    } catch (error) {
+      if (!isMicrocephError(error, "PROGRAM_FAILED")) throw error;
+      const stderr = String(error.data.stderr ?? "");
+      const refusal = refusalIn(stderr);
+      if (refusal) throw refusedError(words, refusal);
+      throw new MicrocephError(
+        "CEPH_UNREACHABLE",
+        `the monitors do not answer: ${stderr.trim().split("\n").slice(-2).join("; ").slice(0, 500)}`,
+        { cause: error },
+      );
+    }
+  }
+}

@@ -1,0 +1,165 @@
+import { z } from "zod";
+import { fsid, osdId } from "../../ids/ids.ts";
+import type { CrushRule, OsdDump, OsdNode, OsdStat, OsdTree, OsdUsage, Pool } from "./commands.ts";
+
+const name = z.string().max(1024);
+/** Most entries of any list; far over what a cluster of this product has. */
+const most = 100_000;
+
+export const osdNewSchema = z.object({ osdid: z.int().nonnegative() }).transform(({ osdid }) => osdId(osdid));
+
+export const osdStatSchema = z
+  .object({ epoch: z.int(), num_osds: z.int(), num_up_osds: z.int(), num_in_osds: z.int() })
+  .transform(
+    (stat): OsdStat => ({
+      epoch: stat.epoch,
+      total: stat.num_osds,
+      up: stat.num_up_osds,
+      in: stat.num_in_osds,
+    }),
+  );
+
+const treeNode = z.object({
+  id: z.int(),
+  name,
+  type: z.string().max(64),
+  children: z.array(z.int()).max(most).optional(),
+  device_class: z.string().max(64).optional(),
+  crush_weight: z.number().optional(),
+  reweight: z.number().optional(),
+  status: z.string().max(64).optional(),
+});
+
+export const osdTreeSchema = z
+  .object({ nodes: z.array(treeNode).max(most), stray: z.array(treeNode).max(most) })
+  .transform(({ nodes, stray }): OsdTree => {
+    const parents = new Map(nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node])));
+    const above = (id: number, type: string): string | null => {
+      let node = parents.get(id);
+      for (let depth = 0; node && depth < 32; depth += 1) {
+        if (node.type === type) return node.name;
+        node = parents.get(node.id);
+      }
+      return null;
+    };
+    // With several roots or shadow trees the same OSD is listed more than once.
+    const osds = new Map(
+      [...nodes, ...stray]
+        .filter(({ type, id }) => type === "osd" && id >= 0)
+        .map((node): [number, OsdNode] => [
+          node.id,
+          {
+            id: osdId(node.id),
+            name: node.name,
+            up: node.status === "up",
+            reweight: node.reweight ?? 0,
+            crushWeight: node.crush_weight ?? 0,
+            deviceClass: node.device_class ?? null,
+            host: above(node.id, "host"),
+            rack: above(node.id, "rack"),
+          },
+        ]),
+    );
+    return {
+      osds: [...osds.values()].sort((a, b) => a.id - b.id),
+      hosts: nodes
+        .filter(({ type }) => type === "host")
+        .map((node) => ({ name: node.name, rack: above(node.id, "rack") })),
+    };
+  });
+
+export const osdDfSchema = z
+  .object({
+    nodes: z
+      .array(
+        z.object({
+          id: z.int().nonnegative(),
+          kb: z.number(),
+          kb_used: z.number(),
+          kb_avail: z.number(),
+          pgs: z.int(),
+        }),
+      )
+      .max(most),
+  })
+  .transform(({ nodes }): OsdUsage[] =>
+    nodes.map((node) => ({
+      id: osdId(node.id),
+      sizeKiB: node.kb,
+      usedKiB: node.kb_used,
+      availableKiB: node.kb_avail,
+      pgs: node.pgs,
+    })),
+  );
+
+export const osdDumpSchema = z
+  .object({
+    epoch: z.int(),
+    fsid: z.string().max(64),
+    flags_set: z.array(z.string().max(64)).max(256),
+    full_ratio: z.number(),
+    nearfull_ratio: z.number(),
+    osds: z
+      .array(z.object({ osd: z.int().nonnegative(), uuid: z.string().max(64), up: z.int(), in: z.int() }))
+      .max(most),
+  })
+  .transform(
+    (dump): OsdDump => ({
+      epoch: dump.epoch,
+      fsid: fsid(dump.fsid),
+      flags: dump.flags_set,
+      fullRatio: dump.full_ratio,
+      nearfullRatio: dump.nearfull_ratio,
+      osds: dump.osds.map((osd) => ({
+        id: osdId(osd.osd),
+        uuid: osd.uuid,
+        up: osd.up === 1,
+        in: osd.in === 1,
+      })),
+    }),
+  );
+
+export const crushRulesSchema = z
+  .array(
+    z.object({
+      rule_id: z.int(),
+      rule_name: name,
+      steps: z.array(z.object({ op: z.string().max(64), type: z.string().max(64).optional() })).max(256),
+    }),
+  )
+  .max(most)
+  .transform((rules): CrushRule[] =>
+    rules.map((rule) => ({
+      id: rule.rule_id,
+      name: rule.rule_name,
+      failureDomain: rule.steps.findLast(({ op }) => op.startsWith("choose"))?.type ?? null,
+    })),
+  );
+
+export const poolsSchema = z
+  .array(
+    z.object({
+      pool_id: z.int(),
+      pool_name: name,
+      /** 1 replicated, 3 erasure coded (pg_pool_t in Ceph's src/osd/osd_types.h). */
+      type: z.int(),
+      size: z.int(),
+      min_size: z.int(),
+      crush_rule: z.int(),
+      pg_num: z.int(),
+      application_metadata: z.record(z.string(), z.unknown()).optional(),
+    }),
+  )
+  .max(most)
+  .transform((pools): Pool[] =>
+    pools.map((pool) => ({
+      id: pool.pool_id,
+      name: pool.pool_name,
+      size: pool.size,
+      minSize: pool.min_size,
+      crushRule: pool.crush_rule,
+      pgNum: pool.pg_num,
+      erasure: pool.type === 3,
+      applications: Object.keys(pool.application_metadata ?? {}),
+    })),
+  );
