@@ -229,13 +229,19 @@ export class DocumentStore {
   #writeFacts(facts: NodeFacts): void {
     const key = keyOf.node(this.self);
     const known = this.#read().nodes.get(this.self);
-    if (known !== undefined && sameFacts(known, facts)) {
-      this.#ownText = this.#source()
-        .values(key)
-        .find((value) => typeof value === "string");
+    const [current, ...rivals] = this.#document().values(key);
+    if (
+      known !== undefined &&
+      sameFacts(known, facts) &&
+      typeof current === "string" &&
+      rivals.length === 0
+    ) {
+      this.#ownText = current;
       return;
     }
-    const text = encodeFacts(this.cluster, this.self, facts, this.#deps.sign);
+    // Automerge takes an equal value for no change, and the rivals would stay.
+    const said = rivals.length === 0 ? facts : { ...facts, updatedAt: this.#time() };
+    const text = encodeFacts(this.cluster, this.self, said, this.#deps.sign);
     this.#change([{ key, value: text }]);
     this.#ownText = text;
   }
@@ -259,7 +265,7 @@ export class DocumentStore {
   /** Another member, or our own past, has put something else under our name. */
   #checkOwnFacts(): void {
     if (this.#ownText === undefined) return;
-    const values = this.#source().values(keyOf.node(this.self));
+    const values = this.#document().values(keyOf.node(this.self));
     if (values.length !== 1 || values[0] !== this.#ownText) this.#factsWriter.heal();
   }
 
@@ -267,7 +273,7 @@ export class DocumentStore {
     if (this.#entries === undefined) {
       const before = this.#decoded;
       this.#decoded = new Map();
-      this.#entries = readEntries(this.#source(), (peer, text) => {
+      this.#entries = readEntries(this.#document(), (peer, text) => {
         const id = `${peer} ${text}`;
         const result = before.get(id) ?? decodeFacts(text, this.cluster, peer, this.#deps.verify);
         this.#decoded.set(id, result);
@@ -275,14 +281,6 @@ export class DocumentStore {
       });
     }
     return this.#entries;
-  }
-
-  #source(): { keys(): string[]; values(key: string): unknown[] } {
-    const raw = this.#document();
-    return {
-      keys: () => raw.keys(),
-      values: (key) => raw.values(key),
-    };
   }
 
   #document(): DurableDocument {
