@@ -48,6 +48,8 @@ export interface ApiClientOptions {
   readonly socketPath: string;
   /** Member that answers instead of the local one: name or PeerId prefix. */
   readonly target?: string;
+  /** Told of every answered request. */
+  readonly trace?: (line: string) => void;
 }
 
 export interface CallOptions {
@@ -180,7 +182,12 @@ export class ApiClient {
     const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
     let content: string;
     try {
-      content = await readAll(await this.#open(method, path, body, signal));
+      const startedAt = performance.now();
+      const answer = await this.#open(method, path, body, signal);
+      content = await readAll(answer);
+      this.#options.trace?.(
+        `${method} ${path} ${answer.statusCode} ${Math.round(performance.now() - startedAt)} ms`,
+      );
     } catch (error) {
       if (options.signal?.aborted) throw new MicrocephError("CANCELLED", "the call was cancelled");
       if (deadline.aborted) {

@@ -1,0 +1,61 @@
+import { type Command, Option } from "commander";
+import { MicrocephError } from "../errors/microceph-error.ts";
+import type { CliIo } from "./io.ts";
+import { clusterTable } from "./render/lists.ts";
+import { type Format, formats, Session } from "./session.ts";
+
+interface BootstrapOptions {
+  readonly name?: string;
+  readonly microcephIp?: string;
+  readonly monIp?: string;
+  readonly publicNetwork?: string;
+  readonly clusterNetwork?: string;
+  readonly availabilityZone?: string;
+}
+
+/** `microceph cluster …` */
+export function addClusterCommands(program: Command, io: CliIo): void {
+  const cluster = program.command("cluster").description("Found the cluster and list its members");
+
+  cluster
+    .command("bootstrap")
+    .description("Found a cluster on this node now, instead of waiting for others")
+    .option("--name <name>", "name of the cluster")
+    .option("--microceph-ip <address>", "address of this node")
+    .option("--mon-ip <address>", "address of the first Ceph monitor")
+    .option("--public-network <cidr>", "network of Ceph's clients; several with commas")
+    .option("--cluster-network <cidr>", "network between the OSDs")
+    .option("--availability-zone <zone>", "zone of this node")
+    .action(async (options: BootstrapOptions, command: Command) => {
+      const session = new Session(io, command);
+      const { result } = await session.finish(await session.client.bootstrap(bootstrapFields(options)));
+      await session.print(result, (done) => {
+        const fsid =
+          typeof done === "object" && done !== null && "fsid" in done ? ` (Ceph ${String(done.fsid)})` : "";
+        return `The cluster is founded${fsid}. Next: microceph disk add …, microceph status\n`;
+      });
+    });
+
+  cluster
+    .command("list")
+    .description("List the members")
+    .addOption(new Option("-f <format>", "short for --format").choices(formats))
+    .action(async (options: { readonly f?: Format }, command: Command) => {
+      const session = new Session(io, command, { format: options.f, lists: true });
+      await session.print(await session.client.members(), clusterTable);
+    });
+}
+
+/** Only what was given: the daemon has the defaults. */
+function bootstrapFields(options: BootstrapOptions): BootstrapOptions {
+  for (const [field, value] of Object.entries(options)) {
+    if (value === "") throw new MicrocephError("USAGE", `--${kebab(field)} was given without a value`);
+  }
+  const { name, microcephIp, monIp, publicNetwork, clusterNetwork, availabilityZone } = options;
+  const given = { name, microcephIp, monIp, publicNetwork, clusterNetwork, availabilityZone };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function kebab(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -1,0 +1,167 @@
+import { Argument, type Command, InvalidArgumentError, Option } from "commander";
+import type { AdmissionMode, FingerprintReport, NamedNodes, SelfStatus } from "../api/contract/mesh.ts";
+import { MicrocephError } from "../errors/microceph-error.ts";
+import { parseDuration } from "./duration.ts";
+import type { CliIo } from "./io.ts";
+import { admissionText } from "./render/admission.ts";
+import { eventLine } from "./render/event-line.ts";
+import { meshStatusText } from "./render/mesh-status.ts";
+import { printableData, printableJson } from "./render/sanitize.ts";
+import { Session } from "./session.ts";
+
+/** `microceph mesh …` */
+export function addMeshCommands(program: Command, io: CliIo): void {
+  const mesh = program.command("mesh").description("Nodes that find each other: see, approve, refuse");
+
+  mesh
+    .command("status")
+    .description("Show the cluster, its members, who may decide, and who waits for approval")
+    .action(async (_options: object, command: Command) => {
+      const session = new Session(io, command);
+      await session.print(await session.client.mesh(), (status) => meshStatusText(status, session.paint));
+    });
+
+  mesh
+    .command("approve")
+    .description("Let pending nodes into the cluster")
+    .argument("[node...]", "names, or PeerId prefixes of six or more characters")
+    .option("--all", "every node that is pending now")
+    .action(async (nodes: string[], options: { readonly all?: boolean }, command: Command) => {
+      const all = options.all ?? false;
+      if (all === nodes.length > 0)
+        throw new MicrocephError("USAGE", "name the nodes to approve, or give --all");
+      const session = new Session(io, command);
+      const approved = await session.client.approve({ nodes, all });
+      await session.print(approved, (list) => named(list, "Approved", "Nothing is pending."));
+    });
+
+  mesh
+    .command("deny")
+    .description("Refuse a node; this beats every approval")
+    .argument("<node>", "name, or PeerId prefix of six or more characters")
+    .action(async (node: string, _options: object, command: Command) => {
+      const session = new Session(io, command);
+      await session.print(await session.client.deny(node), (list) =>
+        named(list, "Denied", "Nothing was denied."),
+      );
+    });
+
+  mesh
+    .command("admission")
+    .description("Show or set how the cluster takes fresh nodes")
+    .addArgument(
+      new Argument("[mode]", "auto: claim every fresh node seen; approve: ask; closed: take none").choices([
+        "auto",
+        "approve",
+        "closed",
+      ]),
+    )
+    .addOption(
+      new Option("--for <duration>", "how long auto lasts: 90s, 30m, 12h, 7d (24h)").argParser(
+        durationArgument,
+      ),
+    )
+    .option("--forever", "auto without end")
+    .action(async (mode: AdmissionMode | undefined, options: AdmissionOptions, command: Command) => {
+      checkAdmission(mode, options);
+      const session = new Session(io, command);
+      const admission = mode
+        ? await session.client.setAdmission({
+            mode,
+            ...(options.for === undefined ? {} : { forSeconds: options.for }),
+            ...(options.forever ? { forever: true } : {}),
+          })
+        : await session.client.admission();
+      const asOf = new Date().toISOString();
+      await session.print(admission, (clean) => `${admissionText(clean, asOf)}\n`);
+    });
+
+  mesh
+    .command("fingerprint")
+    .description("Show the words to compare before you approve this node")
+    .action(async (_options: object, command: Command) => {
+      const session = new Session(io, command);
+      await session.print(await session.client.fingerprint(), fingerprintText);
+    });
+
+  mesh
+    .command("join")
+    .description("Open this fresh node's window, so that a cluster may claim it")
+    .argument("[cluster]", "id, or unique name, of the only cluster that may")
+    .action(async (cluster: string | undefined, _options: object, command: Command) => {
+      const session = new Session(io, command);
+      const self = await session.client.join(cluster === undefined ? {} : { cluster });
+      await session.print(self, (clean) => selfText(clean, `${clean.name} may be claimed now.`));
+    });
+
+  mesh
+    .command("release")
+    .description("Free this node from a claim that was not completed")
+    .action(async (_options: object, command: Command) => {
+      const session = new Session(io, command);
+      await session.print(await session.client.release(), (clean) =>
+        selfText(clean, `${clean.name} is ${clean.state}.`),
+      );
+    });
+
+  mesh
+    .command("events")
+    .description("Show what happens, as it happens, until Ctrl-C")
+    .addOption(
+      new Option("--since <number>", "first repeat the events after this number").argParser(numberArgument),
+    )
+    .action(async (options: { readonly since?: number }, command: Command) => {
+      const session = new Session(io, command);
+      const since = options.since === undefined ? {} : { since: options.since };
+      for await (const event of session.client.events({ ...since, signal: io.signal })) {
+        // One line each in every format: a stream has no end to wait for.
+        io.stdout.write(
+          session.format === "table"
+            ? eventLine(printableData(event), session.paint)
+            : `${session.format === "yaml" ? "--- " : ""}${printableJson(event)}\n`,
+        );
+      }
+    });
+}
+
+interface AdmissionOptions {
+  readonly for?: number;
+  readonly forever?: boolean;
+}
+
+function checkAdmission(mode: AdmissionMode | undefined, options: AdmissionOptions): void {
+  if (options.for !== undefined && options.forever) {
+    throw new MicrocephError("USAGE", "--for and --forever exclude each other");
+  }
+  if ((options.for !== undefined || options.forever) && mode !== "auto") {
+    throw new MicrocephError("USAGE", "--for and --forever go with `admission auto` only");
+  }
+}
+
+function durationArgument(text: string): number {
+  return parseDuration(text);
+}
+
+function numberArgument(text: string): number {
+  if (!/^[0-9]{1,15}$/.test(text)) throw new InvalidArgumentError("It takes a whole number.");
+  return Number(text);
+}
+
+function named(nodes: NamedNodes, done: string, none: string): string {
+  if (nodes.length === 0) return `${none}\n`;
+  return nodes.map(({ name, fingerprint, id }) => `${done} ${name}  ${fingerprint}  ${id}\n`).join("");
+}
+
+function fingerprintText(report: FingerprintReport): string {
+  if (report.fingerprints.length === 0) {
+    return `${report.name} sees no cluster, and a fingerprint takes two. Look at \`microceph mesh status\`.\n`;
+  }
+  const lines = report.fingerprints.map(
+    ({ cluster, words }) => `${words}  (${report.name} with ${cluster.name}, ${cluster.id})`,
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+function selfText(self: SelfStatus, headline: string): string {
+  return `${headline}\n${self.waitingFor === null ? "" : `Waiting: ${self.waitingFor}\n`}`;
+}

@@ -1,0 +1,345 @@
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import type { RunningServer } from "../api/running-server.ts";
+import { runServer } from "../api/running-server.ts";
+import { freshStatus, fsid, healthyStatus, ids } from "../api/stub-operations.ts";
+import { microceph, type Outcome, TestIo } from "./run-in-process.ts";
+
+async function run(api: RunningServer, line: string | string[], io?: TestIo): Promise<Outcome> {
+  return microceph(api.stateDir, line, io);
+}
+
+describe("status", () => {
+  test("prints MicroCeph's layout where output is no terminal", async () => {
+    await using api = await runServer();
+    const { code, stdout, stderr } = await run(api, "status");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout.split("\n").slice(0, 4)).toEqual([
+      "MicroCeph deployment summary:",
+      "- n1 (10.77.0.11)",
+      "  Services: mds, mgr, mon, osd",
+      "  Disks: 1",
+    ]);
+  });
+
+  test("keeps MicroCeph's words where there is no cluster", async () => {
+    await using api = await runServer();
+    api.operations.report = freshStatus();
+    const { code, stdout, stderr } = await run(api, "status");
+    expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
+    expect(stderr).toMatch(/^Error: Daemon not yet initialized \[NOT_INITIALIZED\]\nHint: .*mesh status/);
+  });
+
+  test("says a lost quorum at once, aside from the layout", async () => {
+    await using api = await runServer();
+    const healthy = healthyStatus();
+    api.operations.report = { ...healthy, lease: { ...healthy.lease, quorum: "lost" } };
+    const { code, stdout, stderr } = await run(api, "status");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^MicroCeph deployment summary:\n/);
+    expect(stderr).toContain("no quorum");
+  });
+
+  test("is richer on a terminal, also without a cluster", async () => {
+    await using api = await runServer();
+    const rich = await run(api, "status", new TestIo({ stdoutTTY: true }));
+    expect(rich.stdout).toContain("\u001b[32mHEALTH_OK\u001b[0m");
+    api.operations.report = freshStatus();
+    const fresh = await run(api, "status", new TestIo({ stdoutTTY: true, env: { NO_COLOR: "1" } }));
+    expect(fresh.code).toBe(0);
+    expect(fresh.stdout).toContain("Waiting    sees n2");
+    expect(fresh.stdout).not.toContain("\u001b");
+  });
+
+  test("has everything in JSON, also without a cluster", async () => {
+    await using api = await runServer();
+    expect(JSON.parse((await run(api, "status --format json")).stdout)).toEqual(healthyStatus());
+    api.operations.report = freshStatus();
+    const { code, stdout } = await run(api, "--format json status");
+    expect([code, JSON.parse(stdout).cluster]).toEqual([0, null]);
+  });
+});
+
+describe("mesh", () => {
+  test("status has exactly the public keys in JSON", async () => {
+    await using api = await runServer();
+    const { health: _h, disks: _d, services: _s, conditions: _c, ...mesh } = healthyStatus();
+    expect(JSON.parse((await run(api, "mesh status --format json")).stdout)).toEqual(mesh);
+  });
+
+  test("status has the same data in YAML", async () => {
+    await using api = await runServer();
+    const { health: _h, disks: _d, services: _s, conditions: _c, ...mesh } = healthyStatus();
+    expect(parse((await run(api, "mesh status --format yaml")).stdout)).toEqual(mesh);
+  });
+
+  test("status does not let a name on the network draw on the terminal", async () => {
+    await using api = await runServer();
+    const healthy = healthyStatus();
+    api.operations.report = {
+      ...healthy,
+      pending: healthy.pending.map((node) => ({ ...node, name: "evil\u001b[2J\nMembers: all fine" })),
+    };
+    for (const format of ["table", "json", "yaml"]) {
+      const { stdout } = await run(api, `mesh status --format ${format}`);
+      expect(stdout, format).not.toContain("\u001b");
+      expect(stdout, format).not.toMatch(/^Members: all fine/m);
+    }
+  });
+
+  test("approve takes names or --all, and says whom with which words", async () => {
+    await using api = await runServer();
+    expect((await run(api, "mesh approve n4")).stdout).toBe(`Approved n4  amber-fox-lamp-river  ${ids.n4}\n`);
+    expect(api.operations.inputOf("approve")).toEqual({ nodes: ["n4"], all: false });
+    expect((await run(api, "mesh approve --all")).code).toBe(0);
+    expect(api.operations.inputOf("approve")).toEqual({ nodes: [], all: true });
+    api.operations.report = { ...healthyStatus(), pending: [] };
+    expect((await run(api, "mesh approve --all")).stdout).toBe("Nothing is pending.\n");
+  });
+
+  test("deny of an ambiguous name lists the candidates", async () => {
+    await using api = await runServer();
+    expect((await run(api, "mesh deny n4")).stdout).toContain("Denied n4");
+    const { code, stderr } = await run(api, "mesh deny n");
+    expect(code).toBe(2);
+    expect(stderr).toBe(
+      `Error: "n" fits n1 and n2 [AMBIGUOUS_NODE]\n  ${ids.n1}\n  ${ids.n2}\nHint: Use one of the listed PeerIds, or a longer prefix of it.\n`,
+    );
+  });
+
+  test.each([
+    ["mesh admission auto", { mode: "auto" }],
+    ["mesh admission auto --for 1h30m", { mode: "auto", forSeconds: 5400 }],
+    ["mesh admission auto --forever", { mode: "auto", forever: true }],
+    ["mesh admission approve", { mode: "approve" }],
+    ["mesh admission closed", { mode: "closed" }],
+  ])("%s", async (line, request) => {
+    await using api = await runServer();
+    const { code, stdout } = await run(api, line);
+    expect(code).toBe(0);
+    expect(api.operations.inputOf("setAdmission")).toEqual(request);
+    expect(stdout.startsWith(`${request.mode}: `)).toBe(true);
+  });
+
+  test("admission alone shows it and changes nothing", async () => {
+    await using api = await runServer();
+    expect((await run(api, "mesh admission --format json")).stdout).toContain('"mode": "auto"');
+    expect(api.operations.inputOf("setAdmission")).toBeUndefined();
+  });
+
+  test("fingerprint, join and release", async () => {
+    await using api = await runServer();
+    expect((await run(api, "mesh fingerprint")).stdout).toMatch(
+      /^quiet-moss-tin-harbor {2}\(n1 with microceph, 0123/,
+    );
+    expect((await run(api, "mesh join other")).code).toBe(0);
+    expect(api.operations.inputOf("join")).toEqual({ cluster: "other" });
+    expect((await run(api, "mesh join")).stdout).toBe("n1 may be claimed now.\n");
+    expect((await run(api, "mesh release")).stdout).toBe("n1 is member.\n");
+  });
+
+  test.each([
+    ["table", "2  10:00:00Z  member.alive  name=n2"],
+    ["json", '{"seq":2,"at":"2026-11-22T10:00:00.000Z","type":"member.alive","data":{"name":"n2"}}'],
+    ["yaml", '--- {"seq":2,"at":"2026-11-22T10:00:00.000Z","type":"member.alive","data":{"name":"n2"}}'],
+  ])("events as %s, until Ctrl-C", async (format, line) => {
+    await using api = await runServer();
+    api.operations.emit("daemon.started");
+    api.operations.emit("member.alive", { name: "n2" });
+    const io = new TestIo();
+    const write = io.stdout.write.bind(io.stdout);
+    io.stdout.write = (text) => {
+      write(text);
+      io.interrupt.abort();
+    };
+    expect(await run(api, `mesh events --since 1 --format ${format}`, io)).toEqual({
+      code: 0,
+      stdout: `${line}\n`,
+      stderr: "",
+    });
+  });
+});
+
+describe("cluster", () => {
+  test("list is MicroCeph's table", async () => {
+    await using api = await runServer();
+    const { stdout } = await run(api, "cluster list");
+    expect(stdout.split("\n").slice(1, 4)).toEqual([
+      `| NAME |     ADDRESS     | ROLE  |${" ".repeat(27)}FINGERPRINT${" ".repeat(28)}| STATUS |`,
+      `+------+-----------------+-------+${"-".repeat(66)}+--------+`,
+      `| n1   | 10.77.0.11:7443 | voter | ${"ab".repeat(32)} | ONLINE |`,
+    ]);
+  });
+
+  test.each([
+    ["-f csv", /^n1,10\.77\.0\.11:7443,voter,(ab){32},ONLINE\n/],
+    ["--format csv", /^n1,/],
+    ["-f compact", /^ {2}NAME {2}ADDRESS /],
+    ["-f json", /^\[\n {2}\{\n {4}"name": "n1"/],
+    ["-f yaml", /^- name: n1\n/],
+  ])("list %s", async (flags, expected) => {
+    await using api = await runServer();
+    expect((await run(api, `cluster list ${flags}`)).stdout).toMatch(expected);
+  });
+
+  test("bootstrap hands its flags over and follows the job", async () => {
+    await using api = await runServer();
+    api.operations.report = freshStatus();
+    api.operations.jobSteps = ["writing ceph.conf", "starting the monitor"];
+    api.operations.jobResult = { fsid };
+    const { code, stdout, stderr } = await run(
+      api,
+      "cluster bootstrap --name east --mon-ip 10.0.0.1 --public-network 10.0.0.0/24 --availability-zone z1",
+    );
+    expect(code).toBe(0);
+    expect(api.operations.inputOf("bootstrap")).toEqual({
+      name: "east",
+      monIp: "10.0.0.1",
+      publicNetwork: "10.0.0.0/24",
+      availabilityZone: "z1",
+    });
+    expect(stdout).toContain(`(Ceph ${fsid})`);
+    expect(stderr).toBe(
+      "[  0%] starting (0 s)\n[ 10%] writing ceph.conf (0 s)\n[ 20%] starting the monitor (0 s)\n",
+    );
+  });
+
+  test("a second bootstrap is refused and changes nothing", async () => {
+    await using api = await runServer();
+    const { code, stderr } = await run(api, "cluster bootstrap");
+    expect(code).toBe(4);
+    expect(stderr).toContain("[ALREADY_INITIALIZED]");
+  });
+});
+
+describe("disk", () => {
+  test("add prints what became of each disk", async () => {
+    await using api = await runServer();
+    const { code, stdout } = await run(api, "disk add loop,1G,3");
+    expect(code).toBe(0);
+    expect(api.operations.inputOf("addDisks")).toEqual({ path: ["loop,1G,3"], wipe: false });
+    expect(stdout).toBe(
+      "+-----------+---------+\n|   PATH    | STATUS  |\n+-----------+---------+\n| loop,1G,3 | Success |\n+-----------+---------+\n",
+    );
+  });
+
+  test("add of which one fails exits 1 with its reason", async () => {
+    await using api = await runServer();
+    api.operations.jobResult = {
+      report: [
+        { path: "/dev/vdb", report: "Success", error: "" },
+        { path: "/dev/vdc", report: "Failure", error: "it is mounted" },
+      ],
+    };
+    const { code, stdout, stderr } = await run(api, "disk add /dev/vdb /dev/vdc --wipe");
+    expect(code).toBe(1);
+    expect(api.operations.inputOf("addDisks")).toEqual({ path: ["/dev/vdb", "/dev/vdc"], wipe: true });
+    expect(stdout).toContain("| /dev/vdc | Failure |");
+    expect(stderr).toContain("Error: /dev/vdc: it is mounted");
+  });
+
+  test("add whose job fails exits with the job's code", async () => {
+    await using api = await runServer();
+    api.operations.jobFailure = { code: "NO_QUORUM", message: "two of three voters are away" };
+    const { code, stderr } = await run(api, "disk add loop,1G,1");
+    expect(code).toBe(3);
+    expect(stderr).toContain("Error: two of three voters are away [NO_QUORUM]");
+  });
+
+  test("add asks another node", async () => {
+    await using api = await runServer();
+    const { code } = await run(api, "disk add /dev/vdb --target n2");
+    expect(code).toBe(1);
+    expect(api.operations.forwarded).toEqual([
+      {
+        target: "n2",
+        request: { method: "POST", path: "/1.0/disks", body: { path: ["/dev/vdb"], wipe: false } },
+      },
+    ]);
+  });
+
+  test("list --json has MicroCeph's keys, --host-only this node's disks", async () => {
+    await using api = await runServer();
+    const { stdout } = await run(api, "disk list --json --host-only");
+    expect(JSON.parse(stdout)).toEqual({
+      ConfiguredDisks: [
+        { osd: 0, path: "/var/lib/microceph/data/osd/ceph-0/osd-backing.img", location: "n1" },
+      ],
+      AvailableDisks: [
+        { Model: "QEMU DISK", Size: "20.00GiB", Type: "scsi", Path: "/dev/disk/by-id/scsi-1" },
+      ],
+    });
+    expect(JSON.parse((await run(api, "disk list --format json")).stdout).ConfiguredDisks).toHaveLength(3);
+    expect((await run(api, "disk list")).stdout).toMatch(/^Disks configured in MicroCeph:\n\+-----\+/);
+  });
+});
+
+describe("a job's progress", () => {
+  test("is never silent for more than two seconds", async () => {
+    await using api = await runServer();
+    const io = new TestIo();
+    api.operations.jobSteps = ["making file systems", "making file systems", "making file systems"];
+    const waitForJob = api.operations.waitForJob.bind(api.operations);
+    api.operations.waitForJob = async (input) => {
+      io.clock += 1000;
+      for (const tick of io.tickers) tick();
+      return waitForJob(input);
+    };
+    const { stderr } = await run(api, "disk add loop,1G,1", io);
+    expect(stderr).toBe(
+      "[  0%] starting (0 s)\n[ 10%] making file systems (1 s)\n[ 20%] making file systems (3 s)\n",
+    );
+    expect(io.tickers.size).toBe(0);
+  });
+
+  test("is one line on a terminal, gone at the end", async () => {
+    await using api = await runServer();
+    const { stderr } = await run(api, "disk add loop,1G,1", new TestIo({ stderrTTY: true }));
+    expect(stderr).toBe("\r\u001b[K[  0%] starting (0 s)\r\u001b[K[ 10%] preparing (0 s)\r\u001b[K");
+  });
+
+  test("ends with Ctrl-C, the job does not", async () => {
+    await using api = await runServer();
+    const io = new TestIo();
+    api.operations.waitForJob = () => {
+      io.interrupt.abort();
+      return new Promise(() => undefined);
+    };
+    const { code, stderr } = await run(api, "disk add loop,1G,1", io);
+    expect(code).toBe(1);
+    expect(stderr).toContain("the daemon goes on with job job-1 [CANCELLED]");
+  });
+});
+
+describe("waitready", () => {
+  test("returns when all is there", async () => {
+    await using api = await runServer();
+    expect(await run(api, "waitready --timeout 5 --storage")).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
+
+  test("says what it waits for, until it comes", async () => {
+    await using api = await runServer();
+    const io = new TestIo();
+    api.operations.report = freshStatus();
+    io.onPause = () => {
+      if (io.clock >= 1500) api.operations.report = healthyStatus();
+    };
+    expect(await run(api, "waitready", io)).toEqual({ code: 0, stdout: "", stderr: "Waiting: a cluster\n" });
+  });
+
+  test("waits for storage only when asked", async () => {
+    await using api = await runServer();
+    api.operations.ready = async () => ({ ready: true, storage: false, waitingFor: "2 more OSDs" });
+    expect((await run(api, "waitready --timeout 1")).code).toBe(0);
+    const { code, stderr } = await run(api, "waitready --timeout 1 --storage");
+    expect(code).toBe(3);
+    expect(stderr).toContain("Error: not ready after 1 s: 2 more OSDs [NOT_READY]");
+  });
+
+  test("waits for a daemon that does not run yet", async () => {
+    const { code, stderr } = await microceph("/nonexistent", "waitready --timeout 2");
+    expect(code).toBe(3);
+    expect(stderr).toContain("Waiting: no daemon answers on /nonexistent/control.socket");
+    expect(stderr).toContain("[NOT_READY]");
+  });
+});
