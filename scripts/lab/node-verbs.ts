@@ -1,8 +1,9 @@
 import { isIPv4 } from "node:net";
-import { writeNames } from "./holder.ts";
+import { holderOf, writeNames } from "./holder.ts";
 import { LabError } from "./lab-error.ts";
 import type { LabHosts, RunningNode } from "./lab-hosts.ts";
 import { type DiskRecord, withNode, writeLabRecord } from "./lab-record.ts";
+import { nodeFiles } from "./layout.ts";
 import { cephProcesses, findDaemon, killChosen, pausedProcesses } from "./node-daemon.ts";
 import { attachLoop, createBackingFile, diskBytes, diskPath, showDisk } from "./node-disks.ts";
 import { processesOf, signal } from "./processes.ts";
@@ -92,11 +93,13 @@ export function healNode(lab: LabHosts, name: string): Promise<void> {
   });
 }
 
-/** Make the nodes forget whom they could not reach: otherwise the first second after healing still fails. */
+/** Make the nodes forget whom they could not reach: otherwise the first second after a change still fails. */
 async function forgetFailures(lab: LabHosts): Promise<void> {
   await Promise.all(
     lab.record().nodes.map(async ({ name }) => {
-      const inside = ["--target", String(lab.node(name).holder), "--net", "ip"];
+      const holder = holderOf(nodeFiles(lab.dir, name));
+      if (holder === undefined) return;
+      const inside = ["--target", String(holder), "--net", "ip"];
       for (const family of ["-4", "-6"]) {
         await capture("nsenter", [...inside, family, "neigh", "flush", "dev", "eth0"]);
       }
@@ -149,5 +152,6 @@ export async function renumberNode(lab: LabHosts, name: string, text: string): P
     });
     writeNames(node.files, name, ip);
     await writeLabRecord(lab.dir, withNode(lab.record(), { ...node.record, address }));
+    await forgetFailures(lab);
   });
 }

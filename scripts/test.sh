@@ -1,0 +1,14 @@
+#!/bin/sh
+# npm test [-- --project lint|types|unit|sim|lab …] [-- vitest arguments]: see scripts/test.ts
+set -u
+here=$(dirname "$0")
+# Without root the packages cannot be installed; the lab tests are then skipped and say so.
+without=
+if [ "$(id -u)" != 0 ]; then without=--without-packages; fi
+# shellcheck disable=SC2086
+if ! sh "$here/setup.sh" --quiet $without; then
+  echo "The setup failed; no test was run."
+  echo "0 passed, 1 failed, 0 skipped"
+  exit 1
+fi
+exec sh "$here/run.sh" "$here/test.ts" "$@"

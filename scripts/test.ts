@@ -1,0 +1,86 @@
+// All tests, one project after the other, and the sum as the last line: N passed, N failed, N skipped
+//   test.ts [--project lint|types|unit|sim|lab]… [vitest argument…]
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { addCounts, type Counts, countReport, summaryLine, wholeStep } from "./test-counts.ts";
+
+const root = join(import.meta.dirname, "..");
+const tools = join(root, "node_modules");
+
+/** Run a tool of node_modules with this Node; its exit code. */
+function runTool(script: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [join(tools, script), ...args], { cwd: root, stdio: "inherit" });
+    child.once("error", () => resolve(127));
+    child.once("close", (code) => resolve(code ?? 1));
+  });
+}
+
+async function vitest(project: string, args: readonly string[], folder: string): Promise<Counts> {
+  const file = join(folder, `${project}.json`);
+  const code = await runTool("vitest/vitest.mjs", [
+    ...["run", "--project", project, "--passWithNoTests"],
+    ...["--reporter=default", "--reporter=json", `--outputFile.json=${file}`],
+    ...args,
+  ]);
+  let text = "";
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    // No report: the run itself failed.
+  }
+  return countReport(text, code);
+}
+
+const steps: Readonly<Record<string, (args: readonly string[], folder: string) => Promise<Counts>>> = {
+  lint: async () => wholeStep(await runTool("@biomejs/biome/bin/biome", ["check", "."])),
+  types: async () => wholeStep(await runTool("typescript/bin/tsc", ["--noEmit"])),
+  unit: (args, folder) => vitest("unit", args, folder),
+  sim: (args, folder) => vitest("sim", args, folder),
+  lab: (args, folder) => vitest("lab", args, folder),
+};
+
+/** Projects asked for, all if none is, and what is left for vitest. */
+function parse(args: readonly string[]): { projects: string[]; rest: string[] } {
+  const projects: string[] = [];
+  const rest: string[] = [];
+  for (let at = 0; at < args.length; at += 1) {
+    const arg = args[at] ?? "";
+    const named = arg === "--project" ? args[++at] : /^--project=(.*)$/.exec(arg)?.[1];
+    if (named === undefined) rest.push(arg);
+    else projects.push(named);
+  }
+  return { projects: projects.length > 0 ? projects : Object.keys(steps), rest };
+}
+
+const { projects, rest } = parse(process.argv.slice(2));
+const unknown = projects.find((project) => steps[project] === undefined);
+if (unknown !== undefined) {
+  console.error(`Error USAGE: --project takes ${Object.keys(steps).join(", ")}, not "${unknown}"`);
+  process.exit(2);
+}
+
+const folder = mkdtempSync(join(tmpdir(), "microceph-test-"));
+let sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+let labSkipped = 0;
+const lines: string[] = [];
+for (const project of projects) {
+  console.log(`\n== ${project}`);
+  const begin = performance.now();
+  const counts = (await steps[project]?.(rest, folder)) ?? { passed: 0, failed: 1, skipped: 0 };
+  sum = addCounts(sum, counts);
+  if (project === "lab") labSkipped = counts.skipped;
+  lines.push(
+    `${project.padEnd(6)} ${summaryLine(counts)} (${((performance.now() - begin) / 1000).toFixed(1)} s)`,
+  );
+}
+rmSync(folder, { recursive: true, force: true });
+
+console.log(`\n${lines.join("\n")}`);
+const incomplete = labSkipped > 0 && process.env.CI === "true" && rest.length === 0;
+if (incomplete)
+  console.log(`Failed: ${labSkipped} lab tests were skipped, and CI=true asks for all of them.`);
+console.log(summaryLine(sum));
+process.exitCode = sum.failed > 0 || incomplete ? 1 : 0;

@@ -1,0 +1,49 @@
+import { expect, it } from "vitest";
+import { addCounts, countReport, summaryLine, wholeStep } from "../../../scripts/test-counts.ts";
+
+const report = (numbers: object, files: { status: string; tests: string[] }[] = []): string =>
+  JSON.stringify({
+    numPassedTests: 0,
+    numFailedTests: 0,
+    numPendingTests: 0,
+    numTodoTests: 0,
+    ...numbers,
+    testResults: files.map((file) => ({
+      status: file.status,
+      assertionResults: file.tests.map((status) => ({ status })),
+    })),
+  });
+
+it.each([
+  ["all passed", report({ numPassedTests: 5 }), 0, "5 passed, 0 failed, 0 skipped"],
+  [
+    "skipped and to do",
+    report({ numPassedTests: 1, numPendingTests: 2, numTodoTests: 1 }),
+    0,
+    "1 passed, 0 failed, 3 skipped",
+  ],
+  [
+    "one failed",
+    report({ numPassedTests: 1, numFailedTests: 1 }, [{ status: "failed", tests: ["passed", "failed"] }]),
+    1,
+    "1 passed, 1 failed, 0 skipped",
+  ],
+  [
+    "a file that does not load",
+    report({}, [{ status: "failed", tests: [] }]),
+    1,
+    "0 passed, 1 failed, 0 skipped",
+  ],
+  [
+    "a failed hook",
+    report({ numPendingTests: 3 }, [{ status: "failed", tests: ["skipped", "skipped", "skipped"] }]),
+    1,
+    "0 passed, 1 failed, 3 skipped",
+  ],
+  ["an unhandled error", report({ numPassedTests: 2 }), 1, "2 passed, 1 failed, 0 skipped"],
+  ["no report", "", 0, "0 passed, 1 failed, 0 skipped"],
+])("%s", (_, text, code, line) => expect(summaryLine(countReport(text, code))).toBe(line));
+
+it("sums up", () => {
+  expect(addCounts(wholeStep(0), wholeStep(2))).toEqual({ passed: 1, failed: 1, skipped: 0 });
+});
