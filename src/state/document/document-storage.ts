@@ -42,6 +42,7 @@ export class DocumentStorage {
   readonly #cluster: ClusterId;
   #next = 1;
   #changeBytes = 0;
+  #snapshotBytes = 0;
 
   constructor(store: LocalStore, cluster: ClusterId) {
     this.#store = store;
@@ -49,9 +50,9 @@ export class DocumentStorage {
     withStoreErrors(store.path, () => store.db.exec(tables));
   }
 
-  /** Changes since the snapshot: how many writes, and their size in bytes. */
-  get sinceSnapshot(): { readonly writes: number; readonly bytes: number } {
-    return { writes: this.#next - 1, bytes: this.#changeBytes };
+  /** Sizes in bytes, and how many writes there were since the snapshot. */
+  get sizes(): { readonly snapshot: number; readonly writes: number; readonly changes: number } {
+    return { snapshot: this.#snapshotBytes, writes: this.#next - 1, changes: this.#changeBytes };
   }
 
   load(): StoredDocument | undefined {
@@ -67,6 +68,7 @@ export class DocumentStorage {
         ...rows.map((row) => chunk(row.bytes, row.checksum)),
       ];
       this.#next = Number(rows.at(-1)?.n ?? 0) + 1;
+      this.#snapshotBytes = chunks[0]?.bytes.length ?? 0;
       this.#changeBytes = chunks.slice(1).reduce((sum, each) => sum + each.bytes.length, 0);
       return { epoch: Number(head.epoch), refetching: head.refetching === 1, chunks };
     });
@@ -95,6 +97,7 @@ export class DocumentStorage {
     });
     this.#next = 1;
     this.#changeBytes = 0;
+    this.#snapshotBytes = snapshot.length;
   }
 
   setRefetching(refetching: boolean): void {

@@ -25,7 +25,7 @@ export interface SyncSession {
 
 /** Edits in one commit: the sync protocol sends a whole document where many small commits would do. */
 const editsPerCommit = 8;
-/** After so many writes or bytes since the snapshot, a new snapshot is made. */
+/** After so many writes or bytes (or the size of the snapshot) since the last one, a new snapshot is made. */
 const writesPerSnapshot = 256;
 const bytesPerSnapshot = 1024 * 1024;
 
@@ -202,8 +202,9 @@ export class DurableDocument {
   }
 
   #compactIfDue(): void {
-    const { writes, bytes } = this.#storage.sinceSnapshot;
-    if (writes < writesPerSnapshot && bytes < bytesPerSnapshot) return;
+    const { snapshot, writes, changes } = this.#storage.sizes;
+    // In proportion to the document, so that a large one is not written again for every few changes.
+    if (writes < writesPerSnapshot && changes < Math.max(bytesPerSnapshot, snapshot)) return;
     try {
       this.#saveSnapshot();
     } catch (error) {
