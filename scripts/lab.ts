@@ -79,7 +79,7 @@ function become(lab: LabHosts, node: string, command: readonly string[]): never 
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   if (error instanceof LabError) {
-    console.error(`Error ${error.code}: ${error.message}`);
+    console.error(`Error: ${error.message} [${error.code}]`);
     process.exitCode = error.exitCode;
   } else {
     console.error(error);

@@ -5,11 +5,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 case "$(uname -m)" in
   x86_64) platform=x64 ;;
   aarch64) platform=arm64 ;;
-  *) echo "run.sh: no pinned Node for $(uname -m)" >&2; exit 3 ;;
+  *) echo "Error: no pinned Node for $(uname -m) [MISSING_PROGRAM]" >&2; exit 3 ;;
 esac
 node="$root/node_modules/node-linux-$platform/bin/node"
 if [ ! -x "$node" ]; then
-  echo "run.sh: the pinned Node is missing; run: npm run setup" >&2
+  echo "Error: the pinned Node is missing; run: npm run setup [MISSING_PROGRAM]" >&2
   exit 3
 fi
 exec "$node" "$@"

@@ -19,7 +19,7 @@ for argument in "$@"; do
     --without-packages) with_packages=no ;;
     --without-build) with_build=no ;;
     *)
-      echo "Error USAGE: setup takes --quiet, --without-packages and --without-build, not \"$argument\"" >&2
+      echo "Error: setup takes --quiet, --without-packages and --without-build, not \"$argument\" [USAGE]" >&2
       exit 2
       ;;
   esac
@@ -27,7 +27,7 @@ done
 
 say() { echo "setup: $*"; }
 fail() { # CODE EXIT TEXT
-  echo "Error $1: $3" >&2
+  echo "Error: $3 [$1]" >&2
   exit "$2"
 }
 

@@ -58,7 +58,7 @@ function parse(args: readonly string[]): { projects: string[]; rest: string[] } 
 const { projects, rest } = parse(process.argv.slice(2));
 const unknown = projects.find((project) => steps[project] === undefined);
 if (unknown !== undefined) {
-  console.error(`Error USAGE: --project takes ${Object.keys(steps).join(", ")}, not "${unknown}"`);
+  console.error(`Error: --project takes ${Object.keys(steps).join(", ")}, not "${unknown}" [USAGE]`);
   process.exit(2);
 }
 

@@ -335,14 +335,14 @@ labSuite("the lab as a command", () => {
   it("says why a daemon does not come up", async () => {
     const up = await tool(root, "up", "--nodes", "1", "--admission", "closed", "--name", "blue");
     expect(up.exitCode).toBe(1);
-    expect(up.stderr).toMatch(/DAEMON_NOT_READY: microcephd on n1 ended/);
+    expect(up.stderr).toMatch(/microcephd on n1 ended/);
     expect(up.stderr).toContain("stand-in: told to fail");
   });
 
   it("refuses what it does not understand", async () => {
     const usage = await tool(root, "fly");
     expect(usage).toMatchObject({ exitCode: 2, stdout: "" });
-    expect(usage.stderr).toMatch(/^Error USAGE: there is no verb "fly"/);
+    expect(usage.stderr).toMatch(/^Error: there is no verb "fly".* \[USAGE\]$/m);
     const absent = await tool(root, "exec", "n1", "--name", "green", "--", "true");
     expect(absent).toMatchObject({ exitCode: 3 });
     expect(absent.stderr).toMatch(/LAB_NOT_UP/);

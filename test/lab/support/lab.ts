@@ -1,22 +1,16 @@
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ApiReply, callDaemon } from "../../../scripts/lab/control-socket.ts";
-import { enterArguments, nodeEnvironment } from "../../../scripts/lab/enter.ts";
 import { LabHosts, type UpOptions } from "../../../scripts/lab/lab-hosts.ts";
 import { type LabStatus, labStatus, type NodeStatus } from "../../../scripts/lab/lab-status.ts";
 import { checkout } from "../../../scripts/lab/layout.ts";
 import { lastLines } from "../../../scripts/lab/node-daemon.ts";
+import { type ExecOptions, execOn, jsonOn, runOn } from "../../../scripts/lab/node-exec.ts";
 import * as verbs from "../../../scripts/lab/node-verbs.ts";
 import { processesOf } from "../../../scripts/lab/processes.ts";
-import { capture, type RunResult } from "../../../scripts/lab/run.ts";
+import type { RunResult } from "../../../scripts/lab/run.ts";
 import type { MeshStatus } from "../../../src/api/contract/mesh.ts";
 import type { StatusReport } from "../../../src/api/contract/status.ts";
-
-export interface CallOptions {
-  /** Milliseconds; default 60 s for commands, 10 s for API calls. */
-  readonly deadlineMs?: number;
-  readonly input?: string;
-}
 
 export interface WaitOptions {
   readonly deadlineMs: number;
@@ -102,35 +96,18 @@ export class Lab {
   }
 
   /** Run a command on a node; whatever its exit code. */
-  async exec(name: string, command: readonly string[], options: CallOptions = {}): Promise<RunResult> {
-    return capture("nsenter", enterArguments(this.hosts.node(name).holder, command, "/"), {
-      deadlineMs: options.deadlineMs ?? 60_000,
-      env: nodeEnvironment(),
-      ...(options.input === undefined ? {} : { input: options.input }),
-    });
+  exec(name: string, command: readonly string[], options: ExecOptions = {}): Promise<RunResult> {
+    return execOn(this.hosts, name, command, options);
   }
 
   /** Run a command that must succeed; its standard output. */
-  async run(name: string, command: readonly string[], options: CallOptions = {}): Promise<string> {
-    const result = await this.exec(name, command, options);
-    if (result.exitCode !== 0) {
-      throw new Error(
-        `${name}: ${command.join(" ")} ended with ${result.exitCode}\n${result.stdout}${result.stderr}`,
-      );
-    }
-    return result.stdout;
+  run(name: string, command: readonly string[], options: ExecOptions = {}): Promise<string> {
+    return runOn(this.hosts, name, command, options);
   }
 
   /** Run a command that must print JSON. */
-  async json(name: string, command: readonly string[], options: CallOptions = {}): Promise<unknown> {
-    const text = await this.run(name, command, options);
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw new Error(`${name}: ${command.join(" ")} printed no JSON: ${text.slice(0, 500)}`, {
-        cause: error,
-      });
-    }
+  json(name: string, command: readonly string[], options: ExecOptions = {}): Promise<unknown> {
+    return jsonOn(this.hosts, name, command, options);
   }
 
   /** One API request, as the CLI makes it; rejects when the daemon does not answer in time. */

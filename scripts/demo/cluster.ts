@@ -1,0 +1,141 @@
+import type { MeshStatus } from "../../src/api/contract/mesh.ts";
+import type { StatusReport } from "../../src/api/contract/status.ts";
+import type { LabHosts } from "../lab/lab-hosts.ts";
+import { jsonOn, runOn } from "../lab/node-exec.ts";
+import type { Tell } from "./steps.ts";
+import { until } from "./until.ts";
+
+/** Monitors that the product runs on so many nodes (DESIGN: 1 at one or two nodes, 3 from three, 5 from seven). */
+export function monitorsFor(nodes: number): number {
+  if (nodes < 3) return 1;
+  return nodes < 7 ? 3 : 5;
+}
+
+/** The product as its users meet it: commands on nodes, nothing else. */
+export class DemoCluster {
+  readonly #lab: LabHosts;
+  readonly nodes: readonly string[];
+
+  constructor(lab: LabHosts, nodes: readonly string[]) {
+    this.#lab = lab;
+    this.nodes = nodes;
+  }
+
+  run(node: string, ...command: string[]): Promise<string> {
+    return runOn(this.#lab, node, command, { deadlineMs: 180_000 });
+  }
+
+  ceph(node: string, ...command: string[]): Promise<string> {
+    return this.run(node, "ceph", "--connect-timeout", "10", ...command);
+  }
+
+  async mesh(node: string): Promise<MeshStatus> {
+    return (await jsonOn(this.#lab, node, ["microceph", "mesh", "status", "--format", "json"])) as MeshStatus;
+  }
+
+  async status(node: string): Promise<StatusReport> {
+    return (await jsonOn(this.#lab, node, ["microceph", "status", "--format", "json"])) as StatusReport;
+  }
+
+  /** Wait until all nodes are members of one cluster; its name and id. */
+  formed(tell: Tell): Promise<{ name: string; id: string }> {
+    return until("one cluster of all nodes", 120_000, async (waiting) => {
+      const all = await Promise.all(this.nodes.map((node) => this.mesh(node)));
+      const states = all.map((one, index) => `${this.nodes[index]} ${one.self.state}`).join(", ");
+      const reason = all.map((one) => one.self.waitingFor).find((text) => text !== null);
+      waiting(states);
+      tell(reason == null ? states : `${states} – ${reason}`);
+      const cluster = all[0]?.cluster;
+      const whole = all.every((one) => one.self.state === "member" && one.cluster?.id === cluster?.id);
+      return whole && cluster != null ? { name: cluster.name, id: cluster.id } : undefined;
+    });
+  }
+
+  /** Wait until as many monitors as the nodes allow are in the quorum. */
+  monitors(tell: Tell): Promise<number> {
+    const wanted = monitorsFor(this.nodes.length);
+    return until(`${wanted} monitors in the quorum`, 180_000, async (waiting) => {
+      const inQuorum = (await this.status(this.#first)).health?.monitors.inQuorum ?? 0;
+      const text = `${inQuorum} of ${wanted} monitors in the quorum`;
+      waiting(text);
+      tell(text);
+      return inQuorum >= wanted ? inQuorum : undefined;
+    });
+  }
+
+  /** Loop-file OSDs that each node lacks, `each` per node; how many were added. */
+  async addOsds(each: number, tell: Tell): Promise<number> {
+    let added = 0;
+    for (const node of this.nodes) {
+      const name = (await this.mesh(node)).self.name;
+      const { disks } = await this.status(node);
+      const missing = each - disks.filter((disk) => disk.location === name).length;
+      if (missing <= 0) continue;
+      await this.run(node, "microceph", "disk", "add", `loop,1G,${missing}`);
+      added += missing;
+      tell(
+        `${node}: microceph disk add loop,1G,${missing}; failure domain now: ${await this.failureDomain()}`,
+      );
+    }
+    return added;
+  }
+
+  /** What the default rule spreads copies over: `osd`, `host`, `rack`; "none yet" while there is no rule. */
+  async failureDomain(): Promise<string> {
+    const wanted = (
+      await this.ceph(this.#first, "config", "get", "mon", "osd_pool_default_crush_rule")
+    ).trim();
+    const rules = JSON.parse(
+      await this.ceph(this.#first, "osd", "crush", "rule", "dump", "-f", "json"),
+    ) as readonly { rule_id: number; rule_name: string; steps: readonly { op: string; type?: string }[] }[];
+    const rule = rules.find((one) => String(one.rule_id) === wanted) ?? rules[0];
+    return rule?.steps.find((step) => step.op.startsWith("choose"))?.type ?? "none yet";
+  }
+
+  /** Wait for the default rule to spread over `domain`. */
+  spread(domain: string, tell: Tell): Promise<true> {
+    return until(`failure domain ${domain}`, 120_000, async (waiting) => {
+      const now = await this.failureDomain();
+      waiting(`failure domain ${now}`);
+      tell(`failure domain: ${now}`);
+      return now === domain ? true : undefined;
+    });
+  }
+
+  healthy(tell: Tell): Promise<true> {
+    return until("HEALTH_OK", 180_000, async (waiting) => {
+      const { health } = await this.status(this.#first);
+      const why = health?.checks.map((check) => check.summary).join("; ") ?? "";
+      const text =
+        health === null ? "no word of Ceph yet" : `${health.status}${why === "" ? "" : `: ${why}`}`;
+      waiting(text);
+      tell(text);
+      return health?.status === "HEALTH_OK" ? true : undefined;
+    });
+  }
+
+  /** Write an object on the first node and read it on the last; what was read. */
+  async object(tell: Tell): Promise<string> {
+    const last = this.nodes.at(-1) ?? this.#first;
+    const pools = JSON.parse(await this.ceph(this.#first, "osd", "pool", "ls", "-f", "json")) as string[];
+    if (!pools.includes("demo")) {
+      await this.ceph(this.#first, "osd", "pool", "create", "demo");
+      await this.ceph(this.#first, "osd", "pool", "application", "enable", "demo", "demo");
+      tell('pool "demo" created');
+    }
+    const text = `written on ${this.#first} at ${new Date().toISOString()}\n`;
+    await runOn(this.#lab, this.#first, ["rados", "-p", "demo", "put", "greeting", "-"], {
+      input: text,
+      deadlineMs: 120_000,
+    });
+    tell(`${this.#first}: rados put greeting`);
+    const read = await this.run(last, "rados", "-p", "demo", "get", "greeting", "-");
+    tell(`${last}: rados get greeting: ${JSON.stringify(read.trim())}`);
+    if (read !== text) throw new Error(`${last} read something else than ${this.#first} wrote: ${read}`);
+    return read;
+  }
+
+  get #first(): string {
+    return this.nodes[0] ?? "n1";
+  }
+}
