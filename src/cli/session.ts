@@ -8,6 +8,7 @@ import { followJob } from "./job-progress.ts";
 import { type Paint, paintFor } from "./render/paint.ts";
 import { printableData, printableJson } from "./render/sanitize.ts";
 import { borderedTable, compactTable, csvTable, type Table } from "./render/table.ts";
+import { yamlText } from "./render/yaml.ts";
 
 /** The last two are for single lists only, as in LXD. */
 export const formats = ["table", "json", "yaml", "csv", "compact"] as const;
@@ -65,11 +66,7 @@ export class Session {
   /** Print data as the format asks; text and tables are made of data without control characters. */
   async print<T>(data: T, render: (clean: T) => string | Table): Promise<void> {
     if (this.format === "json") return this.io.stdout.write(`${printableJson(data, 2)}\n`);
-    if (this.format === "yaml") {
-      // Loaded only here: it costs 16 ms.
-      const { stringify } = await import("yaml");
-      return this.io.stdout.write(stringify(printableData(data)));
-    }
+    if (this.format === "yaml") return this.io.stdout.write(yamlText(data));
     const rendered = render(printableData(data));
     if (typeof rendered === "string") return this.io.stdout.write(rendered);
     const { header, rows } = rendered;

@@ -10,7 +10,7 @@ import { coloured, paintFor, plain } from "../../../src/cli/render/paint.ts";
 import { printable, printableData, printableJson } from "../../../src/cli/render/sanitize.ts";
 import { statusOverview } from "../../../src/cli/render/status-overview.ts";
 import { borderedTable, compactTable, csvTable } from "../../../src/cli/render/table.ts";
-import { ago, bytes, duration, left, serviceOrder } from "../../../src/cli/render/words.ts";
+import { ago, bytes, duration, left, naturally, serviceOrder } from "../../../src/cli/render/words.ts";
 import { at, freshStatus, healthyStatus, ids } from "../api/stub-operations.ts";
 
 const healthy = healthyStatus();
@@ -263,6 +263,16 @@ describe("words", () => {
     [20 * 2 ** 30, "20.00GiB"],
     [1.5 * 2 ** 40, "1.50TiB"],
   ])("%d bytes are %s", (count, text) => expect(bytes(count)).toBe(text));
+  test.each([
+    ["n2", "n10", -1],
+    ["n10", "n2", 1],
+    ["n2", "n2", 0],
+    ["n", "n1", -1],
+    ["a1b", "a1a", 1],
+    ["1", "a", -1],
+    ["n01", "n1", -1],
+    ["", "n", -1],
+  ])("%j to %j is in order %d", (a, b, order) => expect(Math.sign(naturally(a, b))).toBe(order));
   test("services keep MicroCeph's order and appear once", () => {
     expect(serviceOrder(["osd", "mgr", "nfs.b", "nfs.a", "mon", "osd"])).toEqual([
       "mgr",
