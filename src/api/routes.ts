@@ -1,6 +1,5 @@
-import swagger from "@fastify/swagger";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
+import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { MicrocephError } from "../errors/microceph-error.ts";
@@ -19,6 +18,7 @@ import { nodeReference } from "./contract/shape.ts";
 import { withDeadline } from "./deadline.ts";
 import { asyncReply, codedError, errorReply, syncReply } from "./envelopes.ts";
 import type { EventStreams } from "./event-stream.ts";
+import { describeRoutes } from "./openapi.ts";
 import type { ForwardRequest, Operations, RequestContext } from "./operations.ts";
 
 /** Marks a request that another member handed over: it is answered here and nowhere else. */
@@ -56,18 +56,7 @@ export async function buildRoutes(options: RoutesOptions, deps: RoutesDeps): Pro
   app.setSerializerCompiler(serializerCompiler);
   parseEveryBodyAsJson(app);
   answerFaults(app, deps.log);
-  await app.register(swagger, {
-    openapi: {
-      openapi: "3.1.0",
-      info: {
-        title: "MicroCeph Mesh",
-        version: options.version,
-        description:
-          "HTTP on the Unix socket control.socket. `?target=NODE` on any path asks another member.",
-      },
-    },
-    transform: jsonSchemaTransform,
-  });
+  await describeRoutes(app, options.version);
   // The compiler checks here that the operations fit the contract.
   const handlers: Handlers = deps.operations;
   for (const [name, endpoint] of Object.entries(endpoints) as [EndpointName, Endpoint][]) {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Shape, text } from "./shape.ts";
+import { json, type Shape, text } from "./shape.ts";
 
 /**
  * The answer around everything, as LXD and MicroCeph have it. `operation` names the job of an async answer.
@@ -8,19 +8,21 @@ import { type Shape, text } from "./shape.ts";
 export const errorDetail = z.object({
   code: z.string(),
   remedy: text,
-  data: z.record(z.string(), z.json()),
+  data: z.record(z.string(), json),
 });
 export type ErrorDetail = Shape<typeof errorDetail>;
 
-export const errorEnvelope = z.object({
-  type: z.literal("error"),
-  status: z.literal(""),
-  status_code: z.literal(0),
-  operation: z.literal(""),
-  error_code: z.int().describe("HTTP status"),
-  error: z.string(),
-  metadata: errorDetail,
-});
+export const errorEnvelope = z
+  .object({
+    type: z.literal("error"),
+    status: z.literal(""),
+    status_code: z.literal(0),
+    operation: z.literal(""),
+    error_code: z.int().describe("HTTP status"),
+    error: z.string(),
+    metadata: errorDetail,
+  })
+  .meta({ id: "Error" });
 export type ErrorEnvelope = Shape<typeof errorEnvelope>;
 
 /** Envelope of a finished request. */

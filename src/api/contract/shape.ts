@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Json } from "../../ids/json.ts";
 
 /** What a schema yields, as callers see it: read-only all the way down. */
 export type Shape<S extends z.ZodType> = DeepReadonly<z.output<S>>;
@@ -17,5 +18,7 @@ export const time = z.iso.datetime();
 export const name = z.string().min(1).max(253);
 /** A libp2p PeerId, or any unambiguous way to name a node: name or PeerId prefix. */
 export const nodeReference = z.string().min(1).max(253);
+/** Anything JSON can carry; a recursive schema would end as a dangling reference in the OpenAPI document. */
+export const json = z.custom<Json>((value) => value !== undefined);
 /** Text for people. */
 export const text = z.string().max(4096);

@@ -241,6 +241,8 @@ test("the OpenAPI document has every endpoint once", async () => {
     ([name, { method, path }]) => `${name} ${method.toLowerCase()} ${path}`,
   );
   expect(described.sort()).toEqual([...expected, "events get /1.0/events"].sort());
+  const references = [...JSON.stringify(body).matchAll(/"\$ref":"#\/components\/schemas\/([^"]*)"/g)];
+  expect(new Set(references.map(([, name]) => name))).toEqual(new Set(Object.keys(body.components.schemas)));
   expect(
     body.paths["/1.0/mesh"].get.responses["200"].content["application/json"].schema.properties.metadata,
   ).toHaveProperty("properties.lease.properties.quorum.enum", ["ok", "lost", "none"]);
