@@ -112,6 +112,7 @@ describe("a disk that was set back", () => {
   test("does not make two changes of one number: the others still understand us", () => {
     const [a, b] = [written(), nodes.add()];
     merge(a, b);
+    a.restart();
     const tables = (): Record<string, unknown>[] => a.store.db.prepare("SELECT * FROM document_change").all();
     const before = tables();
     a.document.setSetting("lost", "1");
