@@ -95,7 +95,7 @@ install_packages() {
   command -v apt-get >/dev/null 2>&1 ||
     fail MISSING_PROGRAM 3 "these packages are needed, and there is no apt-get to install them: $wanted"
   [ "$(id -u)" = 0 ] || fail NEEDS_ROOT 3 "these packages are needed; install them or run as root: $wanted"
-  say "installing Debian packages (no service is started): $wanted"
+  say "installing Debian packages (all of them take about a minute; no service is started): $wanted"
   # One at a time on this machine, for the sake of policy-rc.d.
   exec 8>/run/lock/microceph-setup.lock
   command -v flock >/dev/null 2>&1 && flock 8
