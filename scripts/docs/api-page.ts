@@ -14,7 +14,7 @@ export function apiPage(): string {
     "Every answer is an envelope: `type` is `sync`, `async` or `error`, `metadata` carries the reply below. " +
       "An `async` answer (HTTP 202) names its job in `operation`; follow it with `GET /1.0/jobs/{id}/wait`. " +
       "Every path takes `?target=NODE` (a name or a PeerId prefix) and is then answered by that member. " +
-      "Unknown fields are refused. `T?` may be left out, `T | null` may be null.",
+      "Unknown fields are refused. A field marked ? may be left out.",
     "An error has the HTTP status and [code](errors.md) of its kind:",
     fieldList(errorEnvelope, "output"),
     ...Object.values(endpoints as Record<string, Endpoint>).flatMap(section),
@@ -49,7 +49,7 @@ function part(title: string, schema: z.ZodType | undefined): string[] {
 
 /** The parts of JSON Schema that the contract's schemas become. */
 interface JsonSchema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly format?: string;
   readonly description?: string;
   readonly default?: unknown;
@@ -61,11 +61,30 @@ interface JsonSchema {
   readonly required?: readonly string[];
   readonly additionalProperties?: JsonSchema | boolean;
   readonly $ref?: string;
+  readonly $defs?: Readonly<Record<string, JsonSchema>>;
 }
 
 function fieldList(schema: z.ZodType, io: "input" | "output"): string {
   const converted = z.toJSONSchema(schema, { io, unrepresentable: "any", reused: "inline" }) as JsonSchema;
-  return lines(converted, "").join("\n");
+  return lines(resolved(converted, converted.$defs ?? {}), "").join("\n");
+}
+
+/** The schema with every named one in its place; none of ours contains itself. */
+function resolved(schema: JsonSchema, named: Readonly<Record<string, JsonSchema>>): JsonSchema {
+  const target = schema.$ref === undefined ? undefined : named[schema.$ref.replace("#/$defs/", "")];
+  if (target) return resolved(target, named);
+  const { properties, items } = schema;
+  return {
+    ...schema,
+    ...(items ? { items: resolved(items, named) } : {}),
+    ...(properties
+      ? {
+          properties: Object.fromEntries(
+            Object.entries(properties).map(([key, one]) => [key, resolved(one, named)]),
+          ),
+        }
+      : {}),
+  };
 }
 
 /** One list item per field, nested ones indented below it. */
@@ -80,7 +99,7 @@ function lines(schema: JsonSchema, indent: string): string[] {
     const fallback = field.default === undefined ? "" : `, default \`${JSON.stringify(field.default)}\``;
     const note = field.description ? `: ${field.description}` : "";
     return [
-      `${indent}- \`${key}\` ${typeName(field)}${optional}${fallback}${note}`,
+      `${indent}- \`${key}\`${optional} ${typeName(field)}${fallback}${note}`,
       ...nested(field, `${indent}  `),
     ];
   });
@@ -101,5 +120,6 @@ function typeName(schema: JsonSchema): string {
   if (typeof schema.additionalProperties === "object" && !schema.properties) {
     return `map to ${typeName(schema.additionalProperties)}`;
   }
-  return schema.type ?? "any JSON";
+  if (typeof schema.type === "string") return schema.type;
+  return schema.type?.join(" | ") ?? "any JSON";
 }

@@ -27,14 +27,14 @@ export function isSocketAlive(path: string): Promise<boolean> {
 
 /**
  * Listen on a Unix socket with mode 0660. A socket that nobody answers on is replaced; it appears under
- * its name only when its rights are set. Throws DAEMON_RUNNING, PORT_IN_USE, USAGE or what listening throws.
+ * its name only when its rights are set. Throws DAEMON_RUNNING, PORT_IN_USE, PATH_TOO_LONG or what listening throws.
  */
 export async function openControlSocket(
   path: string,
   listen: (path: string) => Promise<void>,
 ): Promise<ControlSocket> {
   if (Buffer.byteLength(path) > longestPath) {
-    throw new MicrocephError("USAGE", `the state directory's path is too long for a socket: ${path}`);
+    throw new MicrocephError("PATH_TOO_LONG", `the path is too long for a socket: ${path}`);
   }
   const existing = await lstat(path).catch(absent);
   if (existing && !existing.isSocket()) {

@@ -32,5 +32,8 @@ function remedyOf(error: MicrocephError): string {
 function candidateLines(error: MicrocephError): string[] {
   const { candidates } = error.data;
   if (!Array.isArray(candidates)) return [];
-  return candidates.map(String).filter((candidate) => !error.message.includes(candidate));
+  return candidates
+    .filter((candidate): candidate is { id: string; name: string } => typeof candidate?.id === "string")
+    .filter(({ id }) => !error.message.includes(id))
+    .map(({ id, name }) => `${name} ${id}`);
 }

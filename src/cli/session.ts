@@ -35,7 +35,7 @@ export class Session {
   /** Colours of standard output. */
   readonly paint: Paint;
 
-  /** `lists`: the command prints one list, in any format. Throws USAGE. */
+  /** `lists`: the command prints one list, in any format. Throws USAGE, PATH_TOO_LONG. */
   constructor(
     io: CliIo,
     command: Command,
@@ -53,7 +53,7 @@ export class Session {
     this.paint = paintFor(io.stdout.isTTY, io.env);
     const socketPath = resolve(stateDirOf(options, io), "control.socket");
     if (Buffer.byteLength(socketPath) > longestSocketPath) {
-      throw new MicrocephError("USAGE", `the path of the state directory is too long: ${socketPath}`);
+      throw new MicrocephError("PATH_TOO_LONG", `the path is too long for a socket: ${socketPath}`);
     }
     const traced = options.verbose === true || options.debug === true;
     this.client = new ApiClient({

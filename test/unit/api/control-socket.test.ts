@@ -84,7 +84,7 @@ describe("the control socket", () => {
 
   test("with a path too long for a socket is refused in words", async () => {
     await expect(newServer(`/${"x".repeat(120)}/control.socket`).start()).rejects.toMatchObject({
-      code: "USAGE",
+      code: "PATH_TOO_LONG",
     });
   });
 });

@@ -71,7 +71,7 @@ describe("envelopes", () => {
       type: "error",
       error_code: 409,
       error: '"n" fits n1 and n2',
-      metadata: { code: "AMBIGUOUS_NODE", data: { candidates: [ids.n1, ids.n2] } },
+      metadata: { code: "AMBIGUOUS_NODE", data: { candidates: [{ id: ids.n1 }, { id: ids.n2 }] } },
     });
     expect(body.metadata.remedy).not.toBe("");
   });

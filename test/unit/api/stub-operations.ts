@@ -174,7 +174,12 @@ export class StubOperations implements Operations {
     this.#note("deny", input);
     if (input.node === "n") {
       throw new MicrocephError("AMBIGUOUS_NODE", '"n" fits n1 and n2', {
-        data: { candidates: [ids.n1, ids.n2] },
+        data: {
+          candidates: [
+            { id: ids.n1, name: "n1" },
+            { id: ids.n2, name: "n2" },
+          ],
+        },
       });
     }
     return [{ id: ids.n4, name: input.node, fingerprint: "amber-fox-lamp-river" }];

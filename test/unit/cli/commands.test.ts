@@ -103,7 +103,7 @@ describe("mesh", () => {
     const { code, stderr } = await run(api, "mesh deny n");
     expect(code).toBe(2);
     expect(stderr).toBe(
-      `Error: "n" fits n1 and n2 [AMBIGUOUS_NODE]\n  ${ids.n1}\n  ${ids.n2}\nHint: Use one of the listed PeerIds, or a longer prefix of it.\n`,
+      `Error: "n" fits n1 and n2 [AMBIGUOUS_NODE]\n  n1 ${ids.n1}\n  n2 ${ids.n2}\nHint: Use one of the listed PeerIds, or a longer prefix of it.\n`,
     );
   });
 
