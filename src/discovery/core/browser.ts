@@ -41,6 +41,8 @@ export class Browser {
   readonly #instances = new Map<string, Instance>();
   /** Keys of the instances on a host, by its folded name. */
   readonly #hosts = new Map<string, Set<string>>();
+  /** Keys of instances that the packet at hand speaks of. */
+  readonly #touched = new Set<string>();
   readonly #dirty = new Set<string>();
   #fullUntil = Number.NEGATIVE_INFINITY;
   #searchedAt = Number.NEGATIVE_INFINITY;
@@ -69,7 +71,8 @@ export class Browser {
     for (const record of records) {
       if (record.type === "A" || record.type === "AAAA") this.#address(record, now);
     }
-    for (const key of this.#dirty) this.#lookForMissing(key, now);
+    for (const key of this.#touched) this.#lookForMissing(key, now);
+    this.#touched.clear();
   }
 
   #pointer(record: RecordOf<"PTR">, now: number): void {
@@ -136,6 +139,7 @@ export class Browser {
   #touch(key: string, now: number): void {
     const instance = this.#instances.get(key);
     if (instance !== undefined) instance.lastSeen = now;
+    this.#touched.add(key);
     this.#dirty.add(key);
   }
 
@@ -173,11 +177,12 @@ export class Browser {
   advance(now: number): Message[] {
     const { ended, refresh } = this.#cache.advance(now);
     for (const entry of ended) this.#ended(entry, now);
-    this.#backlog.add(refresh.map(({ name, type }): Question => ({ name, type })));
+    const wanted = refresh.map(({ name, type }): Question => ({ name, type }));
     for (const { missing, name } of this.#instances.values()) {
-      if (missing?.step(now)) this.#backlog.add(missingOf(this.#cache, name));
+      if (missing?.step(now)) wanted.push(...missingOf(this.#cache, name));
     }
-    if (this.#schedule.step(now)) this.#backlog.add([{ name: this.#serviceName, type: "PTR" }]);
+    if (this.#schedule.step(now)) wanted.push({ name: this.#serviceName, type: "PTR" });
+    this.#backlog.add(wanted);
     const questions = this.#backlog.take(now);
     return questions.length === 0 ? [] : queryPackets(questions, this.#knownAnswers(questions, now));
   }

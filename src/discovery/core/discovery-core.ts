@@ -10,10 +10,12 @@ import { type SightingChange, SightingTable } from "./sighting-table.ts";
 
 /** Port of multicast DNS; whoever asks from another one is a simple resolver. */
 export const mdnsPort = 5353;
-/** Conflicts within `conflictWindowMs` after which each further try waits (RFC 6762 section 8.1). */
+/** Conflicts in so many milliseconds after which each further try waits (RFC 6762 section 8.1). */
 const maxConflicts = 15;
 const conflictWindowMs = 10_000;
 const conflictBackoffMs = 5_000;
+/** Milliseconds without conflict after which tries no longer wait. */
+const conflictPardonMs = 60_000;
 
 /** One interface in one family: a multicast domain of its own. */
 export interface LinkFacts {
@@ -58,6 +60,8 @@ export class DiscoveryCore {
   #announced: Identity | null = null;
   #identity: Identity | null = null;
   #conflicts: number[] = [];
+  /** Too many conflicts: every try waits. */
+  #isSlow = false;
   #packets: OutgoingPacket[] = [];
   #changes: SightingChange[] = [];
   #renames: NameChange[] = [];
@@ -160,9 +164,10 @@ export class DiscoveryCore {
     if (identity === null || asked === null) return;
     const to = what === "instance" ? nextInstance(identity.instance) : nextHost(identity.host, asked.host);
     this.#renames.push({ what, from: identity[what], to });
+    if (now - (this.#conflicts.at(-1) ?? now) > conflictPardonMs) this.#isSlow = false;
     this.#conflicts = [...this.#conflicts.filter((at) => at > now - conflictWindowMs), now];
-    const notBefore = this.#conflicts.length >= maxConflicts ? now + conflictBackoffMs : 0;
-    this.#use({ ...identity, [what]: to }, now, notBefore);
+    if (this.#conflicts.length >= maxConflicts) this.#isSlow = true;
+    this.#use({ ...identity, [what]: to }, now, this.#isSlow ? now + conflictBackoffMs : 0);
   }
 
   #update(key: string, now: number): void {

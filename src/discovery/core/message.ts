@@ -121,7 +121,9 @@ function readRecord(record: z.infer<typeof recordSchema>): ResourceRecord[] {
     }
     case "TXT":
       // A copy: the library's buffers are views of the whole packet and would keep it alive.
-      return [{ ...base, type, data: dataSchemas.TXT.parse(record.data).map((bytes) => bytes.slice()) }];
+      return [
+        { ...base, type, data: dataSchemas.TXT.parse(record.data).map((bytes) => Uint8Array.from(bytes)) },
+      ];
   }
 }
 

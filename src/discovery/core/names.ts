@@ -25,12 +25,16 @@ export function sameName(one: string, other: string): boolean {
  * a replacement character means that the bytes were no UTF-8, so that the name cannot be sent back unchanged.
  */
 export function isCleanName(name: string): boolean {
-  if (byteLength(name) > maxNameBytes) return false;
+  if (byteLength(name) > maxNameBytes || name.split(".").some(isLongLabel)) return false;
   for (const character of name) {
     const code = character.codePointAt(0) ?? 0;
     if (code < 0x20 || (code >= 0x7f && code < 0xa0) || code === 0xfffd) return false;
   }
   return true;
+}
+
+function isLongLabel(label: string): boolean {
+  return byteLength(label) > maxLabelBytes;
 }
 
 /**
