@@ -90,11 +90,11 @@ export class CephClient implements CephCommands {
   }
 
   async quorumStatus(options?: CallOptions): Promise<QuorumStatus> {
-    return parseAnswer("quorum_status", quorumStatusSchema, await this.run(["quorum_status"], options));
+    return parseAnswer("quorum_status", quorumStatusSchema, await this.#read(["quorum_status"], options));
   }
 
   async monMap(options?: CallOptions): Promise<MonMap> {
-    return parseAnswer("mon dump", monMapSchema, await this.run(["mon", "dump"], options));
+    return parseAnswer("mon dump", monMapSchema, await this.#read(["mon", "dump"], options));
   }
 
   async monMapBinary(options?: CallOptions): Promise<Uint8Array> {
@@ -113,19 +113,19 @@ export class CephClient implements CephCommands {
   }
 
   async health(options?: CallOptions): Promise<CephHealth> {
-    return parseAnswer("health", healthSchema, await this.run(["health"], options));
+    return parseAnswer("health", healthSchema, await this.#read(["health"], options));
   }
 
   async status(options?: CallOptions): Promise<CephStatus> {
-    return parseAnswer("status", statusSchema, await this.run(["status"], options));
+    return parseAnswer("status", statusSchema, await this.#read(["status"], options));
   }
 
   async mgrStat(options?: CallOptions): Promise<MgrStat> {
-    return parseAnswer("mgr stat", mgrStatSchema, await this.run(["mgr", "stat"], options));
+    return parseAnswer("mgr stat", mgrStatSchema, await this.#read(["mgr", "stat"], options));
   }
 
   async mdsStat(options?: CallOptions): Promise<MdsStat> {
-    return parseAnswer("mds stat", mdsStatSchema, await this.run(["mds", "stat"], options));
+    return parseAnswer("mds stat", mdsStatSchema, await this.#read(["mds", "stat"], options));
   }
 
   async osdNew(
@@ -144,26 +144,26 @@ export class CephClient implements CephCommands {
   }
 
   async osdStat(options?: CallOptions): Promise<OsdStat> {
-    return parseAnswer("osd stat", osdStatSchema, await this.run(["osd", "stat"], options));
+    return parseAnswer("osd stat", osdStatSchema, await this.#read(["osd", "stat"], options));
   }
 
   async osdTree(options?: CallOptions): Promise<OsdTree> {
-    return parseAnswer("osd tree", osdTreeSchema, await this.run(["osd", "tree"], options));
+    return parseAnswer("osd tree", osdTreeSchema, await this.#read(["osd", "tree"], options));
   }
 
   async osdDf(options?: CallOptions): Promise<OsdUsage[]> {
-    return parseAnswer("osd df", osdDfSchema, await this.run(["osd", "df"], options));
+    return parseAnswer("osd df", osdDfSchema, await this.#read(["osd", "df"], options));
   }
 
   async osdDump(options?: CallOptions): Promise<OsdDump> {
-    return parseAnswer("osd dump", osdDumpSchema, await this.run(["osd", "dump"], options));
+    return parseAnswer("osd dump", osdDumpSchema, await this.#read(["osd", "dump"], options));
   }
 
   async crushRules(options?: CallOptions): Promise<CrushRule[]> {
     return parseAnswer(
       "osd crush rule dump",
       crushRulesSchema,
-      await this.run(["osd", "crush", "rule", "dump"], options),
+      await this.#read(["osd", "crush", "rule", "dump"], options),
     );
   }
 
@@ -183,7 +183,7 @@ export class CephClient implements CephCommands {
     return parseAnswer(
       "osd pool ls detail",
       poolsSchema,
-      await this.run(["osd", "pool", "ls", "detail"], options),
+      await this.#read(["osd", "pool", "ls", "detail"], options),
     );
   }
 
@@ -225,7 +225,11 @@ export class CephClient implements CephCommands {
   }
 
   async configGet(who: string, key: string, options?: CallOptions): Promise<string | undefined> {
-    const entries = parseAnswer("config dump", configDumpSchema, await this.run(["config", "dump"], options));
+    const entries = parseAnswer(
+      "config dump",
+      configDumpSchema,
+      await this.#read(["config", "dump"], options),
+    );
     return entries.find((each) => each.section === who && each.name === key && each.mask === "")?.value;
   }
 
@@ -249,6 +253,12 @@ export class CephClient implements CephCommands {
 
   async authRemove(entity: string, options?: CallOptions): Promise<void> {
     await this.run(["auth", "rm", entity], options);
+  }
+
+  /** A command that always answers in JSON. */
+  #read(words: readonly string[], options: CallOptions = {}): Promise<Json> {
+    const deadlineMs = options.deadlineMs ?? defaultDeadlineMs;
+    return this.#child.run(words, { ...options, deadlineMs, answers: true });
   }
 
   run(words: readonly string[], options: CallOptions = {}): Promise<Json> {
