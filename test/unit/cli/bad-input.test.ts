@@ -53,6 +53,11 @@ describe("usage errors exit 2, with code and hint, and ask the daemon nothing", 
     expect(stderr).toMatch(/^Error: body monIp: .* \[USAGE\]\n/);
   });
 
+  test("a bad disk is refused before a daemon is looked for", async () => {
+    const { code, stderr } = await microceph("/nonexistent", "disk add loop,1K,3");
+    expect([code, stderr]).toEqual([2, expect.stringContaining("loop,SIZE,COUNT")]);
+  });
+
   test("a flag with an empty value", async () => {
     const { code, stderr } = await microceph("/nonexistent", ["cluster", "bootstrap", "--name", ""]);
     expect([code, stderr]).toEqual([2, expect.stringContaining("--name was given without a value")]);
