@@ -102,6 +102,12 @@ export const errorCodes = {
     meaning: "The decision was overtaken by a later one and must not be carried out.",
     remedy: "Nothing to do: the later decision is carried out instead.",
   },
+  CANCEL_NOT_ACKNOWLEDGED: {
+    http: 409,
+    exit: 4,
+    meaning: "A node may be carrying the decision out and has not promised to leave it.",
+    remedy: "Bring that node back, or remove it from the cluster; then the decision ends by itself.",
+  },
   DEADLINE_EXCEEDED: {
     http: 504,
     exit: 1,
