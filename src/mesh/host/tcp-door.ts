@@ -126,7 +126,16 @@ export class TcpDoor {
     const upgrader = this.components.upgrader;
     // The transport gives its options to net.connect after the multiaddr's, so the zone can be handed in here.
     const host = parsed.zone === undefined ? {} : { host: `${parsed.ip}%${parsed.zone}` };
-    return this.#requireTransport().dial(target, { upgrader, signal, ...host });
+    // Node keeps the signal of a connect for the life of the socket: the caller's must not cut it later.
+    const connecting = new AbortController();
+    const abort = (): void => connecting.abort(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    try {
+      return await this.#requireTransport().dial(target, { upgrader, signal: connecting.signal, ...host });
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
   }
 
   /** Stop listening; inbound sockets are closed. */

@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { isPeerId, type PeerId, peerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import { cutConnection } from "../host/cut-connection.ts";
 import { withDeadline } from "../host/deadline.ts";
 import { jsonFrames } from "../host/frames.ts";
 import { TcpDoor } from "../host/tcp-door.ts";
@@ -190,7 +191,7 @@ export class LobbyHost {
     const address = this.#door.addressOf(connection);
     if (!this.#rates.take(rateKey(address), this.#clock())) {
       this.#drop("rate");
-      connection.abort(new Error("too many requests"));
+      cutConnection(connection, "too many requests");
       return;
     }
     this.#track(this.#serve(stream, connection, address));
@@ -210,7 +211,7 @@ export class LobbyHost {
     } catch (error) {
       this.#drop(isMicrocephError(error) ? "late" : "frame");
       this.#deps.log.debug({ ...from, error: messageOf(error) }, "A lobby request was dropped");
-      connection.abort(new Error("bad request"));
+      cutConnection(connection, "bad request");
     }
   }
 
@@ -232,7 +233,7 @@ export class LobbyHost {
   #limitLife(connection: Connection): void {
     if (connection.direction !== "inbound") return;
     this.#count("connections");
-    const timer = setTimeout(() => connection.abort(new Error("idle")), this.#limits.connectionMs);
+    const timer = setTimeout(() => cutConnection(connection, "idle"), this.#limits.connectionMs);
     timer.unref();
     connection.addEventListener("close", () => clearTimeout(timer), { once: true });
   }
@@ -259,7 +260,7 @@ function frameBytes(value: Json): number {
 async function hangUp(connection: Connection): Promise<void> {
   try {
     await connection.close({ signal: AbortSignal.timeout(500) });
-  } catch (error) {
-    connection.abort(error instanceof Error ? error : new Error(String(error)));
+  } catch {
+    cutConnection(connection, "did not close in time");
   }
 }

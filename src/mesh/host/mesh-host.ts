@@ -1,0 +1,300 @@
+import type { Duplex } from "node:stream";
+import { identify } from "@libp2p/identify";
+import { noise } from "@libp2p/noise";
+import { ping } from "@libp2p/ping";
+import { yamux } from "@libp2p/yamux";
+import { createLibp2p, type Libp2p } from "libp2p";
+import type { Logger } from "pino";
+import { type ClusterId, isPeerId, type PeerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+import { type MemberCertificate, verifyCertificate } from "../identity/certificate.ts";
+import type { NodeIdentity } from "../identity/node-identity.ts";
+import type { Deadline } from "./deadline.ts";
+import { Dialer } from "./dialer.ts";
+import { Gossip, type GossipListener } from "./gossip.ts";
+import { Links, pulseProtocol } from "./links.ts";
+import type { Endpoint } from "./redial.ts";
+import { Rpc, type RpcHandler, rpcProtocol } from "./rpc.ts";
+import { TcpDoor } from "./tcp-door.ts";
+import type { Topic } from "./topics.ts";
+import { type TunnelOpener, Tunnels, tunnelProtocol } from "./tunnel.ts";
+
+export type { Topic } from "./topics.ts";
+
+/** Where a member can be dialled; `port` null or no addresses: it has to dial us. */
+export interface MemberContact {
+  readonly peer: PeerId;
+  readonly addresses: readonly string[];
+  readonly port: number | null;
+}
+
+export interface MeshHostOptions {
+  readonly identity: NodeIdentity;
+  /** IP addresses to listen on, or `0.0.0.0` and `::`. */
+  readonly listen: readonly string[];
+  /** 0 for a free one, see `port`. */
+  readonly port: number;
+  readonly cluster: ClusterId;
+  /** Time between pulses on each connection, milliseconds; one that is silent for 3 to 4 of them is cut. */
+  readonly pulseMs?: number;
+}
+
+export interface MeshHostDeps {
+  readonly log: Logger;
+  /** Milliseconds; only differences count. */
+  readonly now?: () => number;
+  readonly random?: () => number;
+}
+
+export type ConnectionListener = (peer: PeerId, up: boolean) => void;
+
+/** A round over all addresses of a peer, milliseconds. */
+const dialMs = 4000;
+/** A dial so recent wins over one that comes in from the same peer, milliseconds. */
+const simultaneousDialMs = 1000;
+const streamLimits = { maxInboundStreams: 512, maxOutboundStreams: 512 };
+
+/** The door for members: connections, requests, hints and tunnels between them. See README.md. */
+export class MeshHost {
+  readonly self: PeerId;
+  readonly #options: MeshHostOptions;
+  readonly #log: Logger;
+  readonly #door = new TcpDoor({ maxConnections: 512, idleMs: 60_000 });
+  readonly #links: Links;
+  readonly #dialer: Dialer;
+  readonly #rpc: Rpc;
+  readonly #gossip: Gossip;
+  readonly #tunnels: Tunnels;
+  readonly #listeners = new Set<ConnectionListener>();
+  readonly #members = new Map<PeerId, MemberContact>();
+  readonly #introduced = new Map<PeerId, MemberContact>();
+  readonly #denied = new Set<PeerId>();
+  #host: Libp2p | undefined;
+
+  constructor(options: MeshHostOptions, deps: MeshHostDeps) {
+    this.#options = options;
+    this.self = options.identity.peerId;
+    this.#log = deps.log;
+    const { log, random = Math.random, now = () => performance.now() } = deps;
+    const { self } = this;
+    const admits = (peer: PeerId): boolean => this.#admits(peer);
+    const connectionTo = (peer: PeerId) => this.#links.connectionTo(peer);
+    this.#rpc = new Rpc({ connectionTo, log });
+    this.#tunnels = new Tunnels({ connectionTo, log });
+    this.#gossip = new Gossip({ cluster: options.cluster }, { admits, log });
+    this.#links = new Links(
+      { self, pulseMs: options.pulseMs ?? 1000 },
+      {
+        now,
+        log,
+        admits,
+        onChange: (peer, up) => this.#changed(peer, up),
+        onTick: (links) => this.#gossip.mend(links),
+      },
+    );
+    this.#dialer = new Dialer(
+      { self, dialMs },
+      {
+        dial: ({ address, port }, peer, signal) => this.#door.dial(address, port, peer, signal),
+        isLinked: (peer) => this.#links.has(peer),
+        now,
+        random,
+        log,
+      },
+    );
+  }
+
+  /** @throws PORT_IN_USE, ADDRESS_UNAVAILABLE */
+  async start(): Promise<void> {
+    this.#host = await this.#createHost();
+    this.#host.addEventListener("connection:open", ({ detail }) => this.#links.opened(detail));
+    await this.#host.handle(pulseProtocol, (stream, connection) => this.#links.accept(stream, connection));
+    await this.#host.handle(rpcProtocol, (stream, from) => this.#rpc.accept(stream, from), streamLimits);
+    await this.#host.handle(
+      tunnelProtocol,
+      (stream, from) => this.#tunnels.accept(stream, from),
+      streamLimits,
+    );
+    await this.#host.start();
+    this.#gossip.start();
+    this.#links.start();
+    try {
+      await this.#door.listen(this.#options.listen, this.#options.port);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    this.#dialer.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#dialer.stop();
+    await this.#rpc.stop();
+    await this.#tunnels.stop();
+    await this.#door.close();
+    await this.#host?.stop();
+    this.#links.stop();
+  }
+
+  /** The port that it listens on. */
+  get port(): number {
+    return this.#door.port;
+  }
+
+  /** All members; this node itself may be among them. Who is no longer named is cut before this returns. */
+  setMembers(members: ReadonlyMap<PeerId, MemberContact>): void {
+    this.#members.clear();
+    for (const [peer, contact] of members) {
+      if (peer === this.self) continue;
+      this.#members.set(peer, contact);
+      this.#introduced.delete(peer);
+    }
+    this.#apply();
+  }
+
+  /**
+   * Admit the holder of a certificate that this node's journal does not name yet, for this run, until
+   * `setMembers` names it or `deny` is called. A certificate that does not verify for this cluster is ignored.
+   */
+  introduce(certificate: MemberCertificate, contact: MemberContact): void {
+    const { peer } = contact;
+    const expected = { cluster: this.#options.cluster, peer };
+    if (peer === this.self || verifyCertificate(certificate, expected) === undefined) return;
+    if (this.#members.has(peer) || this.#denied.has(peer)) return;
+    this.#introduced.set(peer, contact);
+    this.#apply();
+  }
+
+  /** Refuse this peer from now on, whatever `setMembers` says: it was removed, and a removed key never returns. */
+  deny(peer: PeerId): void {
+    this.#denied.add(peer);
+    this.#introduced.delete(peer);
+    this.#apply();
+  }
+
+  /** Members with a connection on which both sides have been heard. */
+  connected(): PeerId[] {
+    return this.#links.peers();
+  }
+
+  /** Number of open connections to a peer: 1, or 2 for a moment after simultaneous dials. */
+  connectionCount(peer: PeerId): number {
+    return this.#links.count(peer);
+  }
+
+  /** @returns stops listening */
+  onConnection(listener: ConnectionListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The peer was seen at these addresses: dial at once if it is a member that is not connected. */
+  dialHint(peer: PeerId, addresses: readonly string[], port: number): void {
+    this.#dialer.hint(peer, endpointsOf({ addresses, port }));
+  }
+
+  /**
+   * Ask a connected member.
+   * @throws PEER_UNREACHABLE, DEADLINE_EXCEEDED, CANCELLED, or the error of the other side's handler
+   */
+  request(peer: PeerId, method: string, body: Json, options: Deadline): Promise<Json> {
+    return this.#rpc.request(peer, method, body, options);
+  }
+
+  handle(method: string, handler: RpcHandler): void {
+    this.#rpc.handle(method, handler);
+  }
+
+  /** Tell all members, as a hint: it may be lost. At most 16 KiB of JSON. */
+  publish(topic: Topic, body: Json): Promise<void> {
+    return this.#gossip.publish(topic, body);
+  }
+
+  /** `from` signed the message, whoever relayed it. @returns stops listening */
+  subscribe(topic: Topic, listener: GossipListener): () => void {
+    return this.#gossip.subscribe(topic, listener);
+  }
+
+  /** @returns stops offering */
+  offerTunnel(service: string, open: TunnelOpener): () => void {
+    return this.#tunnels.offer(service, open);
+  }
+
+  /**
+   * A byte stream to a service that the peer offers.
+   * @throws PEER_UNREACHABLE, DEADLINE_EXCEEDED, CANCELLED
+   */
+  openTunnel(peer: PeerId, service: string, signal?: AbortSignal): Promise<Duplex> {
+    return this.#tunnels.open(peer, service, signal);
+  }
+
+  #admits(peer: PeerId): boolean {
+    return !this.#denied.has(peer) && (this.#members.has(peer) || this.#introduced.has(peer));
+  }
+
+  /** Make dialer and connections fit the members. */
+  #apply(): void {
+    for (const peer of this.#dialer.wanted()) {
+      if (!this.#admits(peer)) this.#dialer.forget(peer);
+    }
+    for (const peer of this.#links.all()) {
+      if (!this.#admits(peer)) this.#links.cut(peer, "no longer a member");
+    }
+    for (const contact of [...this.#members.values(), ...this.#introduced.values()]) {
+      if (this.#admits(contact.peer)) this.#dialer.want(contact.peer, endpointsOf(contact));
+    }
+  }
+
+  #changed(peer: PeerId, up: boolean): void {
+    this.#dialer.changed(peer, up);
+    this.#log.debug({ peer, up }, up ? "A member is connected" : "The connection to a member is lost");
+    for (const listener of this.#listeners) listener(peer, up);
+  }
+
+  /** At the Noise handshake, before any of our protocols: strangers, and the second of two simultaneous dials. */
+  #refuses(remote: { toString(): string }, inbound: boolean): boolean {
+    const peer = remote.toString();
+    if (!isPeerId(peer) || !this.#admits(peer)) return true;
+    if (!inbound || this.self > peer) return false;
+    return this.#dialer.isDialing(peer, simultaneousDialMs) || this.#links.justDialed(peer);
+  }
+
+  async #createHost(): Promise<Libp2p> {
+    return createLibp2p({
+      start: false,
+      privateKey: this.#options.identity.privateKey,
+      addresses: { listen: [] },
+      transports: [this.#door.factory],
+      connectionEncrypters: [noise()],
+      streamMuxers: [
+        yamux({
+          maxInboundStreams: 2048,
+          maxOutboundStreams: 2048,
+          streamOptions: {
+            // A paused reader may be sent a whole window more: it has to fit its buffer, or the stream is reset.
+            maxStreamWindowSize: 1024 * 1024,
+            maxReadBufferLength: 8 * 1024 * 1024,
+          },
+        }),
+      ],
+      // The pulse does this, with regard to our own delays.
+      connectionMonitor: { enabled: false },
+      connectionManager: {
+        maxConnections: 1000,
+        inboundConnectionThreshold: 100,
+        maxIncomingPendingConnections: 128,
+        inboundUpgradeTimeout: 5000,
+      },
+      connectionGater: {
+        denyInboundEncryptedConnection: (remote) => this.#refuses(remote, true),
+        denyOutboundEncryptedConnection: (remote) => this.#refuses(remote, false),
+      },
+      services: { identify: identify(), ping: ping(), pubsub: this.#gossip.factory },
+    });
+  }
+}
+
+function endpointsOf(contact: Pick<MemberContact, "addresses" | "port">): Endpoint[] {
+  const { addresses, port } = contact;
+  return port === null ? [] : addresses.map((address) => ({ address, port }));
+}
