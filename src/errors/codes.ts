@@ -196,12 +196,12 @@ export const errorCodes = {
     http: 400,
     exit: 2,
     meaning: "The disk or loop file is too small for an OSD.",
-    remedy: "Use at least 1 GiB.",
+    remedy: "Use at least 512 MiB, better 4 GiB or more.",
   },
   DISK_IN_USE: {
     http: 409,
     exit: 4,
-    meaning: "The disk is mounted, partitioned, held by something, or has content.",
+    meaning: "The disk is read-only, mounted, partitioned, held by something, or has content.",
     remedy: "Choose another disk (`microceph disk list`), or wipe this one if its content may be lost.",
   },
   UNSUPPORTED_BY_PEER: {

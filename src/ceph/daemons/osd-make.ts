@@ -1,4 +1,4 @@
-import { access, mkdir, open, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
+import { access, mkdir, open, readdir, readFile, realpath, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
@@ -187,16 +187,16 @@ async function makeSparseFile(path: string, bytes: number): Promise<void> {
 
 /** Throws DISK_IN_USE when a finished or planned OSD of this node has this device already. */
 async function checkNotOurs(deps: DaemonDeps, path: string): Promise<void> {
-  const owner = (await listLocalOsds(deps)).find((osd) => osd.path === path);
-  const planned = (await listOsdPlans(deps)).some(
-    ({ source }) => source.kind === "device" && source.path === path,
-  );
-  if (owner || planned) {
-    throw new MicrocephError(
-      "DISK_IN_USE",
-      owner ? `${path} is osd.${owner.osd} already` : `${path} is being made an OSD already`,
-      { data: { path } },
-    );
+  const real = (each: string): Promise<string> => realpath(each).catch(() => each);
+  const wanted = await real(path);
+  const refuse = (owner: string): never => {
+    throw new MicrocephError("DISK_IN_USE", `${path} is ${owner} already`, { data: { path } });
+  };
+  for (const osd of await listLocalOsds(deps)) {
+    if ((await real(osd.path)) === wanted) refuse(`osd.${osd.osd}`);
+  }
+  for (const { source } of await listOsdPlans(deps)) {
+    if (source.kind === "device" && (await real(source.path)) === wanted) refuse("being made an OSD");
   }
 }
 
