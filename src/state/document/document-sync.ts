@@ -18,6 +18,9 @@ export const syncDefaults = {
   periodMs: 30_000,
 } as const;
 
+/** A gossip message holds 64 KiB; some of the heads are a hint as good as all. */
+const headsInHint = 512;
+
 export interface DocumentSyncDeps {
   readonly document: DocumentStore;
   /** Ask one member; rejects after its deadline. Frames are below 3 MiB. */
@@ -172,7 +175,7 @@ export class DocumentSync {
 
   #publish(heads: string[]): void {
     Promise.resolve()
-      .then(() => this.#deps.publishHeads(heads))
+      .then(() => this.#deps.publishHeads(heads.slice(0, headsInHint)))
       .catch((error: unknown) => {
         this.#deps.log.debug({ error: messageOf(error) }, "document heads not published");
       });
