@@ -5,6 +5,7 @@ import { ping } from "@libp2p/ping";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p } from "libp2p";
 import type { Logger } from "pino";
+import { messageOf } from "../../errors/microceph-error.ts";
 import { type ClusterId, isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import { type MemberCertificate, verifyCertificate } from "../identity/certificate.ts";
@@ -248,7 +249,13 @@ export class MeshHost {
   #changed(peer: PeerId, up: boolean): void {
     this.#dialer.changed(peer, up);
     this.#log.debug({ peer, up }, up ? "A member is connected" : "The connection to a member is lost");
-    for (const listener of this.#listeners) listener(peer, up);
+    for (const listener of this.#listeners) {
+      try {
+        listener(peer, up);
+      } catch (error) {
+        this.#log.error({ peer, up, error: messageOf(error) }, "A listener to connections failed");
+      }
+    }
   }
 
   /** At the Noise handshake, before any of our protocols: strangers, and the second of two simultaneous dials. */
