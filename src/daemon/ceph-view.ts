@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { CephHealth } from "../api/contract/status.ts";
 import type { CephCommands, CephStatus, Pool } from "../ceph/command/commands.ts";
+import { poolDefault } from "../ceph/control/ceph-planner.ts";
 import { messageOf } from "../errors/microceph-error.ts";
 
 export interface CephViewDeps {
@@ -79,7 +80,7 @@ export class CephView {
       const status = await ceph.status(call);
       this.#pools = await ceph.pools(call);
       if (this.#pools.length === 0) {
-        this.#defaultSize = Number(await ceph.configGet("mon", "osd_pool_default_size", call)) || 3;
+        this.#defaultSize = await poolDefault(ceph, "osd_pool_default_size", call);
       }
       this.#health = healthOf(status, this.#deps.now());
       this.#answersNow = true;

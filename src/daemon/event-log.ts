@@ -1,3 +1,4 @@
+import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 
 /** One line of `GET /1.0/events`. */
@@ -35,6 +36,23 @@ export class EventLog {
   /** Events after a sequence number, as far back as they are kept. */
   since(seq: number): readonly MeshEvent[] {
     return this.#kept.filter((event) => event.seq > seq);
+  }
+
+  /** Resolves at the next event, or after the time; throws CANCELLED when the signal aborts. */
+  next(signal: AbortSignal, atMostMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (finish: () => void): void => {
+        clearTimeout(timer);
+        off();
+        signal.removeEventListener("abort", cancel);
+        finish();
+      };
+      const cancel = (): void => end(() => reject(new MicrocephError("CANCELLED", "the daemon is stopping")));
+      const timer = setTimeout(() => end(resolve), atMostMs);
+      const off = this.on(() => end(resolve));
+      if (signal.aborted) cancel();
+      else signal.addEventListener("abort", cancel);
+    });
   }
 
   on(listener: (event: MeshEvent) => void): () => void {

@@ -1,7 +1,7 @@
 import { messageOf } from "../../errors/microceph-error.ts";
 import type { Handle, PeerId } from "../../ids/ids.ts";
 import type { Entry } from "../../state/journal/types.ts";
-import type { CephCommands, MonMap, OsdTree } from "../command/commands.ts";
+import type { CallOptions, CephCommands, MonMap, OsdTree } from "../command/commands.ts";
 import { ourRules, planFailureDomain } from "../plan/failure-domain.ts";
 import { planPoolProfile } from "../plan/pool-profile.ts";
 import { planSeats, type SeatMember } from "../plan/seats.ts";
@@ -108,17 +108,18 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     const ceph = deps.ceph();
     if (!ceph) return [];
     const call = { deadlineMs: callMs, signal };
-    const [tree, usage, rules, pools, dump] = await Promise.all([
-      ceph.osdTree(call),
+    const tree = await ceph.osdTree(call);
+    // Without OSDs there is nothing to plan, and without a manager nobody answers how full they are.
+    if (liveOsds(tree).length === 0 || !(await ceph.mgrStat(call)).available) return [];
+    const [usage, rules, pools, dump] = await Promise.all([
       ceph.osdDf(call),
       ceph.crushRules(call),
       ceph.pools(call),
       ceph.osdDump(call),
     ]);
     const live = liveOsds(tree);
-    if (live.length === 0) return [];
     const ruleNames = new Map(rules.map((rule) => [rule.id, rule.name]));
-    const defaultRule = Number(await ceph.configGet("mon", "osd_pool_default_crush_rule", call));
+    const defaultRule = await poolDefault(ceph, "osd_pool_default_crush_rule", call);
     const now = deps.now();
     const hosts = [...new Set(live.map((osd) => osd.host ?? ""))].sort().join();
     const plan = planFailureDomain(
@@ -150,7 +151,7 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
         members: deps.members().length,
         osds: live.length,
         stableMs: steadyOsds.forMs(String(live.length), now),
-        defaultSize: Number(await ceph.configGet("mon", "osd_pool_default_size", call)),
+        defaultSize: await poolDefault(ceph, "osd_pool_default_size", call),
         ourPools: pools.filter((pool) => isCephsOwn(pool.name, pool.applications)),
       },
       options.settleMs,
@@ -161,6 +162,19 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   };
 
   return { seats, daemons, crush };
+}
+
+/** Ceph's own defaults of the options that we set (options: osd_pool_default_crush_rule, osd_pool_default_size). */
+const cephDefaults = { osd_pool_default_crush_rule: -1, osd_pool_default_size: 3 } as const;
+
+/** What new pools get, as the monitors' configuration says: a value for the monitors wins over the global one. */
+export async function poolDefault(
+  ceph: CephCommands,
+  key: keyof typeof cephDefaults,
+  call: CallOptions,
+): Promise<number> {
+  const set = (await ceph.configGet("mon", key, call)) ?? (await ceph.configGet("global", key, call));
+  return set === undefined ? cephDefaults[key] : Number(set);
 }
 
 /** OSDs that are up and in and have a host. */

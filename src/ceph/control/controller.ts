@@ -53,6 +53,8 @@ export interface ControllerOptions {
   readonly idleMs: number;
   /** First and longest pause before a failed decision or planner is tried again. */
   readonly retryMs: { readonly first: number; readonly longest: number };
+  /** First and longest pause before the very same decision is made again. */
+  readonly repeatMs: { readonly first: number; readonly longest: number };
 }
 
 interface Retry {
@@ -111,9 +113,8 @@ export class Controller {
       try {
         await this.#pass();
       } catch (error) {
-        if (!isMicrocephError(error, "LEASE_LOST")) {
-          this.#deps.log.warn({ error: messageOf(error) }, "controller pass failed");
-        }
+        if (endsTerm(error)) this.#endTerm();
+        else this.#deps.log.warn({ error: messageOf(error) }, "controller pass failed");
         this.#postpone("pass");
       }
       if (!this.#woken) await this.#idle();
@@ -136,7 +137,7 @@ export class Controller {
           await this.#decide(proposal, term.ended.signal);
         this.#retries.delete(`planner ${name}`);
       } catch (error) {
-        if (isMicrocephError(error, "LEASE_LOST")) throw error;
+        if (endsTerm(error)) throw error;
         if (!term.ended.signal.aborted) {
           this.#deps.log.warn({ planner: name, error: messageOf(error) }, "planner failed");
         }
@@ -168,6 +169,11 @@ export class Controller {
     const busy = this.#deps.openEntries().some((entry) => this.#deps.laneOf(entry) === proposal.lane);
     if (busy) return;
     const { kind, body, agent, reason } = proposal;
+    // The same decision wanted again right after it was done means that a planner does not see what an
+    // executor did: it must not fill the journal while that lasts.
+    const gist = `again ${JSON.stringify([kind, body])}`;
+    if (!this.#due(gist)) return;
+    this.#postpone(gist, this.#options.repeatMs);
     const entry = await this.#deps.writer.open({ kind, body, agent, reason });
     this.#deps.log.info({ entry: entry.id, kind, reason }, "decided");
     this.#takeUp(entry, signal);
@@ -216,8 +222,8 @@ export class Controller {
     return retry === undefined || retry.at <= this.#deps.now();
   }
 
-  #postpone(key: string): void {
-    const { first, longest } = this.#options.retryMs;
+  #postpone(key: string, pauses = this.#options.retryMs): void {
+    const { first, longest } = pauses;
     const before = this.#retries.get(key);
     const pauseMs = before ? Math.min(longest, before.pauseMs * 2) : first;
     this.#retries.set(key, { at: this.#deps.now() + pauseMs, pauseMs });
@@ -238,4 +244,9 @@ export class Controller {
     });
     this.#wake = null;
   }
+}
+
+/** The lease went, if only for a moment: open decisions must be re-stamped before anything else. */
+function endsTerm(error: unknown): boolean {
+  return isMicrocephError(error, "LEASE_LOST") || isMicrocephError(error, "NOT_READY");
 }

@@ -4,7 +4,7 @@ import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
 import type { Order } from "./agent.ts";
-import { isCephsOwn, ruleNameOf } from "./ceph-planner.ts";
+import { isCephsOwn, poolDefault, ruleNameOf } from "./ceph-planner.ts";
 import type { Executor, Outcome } from "./controller.ts";
 import {
   bootstrapBody,
@@ -136,7 +136,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     const rule = await ceph().createReplicatedRule(ruleNameOf(to), to, call);
     const rules = await ceph().crushRules(call);
     const before = rules.find((candidate) => candidate.name === ruleNameOf(from))?.id;
-    const current = Number(await ceph().configGet("mon", "osd_pool_default_crush_rule", call));
+    const current = await poolDefault(ceph(), "osd_pool_default_crush_rule", call);
     if (current !== rule && current !== before) {
       return { state: "abandoned", reason: "the default rule is no longer ours", cancelAcknowledged: true };
     }

@@ -10,6 +10,7 @@ import { bootstrapMon, monState, prepareMon, startMon, waitMonInQuorum } from ".
 import { ourRules } from "../plan/failure-domain.ts";
 import type { Step } from "./agent.ts";
 import type { CephNode } from "./ceph-node.ts";
+import { poolDefault } from "./ceph-planner.ts";
 import {
   bootstrapBody,
   bootstrapPayload,
@@ -102,7 +103,7 @@ function commandsOf(node: CephNode): CephCommands {
 async function firstSettings(ceph: CephCommands, signal: AbortSignal): Promise<Json> {
   const call = { deadlineMs: callMs, signal };
   const rule = await ceph.createReplicatedRule(ourRules.osd, "osd", call);
-  const current = Number(await ceph.configGet("mon", "osd_pool_default_crush_rule", call));
+  const current = await poolDefault(ceph, "osd_pool_default_crush_rule", call);
   // -1 is Ceph's "no choice made".
   if (current === -1) await ceph.configSet("global", "osd_pool_default_crush_rule", String(rule), call);
   // All image features on, as MicroCeph sets it.

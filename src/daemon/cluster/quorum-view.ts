@@ -18,8 +18,10 @@ const reportSchema = z.object({
 export interface QuorumViewDeps {
   readonly self: PeerId;
   readonly voters: () => readonly PeerId[];
-  /** Linearizable look at the lease by the own etcd; throws without a majority. Null when not a voter. */
-  readonly look: ((signal: AbortSignal) => Promise<{ holder: PeerId | null; epoch: number | null }>) | null;
+  /** Whether the own etcd can be asked. */
+  readonly isVoter: () => boolean;
+  /** Linearizable look at the lease by the own etcd; throws without a majority. */
+  readonly look: (signal: AbortSignal) => Promise<{ holder: PeerId | null; epoch: number | null }>;
   readonly ask: (peer: PeerId, signal: AbortSignal) => Promise<Json>;
   readonly isReachable: (peer: PeerId) => boolean;
   readonly onChange: (report: QuorumReport) => void;
@@ -66,7 +68,7 @@ export class QuorumView {
 
   /** What this node answers to others that ask: only what its own etcd says. */
   async answer(): Promise<Json> {
-    if (this.#deps.look === null) return { ...nothing };
+    if (!this.#deps.isVoter()) return { ...nothing };
     return { ...this.#report };
   }
 
@@ -79,7 +81,7 @@ export class QuorumView {
 
   async #look(): Promise<void> {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(lookMs)]);
-    const next = this.#deps.look === null ? await this.#askVoters(signal) : await this.#lookHere(signal);
+    const next = this.#deps.isVoter() ? await this.#lookHere(signal) : await this.#askVoters(signal);
     const before = this.#report;
     this.#report = next;
     if (before.ok !== next.ok || before.holder !== next.holder || before.epoch !== next.epoch) {
@@ -89,8 +91,7 @@ export class QuorumView {
 
   async #lookHere(signal: AbortSignal): Promise<QuorumReport> {
     try {
-      const found = await this.#deps.look?.(signal);
-      return found ? { ...found, ok: true } : nothing;
+      return { ...(await this.#deps.look(signal)), ok: true };
     } catch {
       return { ...this.#report, ok: false };
     }

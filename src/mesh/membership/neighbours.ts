@@ -42,6 +42,8 @@ export interface ProvenCluster {
   readonly id: ClusterId;
   /** As its members call it; a name proves nothing. */
   readonly name: string;
+  /** Base64 of its raw Ed25519 public key. */
+  readonly publicKey: string;
   readonly members: readonly PeerId[];
   readonly lastProof: number;
 }
@@ -56,6 +58,7 @@ export function provenClusters(neighbours: Iterable<Neighbour>, now: number): Pr
     found.set(certificate.cluster, {
       id: certificate.cluster,
       name: known?.name ?? greeting.cluster?.name ?? "",
+      publicKey: certificate.clusterKey,
       members: [...(known?.members ?? []), peer].sort(),
       lastProof: Math.max(known?.lastProof ?? 0, answeredAt),
     });

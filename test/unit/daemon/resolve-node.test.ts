@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { inNetwork, networkOf } from "../../../src/daemon/own-addresses.ts";
 import { resolveNode } from "../../../src/daemon/resolve-node.ts";
 import type { PeerId } from "../../../src/ids/ids.ts";
 
@@ -33,21 +32,5 @@ describe("resolveNode", () => {
 
   it("names the candidates", () => {
     expect(() => resolveNode("Abcdef", nodes)).toThrow(/n1 12D3KooWAbcdefXX, n2 12D3KooWAbcdefYY/);
-  });
-});
-
-describe("networks", () => {
-  it.each([
-    ["10.77.0.11", 24, "10.77.0.0/24"],
-    ["192.168.5.130", 25, "192.168.5.128/25"],
-    ["fd77:1::11", 64, "fd77:1::/64"],
-    ["fd77:1::11", 128, "fd77:1::11/128"],
-  ])("%s/%i is in %s", (address, prefix, network) => {
-    expect(networkOf(address, prefix)).toBe(network);
-    expect(inNetwork(address, network)).toBe(true);
-  });
-
-  it("keeps families apart", () => {
-    expect(inNetwork("10.0.0.1", "fd77::/64")).toBe(false);
   });
 });

@@ -103,7 +103,10 @@ function controller(
     now: () => performance.now(),
     log,
   };
-  const made = new Controller({ idleMs: 20, retryMs: { first: 5, longest: 20 } }, deps);
+  const made = new Controller(
+    { idleMs: 20, retryMs: { first: 5, longest: 20 }, repeatMs: { first: 3_600_000, longest: 3_600_000 } },
+    deps,
+  );
   running.push(made);
   made.start();
   return made;
@@ -225,5 +228,25 @@ describe("Controller", () => {
     await journal.until("done 1-a");
     expect(aborted).toBe(1);
     expect(journal.calls).toEqual(["restamp", "open 1-a", "restamp", "done 1-a"]);
+  });
+
+  it("does not make the same decision over and over", async () => {
+    const journal = new FakeJournal();
+    let asked = 0;
+    let enough = (): void => undefined;
+    const often = new Promise<void>((resolve) => {
+      enough = resolve;
+    });
+    controller(journal, {
+      planner: async () => {
+        asked += 1;
+        if (asked === 5) enough();
+        return [wanted("a")];
+      },
+      executors: { a: done },
+    });
+    await journal.until("done 1-a");
+    await often;
+    expect(journal.entries).toHaveLength(1);
   });
 });

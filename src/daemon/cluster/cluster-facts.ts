@@ -1,0 +1,45 @@
+import { bootstrapBody, kinds, voterBody } from "../../ceph/control/decisions.ts";
+import type { Fsid, PeerId } from "../../ids/ids.ts";
+import { isPeerId } from "../../ids/ids.ts";
+import type { Entry } from "../../state/journal/types.ts";
+
+/** Kind of the first entry of every journal; its body names the founder and the public network. */
+export const foundKind = "cluster.found";
+
+export interface FoundBody {
+  readonly founder: PeerId;
+  readonly name: string;
+  readonly publicNetwork: string;
+  readonly clusterNetwork: string | null;
+  readonly acceptors: readonly PeerId[];
+}
+
+/** The founding, as the journal has it. */
+export function foundingOf(entries: readonly Entry[]): FoundBody | null {
+  const body = entries.find((entry) => entry.kind === foundKind)?.body;
+  if (body === null || body === undefined || typeof body !== "object" || Array.isArray(body)) return null;
+  const { founder, name, publicNetwork, clusterNetwork, acceptors } = body;
+  if (!isPeerId(founder) || typeof name !== "string" || typeof publicNetwork !== "string") return null;
+  return {
+    founder,
+    name,
+    publicNetwork,
+    clusterNetwork: typeof clusterNetwork === "string" ? clusterNetwork : null,
+    acceptors: Array.isArray(acceptors) ? acceptors.filter(isPeerId) : [],
+  };
+}
+
+/** The voters of etcd as the journal has decided them: the founder, and everyone seated since. */
+export function votersOf(entries: readonly Entry[]): PeerId[] {
+  const founder = foundingOf(entries)?.founder;
+  const seated = entries
+    .filter((entry) => entry.kind === kinds.voter && entry.state === "done")
+    .map((entry) => voterBody.parse(entry.body).peer);
+  return [...new Set([...(founder === undefined ? [] : [founder]), ...seated])];
+}
+
+/** Ceph's UUID once its bootstrap is decided and done. */
+export function fsidOf(entries: readonly Entry[]): Fsid | null {
+  const done = entries.find((entry) => entry.kind === kinds.bootstrap && entry.state === "done");
+  return done === undefined ? null : bootstrapBody.parse(done.body).fsid;
+}

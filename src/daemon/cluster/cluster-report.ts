@@ -1,0 +1,85 @@
+import type { ConfiguredDisk } from "../../api/contract/disks.ts";
+import type { Admission } from "../../api/contract/mesh.ts";
+import type { PeerId } from "../../ids/ids.ts";
+import { fingerprintWords } from "../../mesh/identity/fingerprint.ts";
+import { planAdmission } from "../../mesh/membership/admission-plan.ts";
+import type { MeshFacts } from "../mesh-report.ts";
+import { admissionFacts } from "./admission-planner.ts";
+import { fsidOf } from "./cluster-facts.ts";
+import type { ClusterRuntime } from "./cluster-runtime.ts";
+
+/** The member's part of the mesh report, from what is here: nobody is asked. */
+export function clusterFacts(runtime: ClusterRuntime): Omit<MeshFacts, "now" | "self"> {
+  const { journal, document, options, self, presence } = runtime;
+  const view = document.view();
+  const entries = journal.entries();
+  const quorum = runtime.quorum.report();
+  const head = journal.last();
+  const voters = runtime.voters();
+  const states = presence.view();
+  const admission = planAdmission({ ...admissionFacts(runtime), outcomes: new Map(), refusals: new Map() });
+  const members = [...journal.members()].map(([peer, member]): MeshFacts["members"][number] => {
+    const facts = view.nodes[peer];
+    const state = states.get(peer);
+    return {
+      id: peer,
+      name: view.labels[peer]?.name ?? facts?.name ?? member.name,
+      handle: member.handle,
+      addresses: facts?.addresses ?? [],
+      presence: peer === self ? "alive" : (state?.state ?? "suspect"),
+      lastSeen: peer === self ? runtime.deps.now() : (state?.lastSeen ?? null),
+      voter: voters.includes(peer),
+      services: facts?.services ?? [],
+      zone: view.labels[peer]?.zone ?? null,
+    };
+  });
+  return {
+    cluster: {
+      id: options.cluster.id,
+      name: options.cluster.name,
+      fsid: fsidOf(entries),
+      admission: admissionOf(runtime),
+    },
+    lease: {
+      holder: quorum.holder,
+      epoch: quorum.epoch,
+      quorum: quorum.ok,
+      lastDecision: head === null ? null : { number: head.revision, at: head.at },
+    },
+    members,
+    pending: admission.pending.map(({ id, name, address, fingerprint, windowOpen, seenBy, firstSeen }) => ({
+      id,
+      name,
+      address,
+      fingerprint,
+      windowOpen,
+      seenBy: [...seenBy],
+      firstSeen,
+    })),
+    conflicts: admission.conflicts,
+  };
+}
+
+export function admissionOf(runtime: ClusterRuntime): Admission {
+  const { mode, until } = runtime.document.view().admission;
+  return { mode, until };
+}
+
+/** OSDs of all members, as each says of itself. */
+export function configuredDisks(runtime: ClusterRuntime): ConfiguredDisk[] {
+  const { nodes, labels } = runtime.document.view();
+  return Object.entries(nodes)
+    .flatMap(([peer, facts]) =>
+      facts.osds.map(({ osd, path }) => ({
+        osd,
+        path,
+        location: labels[peer as PeerId]?.name ?? facts.name,
+      })),
+    )
+    .sort((a, b) => a.osd - b.osd);
+}
+
+/** Words that the member and the cluster share. */
+export function memberFingerprint(runtime: ClusterRuntime, peer: PeerId): string {
+  return fingerprintWords(runtime.options.cluster.publicKey, peer);
+}

@@ -1,0 +1,482 @@
+import type { Logger } from "pino";
+import { Agent } from "../../ceph/control/agent.ts";
+import type { CephNode } from "../../ceph/control/ceph-node.ts";
+import { type CephAccess, cephAccess } from "../../ceph/control/decisions.ts";
+import { cephSteps } from "../../ceph/control/steps.ts";
+import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+import { type MemberContact, MeshHost } from "../../mesh/host/mesh-host.ts";
+import { verifyCertificate, verifyTombstone } from "../../mesh/identity/certificate.ts";
+import { verifyWithClusterKey } from "../../mesh/identity/cluster-key.ts";
+import type { NodeIdentity } from "../../mesh/identity/node-identity.ts";
+import type { Contact } from "../../mesh/lobby/messages.ts";
+import type { InterfaceFact } from "../../mesh/membership/cidr.ts";
+import type { Fellow, MemberView } from "../../mesh/membership/context.ts";
+import type { Founded } from "../../mesh/membership/lifecycle.ts";
+import type { Membership } from "../../mesh/membership/membership.ts";
+import { Presence } from "../../mesh/presence/presence.ts";
+import { DocumentStore } from "../../state/document/document-store.ts";
+import { DocumentSync } from "../../state/document/document-sync.ts";
+import { AgentFence } from "../../state/journal/agent-fence.ts";
+import { JournalCopy } from "../../state/journal/journal-copy.ts";
+import { JournalSync } from "../../state/journal/journal-sync.ts";
+import type { LocalStore } from "../../state/store/local-store.ts";
+import { CephView } from "../ceph-view.ts";
+import type { EventLog } from "../event-log.ts";
+import { addressIn, reachableAddresses } from "../interface-facts.ts";
+import { nodeSigner, nodeVerifier } from "../node-signature.ts";
+import type { ProgramVersions } from "../program-versions.ts";
+import type { DaemonSettings } from "../settings.ts";
+import { productVersion } from "../version.ts";
+import { foundingOf, fsidOf, votersOf } from "./cluster-facts.ts";
+import { LobbyExchange } from "./lobby-exchange.ts";
+import { methods } from "./member-rpc.ts";
+import { QuorumView } from "./quorum-view.ts";
+import { serveMembers } from "./serve-members.ts";
+import { VoterSeat } from "./voter-seat.ts";
+
+export interface ClusterOptions {
+  readonly identity: NodeIdentity;
+  readonly settings: DaemonSettings;
+  readonly cluster: { readonly id: ClusterId; readonly name: string; readonly publicKey: string };
+  readonly handle: Handle;
+  /** Set on a founder until it is a member. */
+  readonly founded: Founded | null;
+  /** Where to find fellow members before the journal and the document are here. */
+  readonly contacts: readonly Contact[];
+}
+
+export interface ClusterDeps {
+  readonly store: LocalStore;
+  readonly membership: Membership;
+  readonly cephNode: CephNode;
+  readonly events: EventLog;
+  readonly versions: ProgramVersions;
+  readonly interfaces: () => readonly InterfaceFact[];
+  readonly disks: () => Json;
+  /** Hands a request that another member forwarded to the own API. */
+  readonly inject: (request: { method: "GET" | "POST" | "PUT"; path: string; body: Json }) => Promise<Json>;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+const rpcMs = 2_000;
+const pullMs = 5_000;
+
+/** Everything that runs on a member: mesh, document, journal, agent; and on a voter its seat. */
+export class ClusterRuntime {
+  readonly self: PeerId;
+  readonly handle: Handle;
+  readonly options: ClusterOptions;
+  readonly deps: ClusterDeps;
+  readonly mesh: MeshHost;
+  readonly presence: Presence;
+  readonly document: DocumentStore;
+  readonly journal: JournalCopy;
+  readonly agent: Agent;
+  readonly quorum: QuorumView;
+  readonly lobby: LobbyExchange;
+  readonly cephView: CephView;
+  readonly seat: VoterSeat;
+  readonly documentSync: DocumentSync;
+  readonly journalSync: JournalSync;
+  readonly #unsubscribe: (() => void)[] = [];
+  #fetchingAccess = false;
+  #upkeep: NodeJS.Timeout | undefined;
+
+  constructor(options: ClusterOptions, deps: ClusterDeps) {
+    this.options = options;
+    this.deps = deps;
+    this.self = options.identity.peerId;
+    this.handle = options.handle;
+    const { store, now, log } = deps;
+    const { cluster, identity, settings } = options;
+    this.journal = new JournalCopy(
+      { cluster: cluster.id, clusterKey: cluster.publicKey },
+      {
+        store,
+        verify: verifyWithClusterKey,
+        proofs: {
+          certificate: (value) => verifyCertificate(value, { cluster: cluster.id }),
+          tombstone: (value) => verifyTombstone(value, { cluster: cluster.id }),
+        },
+        log,
+      },
+    );
+    this.document = new DocumentStore(
+      { self: this.self, cluster: cluster.id, refetch: options.founded === null },
+      { store, now, log, sign: nodeSigner(identity), verify: nodeVerifier() },
+    );
+    this.mesh = new MeshHost(
+      { identity, listen: ["0.0.0.0", "::"], port: settings.meshPort, cluster: cluster.id },
+      { log, now },
+    );
+    this.presence = new Presence({}, { mesh: this.mesh, now, log });
+    this.documentSync = new DocumentSync({
+      document: this.document,
+      request: (peer, body, signal) =>
+        this.mesh.request(peer, methods.documentSync, body, { deadlineMs: pullMs, signal }),
+      connected: () => this.mesh.connected(),
+      publishHeads: (heads) => this.mesh.publish("heads", heads),
+      log,
+      now,
+      random: Math.random,
+    });
+    this.journalSync = new JournalSync(
+      {},
+      {
+        copy: this.journal,
+        request: (peer, body, signal) =>
+          this.mesh.request(peer, methods.journalPull, body, { deadlineMs: pullMs, signal }),
+        connected: () => this.mesh.connected(),
+        publishHead: (head) => {
+          this.mesh.publish("journal", { ...head }).catch(() => undefined);
+        },
+        log,
+      },
+    );
+    this.seat = new VoterSeat(this);
+    const fence = new AgentFence({ store });
+    this.agent = new Agent({
+      fence,
+      confirm: (entry, number, signal) => this.#confirm({ entry, number: { ...number } }, signal),
+      steps: { ...cephSteps(deps.cephNode), ...this.seat.steps() },
+      log,
+    });
+    this.quorum = new QuorumView({
+      self: this.self,
+      voters: () => this.voters(),
+      look: (signal) => this.seat.look(signal),
+      isVoter: () => this.seat.seated,
+      ask: (peer, signal) => this.mesh.request(peer, methods.quorum, null, { deadlineMs: rpcMs, signal }),
+      isReachable: (peer) => this.mesh.connected().includes(peer),
+      onChange: (report) => {
+        deps.events.emit("lease.changed", { ...report });
+        this.wake("quorum");
+      },
+    });
+    this.lobby = new LobbyExchange({
+      self: this.self,
+      own: () => deps.membership.neighbours(),
+      publish: (body) => this.mesh.publish("sightings", body),
+      now,
+      onChange: () => this.wake("lobby"),
+    });
+    this.cephView = new CephView({
+      ceph: () => deps.cephNode.commands,
+      now,
+      log,
+      onChange: () => {
+        deps.events.emit("ceph.changed", { health: this.cephView.health?.status ?? null });
+        this.wake("ceph");
+      },
+    });
+  }
+
+  async start(): Promise<void> {
+    const { log } = this.deps;
+    this.journal.open();
+    this.document.open();
+    if (this.options.founded !== null) this.document.endRefetch();
+    serveMembers(this);
+    this.#unsubscribe.push(
+      this.journal.on("change", () => this.#journalChanged()),
+      this.document.on("change", () => this.#documentChanged()),
+      this.mesh.subscribe("heads", (from, body) => this.documentSync.onHeads(from, body)),
+      this.mesh.subscribe("journal", (from, body) => this.journalSync.onHead(from, body)),
+      this.mesh.subscribe("sightings", (from, body) => this.lobby.receive(from, body)),
+      this.mesh.subscribe("events", (from, body) => this.#eventHeard(from, body)),
+      this.mesh.onConnection((peer, up) => this.#connection(peer, up)),
+      this.presence.on("change", (peer, state) => this.#presenceChanged(peer, state)),
+    );
+    await this.mesh.start();
+    this.#setMembers();
+    this.documentSync.start();
+    this.journalSync.start();
+    this.presence.start();
+    this.lobby.start();
+    await this.seat.start();
+    this.quorum.start();
+    this.cephView.start();
+    this.publishFacts();
+    this.#upkeep = setInterval(() => this.#keepUp(), 10_000);
+    this.#upkeep.unref();
+    this.#keepUp();
+    log.info({ cluster: this.options.cluster.id, handle: this.handle }, "member of the cluster");
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#upkeep);
+    for (const undo of this.#unsubscribe.splice(0)) undo();
+    this.lobby.stop();
+    await Promise.allSettled([this.agent.stop(), this.quorum.stop(), this.cephView.stop()]);
+    await this.seat.stop();
+    await this.presence.leave().catch(() => undefined);
+    await this.presence.stop();
+    await this.journalSync.stop();
+    await this.documentSync.stop();
+    await this.mesh.stop();
+    this.document.close();
+  }
+
+  /** Something changed that a decision may follow from. */
+  wake(reason: string): void {
+    this.deps.log.debug({ reason }, "woken");
+    this.seat.wake();
+  }
+
+  /** Tell every member, as a hint, that something happened. */
+  announceEvent(type: string, data: Json): void {
+    this.deps.events.emit(type, data);
+    this.mesh.publish("events", { type, data }).catch(() => undefined);
+  }
+
+  /** Voters by the journal; before it is here, nobody but a founder itself. */
+  voters(): PeerId[] {
+    const voters = votersOf(this.journal.entries());
+    return voters.length === 0 && this.options.founded !== null ? [this.self] : voters;
+  }
+
+  publicNetwork(): string | null {
+    return foundingOf(this.journal.entries())?.publicNetwork ?? this.options.founded?.publicNetwork ?? null;
+  }
+
+  /** Address of a member in the public network; null when it has not said any. */
+  publicAddress(peer: PeerId): string | null {
+    const network = this.publicNetwork();
+    if (network === null) return null;
+    const addresses =
+      peer === this.self
+        ? reachableAddresses(this.deps.interfaces())
+        : this.document.view().nodes[peer]?.addresses;
+    return addressIn(addresses ?? [], network);
+  }
+
+  /** Resolves with Ceph's UUID once its monitors answer; waits for events, not for time. */
+  async whenCephAnswers(report: (step: string) => void, signal: AbortSignal): Promise<Fsid> {
+    report("starting Ceph's first monitor");
+    for (;;) {
+      const fsid = fsidOf(this.journal.entries());
+      if (fsid !== null && this.cephView.answers) return fsid;
+      if (fsid !== null) this.cephView.refresh();
+      await this.deps.events.next(signal, 1_000);
+    }
+  }
+
+  /** What this node says of itself in the document. */
+  publishFacts(): void {
+    this.#gatherFacts().catch((error) =>
+      this.deps.log.warn({ error: messageOf(error) }, "own facts cannot be published"),
+    );
+  }
+
+  /** What a member answers from in the lobby. */
+  memberView(): MemberView {
+    return {
+      clusterName: this.options.cluster.name,
+      meshPort: this.mesh.port,
+      standing: (peer) => {
+        const admission = this.journal
+          .entries()
+          .findLast(
+            ({ kind, body }) =>
+              kind === "member.admit" &&
+              body !== null &&
+              typeof body === "object" &&
+              !Array.isArray(body) &&
+              body.peer === peer,
+          );
+        return {
+          head: this.journal.head(),
+          certificate: this.journal.members().get(peer)?.certificate ?? null,
+          tombstone: this.journal.tombstones().get(peer) ?? null,
+          admission: admission?.state ?? null,
+          denied: this.document.view().approvals[peer]?.verdict === "deny",
+        };
+      },
+      contacts: () => this.contacts(),
+      introduced: (fellow) => this.introduce(fellow),
+      connected: (peer) => this.mesh.connected().includes(peer),
+    };
+  }
+
+  /** Up to eight members to dial first: this one and those connected with it. */
+  contacts(): Contact[] {
+    const own: Contact = {
+      peer: this.self,
+      addresses: reachableAddresses(this.deps.interfaces()).slice(0, 4),
+      port: this.mesh.port,
+    };
+    const others = this.mesh.connected().map((peer): Contact => {
+      const facts = this.document.view().nodes[peer];
+      return { peer, addresses: [...(facts?.addresses ?? [])].slice(0, 4), port: facts?.meshPort ?? null };
+    });
+    return [own, ...others.filter((one) => one.addresses.length > 0)].slice(0, 8);
+  }
+
+  /** A fellow member proved itself in a lobby: let it in, and dial where it answers. */
+  introduce({ certificate, address, meshPort }: Fellow): void {
+    if (this.journal.tombstones().has(certificate.peer)) return;
+    this.mesh.introduce(certificate, { peer: certificate.peer, addresses: [address], port: meshPort });
+  }
+
+  /** Hand a request of the API to another member. */
+  async forward(
+    peer: PeerId,
+    request: { readonly method: string; readonly path: string; readonly body: Json },
+    signal: AbortSignal,
+  ): Promise<{ status: number; body: Json }> {
+    const reply = await this.mesh.request(
+      peer,
+      methods.forward,
+      { ...request },
+      { deadlineMs: rpcMs, signal },
+    );
+    if (
+      reply === null ||
+      typeof reply !== "object" ||
+      Array.isArray(reply) ||
+      typeof reply.status !== "number"
+    ) {
+      throw new MicrocephError("PEER_UNREACHABLE", "the other member's answer cannot be read");
+    }
+    return { status: reply.status, body: reply.body ?? null };
+  }
+
+  /** How to reach Ceph, from the holder of the secrets; asked by members that have none yet. */
+  async cephAccess(signal: AbortSignal): Promise<CephAccess | null> {
+    const own = await this.seat.access(signal).catch(() => null);
+    return own ?? this.deps.cephNode.access;
+  }
+
+  /** A linearizable read by this node's etcd, or by that of a voter that can be reached. */
+  async #confirm(
+    body: { entry: string; number: { generation: number; revision: number } },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (this.seat.seated) return this.seat.confirm(body);
+    let failure: unknown = new MicrocephError("NO_QUORUM", "no voter can be reached to confirm the decision");
+    for (const peer of this.voters()) {
+      if (!this.mesh.connected().includes(peer)) continue;
+      try {
+        return (
+          (await this.mesh.request(peer, methods.confirm, body, { deadlineMs: pullMs, signal })) === true
+        );
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  #setMembers(): void {
+    const nodes = this.document.view().nodes;
+    const members = new Map<PeerId, MemberContact>();
+    const add = (peer: PeerId, addresses: readonly string[], port: number | null): void => {
+      if (peer !== this.self) members.set(peer, { peer, addresses: [...addresses], port });
+    };
+    for (const { peer, addresses, port } of this.options.contacts) add(peer, addresses, port);
+    for (const peer of this.journal.members().keys()) {
+      const facts = nodes[peer];
+      const known = members.get(peer);
+      if (facts) add(peer, facts.addresses, facts.meshPort);
+      else if (!known) add(peer, [], null);
+    }
+    for (const peer of this.journal.tombstones().keys()) members.delete(peer);
+    this.mesh.setMembers(members);
+    this.presence.setMembers([...members.keys()]);
+  }
+
+  #journalChanged(): void {
+    const tombstone = this.journal.tombstones().get(this.self);
+    if (tombstone) this.deps.membership.removed(tombstone);
+    this.#setMembers();
+    const head = this.journal.head();
+    this.deps.events.emit("decision.made", head === null ? null : { ...head });
+    this.quorum.refresh();
+    this.#keepUp();
+    this.wake("journal");
+  }
+
+  #documentChanged(): void {
+    this.#setMembers();
+    this.wake("document");
+  }
+
+  #connection(peer: PeerId, up: boolean): void {
+    if (up) {
+      this.documentSync.onConnect(peer);
+      this.journalSync.onConnect(peer);
+    } else {
+      this.documentSync.onDisconnect(peer);
+    }
+    this.quorum.refresh();
+  }
+
+  #presenceChanged(peer: PeerId, state: string): void {
+    this.deps.events.emit(`member.${state}`, { peer });
+    this.quorum.refresh();
+    if (state === "failed") this.seat.memberFailed(peer);
+    this.wake("presence");
+  }
+
+  #eventHeard(from: PeerId, body: Json): void {
+    if (body === null || typeof body !== "object" || Array.isArray(body)) return;
+    if (typeof body.type !== "string" || body.type.length > 64) return;
+    this.deps.events.emit(body.type, { from, data: body.data ?? null });
+    this.cephView.refresh();
+    this.wake("event");
+  }
+
+  /** What must be so in the end, looked at on every change and now and then. */
+  #keepUp(): void {
+    this.#fetchAccess();
+    const { commands } = this.deps.cephNode;
+    if (commands === null) return;
+    commands
+      .monMap({ deadlineMs: pullMs })
+      .then((map) => this.deps.cephNode.follow(map))
+      .catch((error) => this.deps.log.debug({ error: messageOf(error) }, "monitor map not read"));
+  }
+
+  /** A member without Ceph's configuration asks for it once Ceph is there. */
+  #fetchAccess(): void {
+    if (this.deps.cephNode.access !== null || this.#fetchingAccess) return;
+    const bootstrapped = this.journal
+      .entries()
+      .some(({ kind, state }) => kind === "ceph.bootstrap" && state === "done");
+    const voter = this.voters().find((peer) => this.mesh.connected().includes(peer));
+    if (!bootstrapped || voter === undefined) return;
+    this.#fetchingAccess = true;
+    this.mesh
+      .request(voter, methods.cephAccess, null, { deadlineMs: pullMs })
+      .then(async (reply) => {
+        await this.deps.cephNode.configure(cephAccess.parse(reply));
+        this.cephView.refresh();
+      })
+      .catch((error) => this.deps.log.debug({ error: messageOf(error) }, "Ceph's configuration not fetched"))
+      .finally(() => {
+        this.#fetchingAccess = false;
+      });
+  }
+
+  async #gatherFacts(): Promise<void> {
+    const { settings } = this.options;
+    const { cephNode, versions, interfaces, disks, now } = this.deps;
+    const osds = await cephNode.osds();
+    this.document.setFacts({
+      name: settings.name,
+      addresses: reachableAddresses(interfaces()),
+      meshPort: this.mesh.port,
+      lobbyPort: settings.lobbyPort,
+      version: productVersion,
+      cephVersion: versions.ceph,
+      etcdVersion: versions.etcd,
+      disks: disks(),
+      updatedAt: new Date(now()).toISOString(),
+      osds: osds.map(({ osd, path, uuid }) => ({ osd, path, uuid })),
+      services: await cephNode.services(),
+    });
+  }
+}

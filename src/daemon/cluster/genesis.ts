@@ -1,0 +1,112 @@
+import { randomUUID } from "node:crypto";
+import type { Planner, Proposal } from "../../ceph/control/controller.ts";
+import { kinds } from "../../ceph/control/decisions.ts";
+import { signCertificate } from "../../mesh/identity/certificate.ts";
+import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
+import { foundingAdmission } from "../../state/document/admission-policy.ts";
+import type { Decider } from "../../state/journal/decider.ts";
+import { admitKind } from "../admission-control.ts";
+import { type FoundBody, foundingOf, foundKind } from "./cluster-facts.ts";
+import type { ClusterRuntime } from "./cluster-runtime.ts";
+
+/** Name of the secret that holds the cluster's private key. */
+export const clusterKeySecret = "cluster-key";
+
+/**
+ * What a founder does first, each step recorded and so done once: the key goes into etcd, the founding and its
+ * own admission into the journal, then Ceph is bootstrapped. Run again after a crash it goes on where it was.
+ */
+export function genesisPlanner(
+  runtime: ClusterRuntime,
+  decider: Decider<ClusterKey>,
+  key: () => ClusterKey,
+): Planner {
+  const { founded, cluster } = runtime.options;
+  let welcomed = false;
+
+  return async (signal) => {
+    if (founded === null) return [];
+    if (foundingOf(runtime.journal.entries()) === null) {
+      // First the key: a journal without the key that signs it could never grow.
+      await decider.ensureSecret(clusterKeySecret, () => ({ ...key() }));
+      const body: FoundBody = {
+        founder: runtime.self,
+        name: cluster.name,
+        publicNetwork: founded.publicNetwork,
+        clusterNetwork: null,
+        acceptors: founded.acceptors,
+      };
+      const reason = founded.acceptors.length === 0 ? "asked for by an operator" : "found by fresh nodes";
+      const entry = await decider.open({
+        kind: foundKind,
+        body: { ...body, acceptors: [...body.acceptors] },
+        agent: null,
+        reason,
+      });
+      await decider.close(entry.id, "done", { reason: "founded" });
+      if (signal.aborted) return [];
+    }
+    if (!runtime.journal.members().has(runtime.self)) await admitSelf(runtime, decider, key());
+    const own = runtime.journal.members().get(runtime.self);
+    if (own === undefined) return [];
+    if (!welcomed) {
+      welcomed = true;
+      welcome(runtime);
+    }
+    runtime.deps.membership.admitted({
+      certificate: own.certificate,
+      clusterName: cluster.name,
+      contacts: runtime.contacts(),
+    });
+    return bootstrapProposal(runtime);
+  };
+}
+
+async function admitSelf(
+  runtime: ClusterRuntime,
+  decider: Decider<ClusterKey>,
+  key: ClusterKey,
+): Promise<void> {
+  const pending = runtime.journal.openEntries().find(({ kind }) => kind === admitKind);
+  const body = { peer: runtime.self, name: runtime.options.settings.name, handle: runtime.handle };
+  const entry =
+    pending ?? (await decider.open({ kind: admitKind, body, agent: null, reason: "the founder" }));
+  const { generation, revision } = entry.openedNumber;
+  const certificate = signCertificate(
+    { peer: runtime.self, handle: runtime.handle, generation, decision: revision },
+    key,
+  );
+  await decider.close(entry.id, "done", {
+    result: { certificate: { ...certificate } },
+    reason: `${runtime.handle} is a member`,
+  });
+}
+
+/** A new cluster takes everyone on the link for a day, unless the founder was told otherwise. */
+function welcome(runtime: ClusterRuntime): void {
+  if (runtime.document.view().admission.wishes.length > 0) return;
+  const mode = runtime.options.settings.admission;
+  if (mode === undefined || mode === "auto") {
+    const { until } = foundingAdmission(runtime.deps.now());
+    runtime.document.setAdmission("auto", until);
+  } else {
+    runtime.document.setAdmission(mode, null);
+  }
+}
+
+function bootstrapProposal(runtime: ClusterRuntime): readonly Proposal[] {
+  const decided = runtime.journal
+    .entries()
+    .some(({ kind, state }) => kind === kinds.bootstrap && state !== "abandoned");
+  const address = runtime.publicAddress(runtime.self);
+  if (decided || address === null) return [];
+  const body = {
+    fsid: randomUUID(),
+    handle: runtime.handle,
+    address,
+    publicNetwork: runtime.publicNetwork() ?? "",
+    clusterNetwork: null,
+  };
+  const reason = "a new cluster starts with one monitor";
+  return [{ kind: kinds.bootstrap, body, agent: runtime.self, reason, lane: "seats" }];
+}

@@ -1,0 +1,393 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { AvailableDisk } from "../api/contract/disks.ts";
+import { ApiServer } from "../api/server.ts";
+import { CephClient } from "../ceph/command/ceph-client.ts";
+import { cephPaths, checkSocketPaths } from "../ceph/config/ceph-paths.ts";
+import { makeCephKey } from "../ceph/config/keyring.ts";
+import { addDisks, type DiskSpecInput } from "../ceph/control/add-disks.ts";
+import { CephNode } from "../ceph/control/ceph-node.ts";
+import { checkPristine, listDisks, statDisk, wipeDisk } from "../ceph/disks/disks.ts";
+import { ProcessRunner } from "../ceph/runner/process-runner.ts";
+import { Discovery } from "../discovery/discovery.ts";
+import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
+import type { Handle } from "../ids/ids.ts";
+import type { Json } from "../ids/json.ts";
+import { loadOrCreateIdentity, type NodeIdentity } from "../mesh/identity/node-identity.ts";
+import { LobbyHost } from "../mesh/lobby/lobby-host.ts";
+import type { Contact } from "../mesh/lobby/messages.ts";
+import { chooseHandle } from "../mesh/membership/handle-choice.ts";
+import type { Founded } from "../mesh/membership/lifecycle.ts";
+import { Membership } from "../mesh/membership/membership.ts";
+import { runProgram } from "../process/run-program.ts";
+import type { LocalStore } from "../state/store/local-store.ts";
+import { openOrSetAside } from "../state/store/set-aside.ts";
+import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import { EventLog } from "./event-log.ts";
+import { InstanceLock } from "./instance-lock.ts";
+import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
+import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
+import { Jobs, type JobTools } from "./jobs.ts";
+import { daemonOperations } from "./operations.ts";
+import { type ProgramVersions, programVersions } from "./program-versions.ts";
+import type { DaemonSettings } from "./settings.ts";
+import { productVersion } from "./version.ts";
+
+export interface BootstrapRequest {
+  readonly name?: string | undefined;
+  readonly microcephIp?: string | undefined;
+  readonly monIp?: string | undefined;
+  readonly publicNetwork?: string | undefined;
+  readonly clusterNetwork?: string | undefined;
+  readonly availabilityZone?: string | undefined;
+}
+
+const handleKey = "handle";
+
+/**
+ * The composition root: makes the parts, hands them what they need, and wires their events. The order of the
+ * start is the order of need: what Ceph needs comes from the local disk before anything of the network.
+ */
+export class Daemon {
+  readonly settings: DaemonSettings;
+  readonly events: EventLog;
+  readonly #log: Logger;
+  #lock: InstanceLock | undefined;
+  #parts: Parts | undefined;
+  #cluster: ClusterRuntime | null = null;
+  #versions: ProgramVersions = { ceph: "", etcd: "" };
+  #changing: Promise<void> = Promise.resolve();
+  #disks: readonly AvailableDisk[] = [];
+  #stopped = false;
+
+  constructor(settings: DaemonSettings, deps: { readonly log: Logger }) {
+    this.settings = settings;
+    this.#log = deps.log;
+    this.events = new EventLog({}, { now: () => this.now() });
+  }
+
+  now(): number {
+    return Date.now();
+  }
+
+  get cluster(): ClusterRuntime | null {
+    return this.#cluster;
+  }
+
+  get versions(): ProgramVersions {
+    return this.#versions;
+  }
+
+  get identity(): NodeIdentity {
+    return this.#require().identity;
+  }
+
+  get membership(): Membership {
+    return this.#require().membership;
+  }
+
+  get jobs(): Jobs {
+    return this.#require().jobs;
+  }
+
+  async start(): Promise<void> {
+    const { settings } = this;
+    const log = this.#log;
+    this.#lock = InstanceLock.take(settings.stateDir);
+    const { store, setAside } = openOrSetAside(join(settings.stateDir, "state.db"));
+    if (setAside) log.error(setAside, "the state was damaged and set aside");
+    const identity = await loadOrCreateIdentity(settings.stateDir);
+    const runner = new ProcessRunner({ folder: join(settings.stateDir, "supervisors") }, { log });
+    await runner.open();
+
+    const lobby = new LobbyHost(
+      { identity, listen: ["0.0.0.0", "::"], port: settings.lobbyPort },
+      { handler: (from, request) => membership.handleLobby(from, request), log },
+    );
+    const discovery = new Discovery(
+      settings.interfaces === undefined ? {} : { interfaces: settings.interfaces },
+      { log },
+    );
+    const membership = new Membership(
+      {
+        name: settings.name,
+        version: productVersion,
+        settings: {
+          expect: settings.expect,
+          windowShut: settings.windowShut,
+          clusterName: settings.clusterName,
+        },
+      },
+      {
+        identity,
+        lobby,
+        lobbyPort: () => lobby.port,
+        discovery,
+        store,
+        log,
+        interfaces: () => interfaceFacts(settings.interfaces),
+        disks: () => ({
+          count: this.#disks.length,
+          bytes: this.#disks.reduce((sum, disk) => sum + disk.sizeBytes, 0),
+        }),
+        memberView: () => this.#cluster?.memberView() ?? null,
+        hooks: {
+          onFounded: (founded) => this.#change(() => this.#founded(founded)),
+          onMember: (certificate, contacts) => this.#change(() => this.#member(certificate.handle, contacts)),
+          onReleased: (reason) => {
+            this.events.emit("claim.released", { reason });
+          },
+          onRemoved: () => this.#change(() => this.#removed()),
+          onFellow: (fellow) => this.#cluster?.introduce(fellow),
+          onAnnouncement: () => this.#announce(),
+        },
+      },
+    );
+    const jobs = new Jobs({
+      store,
+      runners: {
+        [bootstrapJob]: (request, tools) => this.#bootstrap(request as BootstrapRequest, tools),
+        [addDisksJob]: (request, tools) => this.#addDisks(request, tools),
+      },
+      now: () => this.now(),
+      log,
+      onChange: (job) => {
+        this.events.emit("job.changed", { id: job.id, kind: job.kind, state: job.state, step: job.step });
+      },
+    });
+    const api = new ApiServer(
+      { socketPath: join(settings.stateDir, "control.socket"), version: productVersion },
+      { operations: daemonOperations(this), log },
+    );
+    this.#parts = { store, identity, runner, lobby, discovery, membership, jobs, api, cephNode: null };
+
+    const { lifecycle } = membership;
+    if (lifecycle.state === "member") {
+      // Ceph first, from local disk alone: neither mesh nor etcd is needed for it.
+      const node = this.#cephNode(lifecycle.certificate.handle);
+      node.startAll().catch((error) => log.error({ error: messageOf(error) }, "Ceph was not started"));
+    }
+    await lobby.start();
+    await api.start();
+    await discovery.start();
+    membership.start();
+    this.#announce();
+    discovery.on("seen", (sighting) => {
+      const { instance, addresses, txt } = sighting;
+      this.events.emit("peer.seen", { instance, addresses, txt });
+    });
+    await this.#look();
+    jobs.resume();
+    log.info({ peer: identity.peerId, version: productVersion }, "microcephd is up");
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    const parts = this.#parts;
+    if (parts) {
+      await parts.discovery.stop();
+      await parts.membership.stop();
+      await parts.api.stop();
+      await parts.jobs.stop();
+      await this.#changing.catch(() => undefined);
+      await this.#cluster?.stop();
+      await parts.lobby.stop();
+      await parts.cephNode?.stop();
+      await parts.runner.close();
+      parts.store.close();
+    }
+    this.#lock?.release();
+  }
+
+  /** Refuse at once what a bootstrap could not do. */
+  checkBootstrap(request: BootstrapRequest): void {
+    const { state } = this.membership.lifecycle;
+    if (state !== "fresh") {
+      const text = state === "claimed" || state === "founding" ? "is claimed already" : "Database is online";
+      throw new MicrocephError("ALREADY_INITIALIZED", `Unable to initialize cluster: ${text}`);
+    }
+    if (this.#versions.ceph === "" || this.#versions.etcd === "") {
+      throw new MicrocephError("MISSING_PROGRAM", "ceph-mon or etcd is not installed on this node");
+    }
+    const own = reachableAddresses(interfaceFacts(this.settings.interfaces));
+    for (const address of [request.microcephIp, request.monIp]) {
+      if (address !== undefined && !own.includes(address)) {
+        throw new MicrocephError("USAGE", `${address} is no address of this node (it has ${own.join(", ")})`);
+      }
+    }
+  }
+
+  async availableDisks(): Promise<readonly AvailableDisk[]> {
+    await this.#look();
+    return this.#disks;
+  }
+
+  #require(): Parts {
+    if (!this.#parts) throw new MicrocephError("CANCELLED", "the daemon is not started");
+    return this.#parts;
+  }
+
+  #cephNode(handle: Handle): CephNode {
+    const parts = this.#require();
+    if (parts.cephNode) return parts.cephNode;
+    const paths = cephPaths(this.settings.stateDir);
+    checkSocketPaths(paths, handle);
+    parts.cephNode = new CephNode(handle, {
+      paths,
+      runner: parts.runner,
+      log: this.#log,
+      run: runProgram,
+      memory: parts.store,
+      commands: () => new CephClient({ paths }, { log: this.#log, run: runProgram }),
+      addressIn: (networks) =>
+        addressIn(reachableAddresses(interfaceFacts(this.settings.interfaces)), networks),
+      extraConfig: this.settings.extraCephConfig,
+    });
+    return parts.cephNode;
+  }
+
+  /** Transitions are made one after the other. */
+  #change(make: () => Promise<void>): Promise<void> {
+    this.#changing = this.#changing.then(async () => {
+      if (this.#stopped) return;
+      await make();
+    });
+    this.#changing.catch((error) => {
+      this.#log.fatal({ error: messageOf(error) }, "the cluster's parts did not start");
+      // A restart begins again from what is on disk.
+      process.exit(1);
+    });
+    return this.#changing;
+  }
+
+  async #founded(founded: Founded): Promise<void> {
+    const { store } = this.#require();
+    const kept = store.get(handleKey);
+    const handle = typeof kept === "string" ? (kept as Handle) : chooseHandle(this.settings.name, new Set());
+    store.put(handleKey, handle);
+    await this.#run(handle, founded, []);
+  }
+
+  async #member(handle: Handle, contacts: readonly Contact[]): Promise<void> {
+    await this.#run(handle, null, contacts);
+    this.events.emit("member.joined", { handle });
+    this.#announce();
+  }
+
+  async #run(handle: Handle, founded: Founded | null, contacts: readonly Contact[]): Promise<void> {
+    if (this.#cluster !== null) return;
+    const { store, identity, membership, api } = this.#require();
+    const cluster = membership.status().cluster;
+    if (cluster === null) throw new Error("a member without a cluster");
+    this.#versions = await programVersions();
+    this.#cluster = new ClusterRuntime(
+      { identity, settings: this.settings, cluster, handle, founded, contacts },
+      {
+        store,
+        membership,
+        cephNode: this.#cephNode(handle),
+        events: this.events,
+        versions: this.#versions,
+        interfaces: () => interfaceFacts(this.settings.interfaces),
+        disks: () => this.#disks.map((disk) => ({ ...disk })),
+        inject: async (request) => ({ ...(await api.inject(request)) }),
+        now: () => this.now(),
+        log: this.#log,
+      },
+    );
+    await this.#cluster.start();
+  }
+
+  async #removed(): Promise<void> {
+    const cluster = this.#cluster;
+    this.#cluster = null;
+    await cluster?.stop();
+    this.#announce();
+    this.#log.error("this node was removed from its cluster");
+  }
+
+  #announce(): void {
+    const { discovery, lobby, membership, identity } = this.#require();
+    discovery.announce({
+      instance: `${this.settings.name} ${identity.peerId.slice(-6)}`,
+      host: this.settings.name,
+      port: lobby.port,
+      txt: membership.announcement(),
+    });
+    this.#cluster?.lobby.changed();
+  }
+
+  async #look(): Promise<void> {
+    const [disks, versions] = await Promise.all([
+      listDisks().catch((error) => {
+        this.#log.warn({ error: messageOf(error) }, "the disks cannot be listed");
+        return [];
+      }),
+      this.#versions.ceph === "" ? programVersions() : this.#versions,
+    ]);
+    this.#versions = versions;
+    this.#disks = disks;
+  }
+
+  async #bootstrap(request: BootstrapRequest, tools: JobTools): Promise<Json> {
+    if (this.#cluster === null) {
+      tools.report(5, "founding a cluster of this node alone");
+      this.membership.bootstrapAlone({
+        ...(request.name === undefined ? {} : { clusterName: request.name }),
+        ...(request.publicNetwork === undefined ? {} : { publicNetwork: request.publicNetwork }),
+      });
+      await this.#changing;
+    }
+    const cluster = this.#cluster as ClusterRuntime | null;
+    if (cluster === null) throw new MicrocephError("INTERNAL", "the cluster did not start");
+    const fsid = await cluster.whenCephAnswers((step) => tools.report(50, step), tools.signal);
+    if (request.availabilityZone !== undefined) {
+      cluster.document.setLabels(this.identity.peerId, { zone: request.availabilityZone });
+    }
+    return { cluster: cluster.options.cluster.id, fsid };
+  }
+
+  async #addDisks(request: Json, tools: JobTools): Promise<Json> {
+    const { specs, wipe } = request as unknown as { specs: DiskSpecInput[]; wipe: boolean };
+    const cluster = this.#cluster;
+    if (cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
+    const node = cluster.deps.cephNode;
+    const result = await addDisks(
+      specs,
+      { wipe },
+      {
+        daemons: node.deps,
+        ceph: () => {
+          if (node.commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not there yet");
+          return node.commands;
+        },
+        newUuid: randomUUID,
+        newKey: () => makeCephKey(randomBytes, this.now()),
+        inspect: statDisk,
+        checkDevice: checkPristine,
+        wipe: wipeDisk,
+        onUp: (osd) => {
+          cluster.publishFacts();
+          cluster.announceEvent("osd.up", { osd, node: cluster.handle });
+        },
+      },
+      tools,
+    );
+    await this.#look();
+    cluster.publishFacts();
+    return result as unknown as Json;
+  }
+}
+
+interface Parts {
+  readonly store: LocalStore;
+  readonly identity: NodeIdentity;
+  readonly runner: ProcessRunner;
+  readonly lobby: LobbyHost;
+  readonly discovery: Discovery;
+  readonly membership: Membership;
+  readonly jobs: Jobs;
+  readonly api: ApiServer;
+  cephNode: CephNode | null;
+}

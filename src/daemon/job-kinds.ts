@@ -1,0 +1,3 @@
+/** Kinds of jobs that this daemon runs. */
+export const bootstrapJob = "cluster.bootstrap";
+export const addDisksJob = "disk.add";

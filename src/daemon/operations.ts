@@ -1,0 +1,319 @@
+import type { ClusterMember } from "../api/contract/cluster.ts";
+import { parseDiskSpecs } from "../api/contract/disk-spec.ts";
+import type { ConfiguredDisk } from "../api/contract/disks.ts";
+import type { Job } from "../api/contract/jobs.ts";
+import type { Admission, MeshStatus, NamedNodes, PendingNode, SelfStatus } from "../api/contract/mesh.ts";
+import type { Condition, Service } from "../api/contract/status.ts";
+import { notInitialized } from "../api/not-initialized.ts";
+import type { ForwardReply, ForwardRequest, Operations, RequestContext } from "../api/operations.ts";
+import type { DiskSpecInput } from "../ceph/control/add-disks.ts";
+import { MicrocephError } from "../errors/microceph-error.ts";
+import type { PeerId } from "../ids/ids.ts";
+import type { Json } from "../ids/json.ts";
+import { fingerprintWords } from "../mesh/identity/fingerprint.ts";
+import { admissionOf, clusterFacts, configuredDisks, memberFingerprint } from "./cluster/cluster-report.ts";
+import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import type { Daemon } from "./daemon.ts";
+import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
+import type { JobRecord } from "./jobs.ts";
+import { meshReport } from "./mesh-report.ts";
+import { type Nameable, resolveNode } from "./resolve-node.ts";
+import { productVersion } from "./version.ts";
+
+const dayMs = 86_400_000;
+
+/** What the API does, by asking the daemon's parts; nothing here waits for another node but `forward`. */
+export function daemonOperations(daemon: Daemon): Operations {
+  const runtime = (): ClusterRuntime => {
+    const { cluster } = daemon;
+    if (cluster === null) throw notInitialized();
+    return cluster;
+  };
+
+  const self = (): SelfStatus => mesh().self;
+
+  function mesh(): MeshStatus {
+    const membership = daemon.membership.status();
+    const { cluster } = daemon;
+    const lobby = cluster === null ? lobbyPending(daemon) : [];
+    const view = cluster === null ? null : clusterFacts(cluster);
+    return meshReport({
+      now: daemon.now(),
+      self: {
+        id: daemon.identity.peerId,
+        name: daemon.settings.name,
+        handle: cluster?.handle ?? null,
+        state: membership.state,
+        window: membership.window,
+        waitingFor: membership.waitingFor === null ? [] : [membership.waitingFor],
+      },
+      cluster: view?.cluster ?? null,
+      lease: view?.lease ?? { holder: null, epoch: null, quorum: false, lastDecision: null },
+      members: view?.members ?? [],
+      pending: view?.pending ?? lobby,
+      conflicts: [...membership.conflicts, ...(view?.conflicts ?? [])],
+    });
+  }
+
+  function services(): Service[] {
+    return mesh().members.flatMap((member) =>
+      member.services.map((service) => ({ service, location: member.name, group_id: "", info: "" })),
+    );
+  }
+
+  const disks = (): ConfiguredDisk[] => (daemon.cluster === null ? [] : configuredDisks(daemon.cluster));
+
+  const admissionNow = (): Admission => admissionOf(runtime());
+
+  function named(peers: readonly { id: string; name: string; fingerprint: string }[]): NamedNodes {
+    return peers.map(({ id, name, fingerprint }) => ({ id, name, fingerprint }));
+  }
+
+  return {
+    async server() {
+      return {
+        name: daemon.settings.name,
+        version: productVersion,
+        cephVersion: daemon.versions.ceph || null,
+        api_version: "1.0",
+        api_extensions: ["mesh", "jobs", "events", "journal"],
+        state: daemon.membership.status().state,
+      };
+    },
+    async ready() {
+      const waiting = self().waitingFor;
+      const { cluster } = daemon;
+      const ready = cluster !== null && cluster.cephView.answers;
+      return {
+        ready,
+        storage: ready && cluster.cephView.storageReady,
+        waitingFor: ready ? null : (waiting ?? "Ceph's monitors do not answer yet"),
+      };
+    },
+    async status() {
+      return {
+        ...mesh(),
+        health: daemon.cluster?.cephView.health ?? null,
+        disks: disks(),
+        services: services(),
+        conditions: conditions(daemon, mesh()),
+      };
+    },
+    async health() {
+      return { conditions: conditions(daemon, mesh()) };
+    },
+    async mesh() {
+      return mesh();
+    },
+
+    async approve({ nodes, all }) {
+      const cluster = runtime();
+      const pending = mesh().pending.map((one) => ({ ...one, id: one.id as PeerId }));
+      const chosen = all ? pending : nodes.map((text) => resolveNode(text, pending));
+      for (const { id } of chosen) cluster.document.approve(id);
+      cluster.wake("approval");
+      return named(chosen);
+    },
+    async deny({ node }) {
+      const cluster = runtime();
+      const pending = mesh().pending.map((one) => ({ ...one, id: one.id as PeerId }));
+      const chosen = resolveNode(node, pending);
+      cluster.document.deny(chosen.id);
+      cluster.wake("denial");
+      return named([chosen]);
+    },
+    async admission() {
+      return admissionNow();
+    },
+    async setAdmission({ mode, forSeconds, forever }) {
+      const cluster = runtime();
+      const lasts = mode !== "auto" || forever === true;
+      const ms = forSeconds === undefined ? dayMs : forSeconds * 1000;
+      cluster.document.setAdmission(mode, lasts ? null : new Date(daemon.now() + ms).toISOString());
+      cluster.wake("admission");
+      return admissionNow();
+    },
+    async fingerprint() {
+      const status = daemon.membership.status();
+      const id = daemon.identity.peerId;
+      const own = status.cluster;
+      const clusters = own === null ? status.clusters : [own];
+      return {
+        id,
+        name: daemon.settings.name,
+        fingerprints: clusters.map((cluster) => ({
+          cluster: { id: cluster.id, name: cluster.name },
+          words: fingerprintWords(cluster.publicKey, id),
+        })),
+      };
+    },
+    async join({ cluster }) {
+      daemon.membership.join(cluster);
+      return self();
+    },
+    async release() {
+      daemon.membership.release();
+      return self();
+    },
+
+    async bootstrap(request) {
+      daemon.checkBootstrap(request);
+      return shown(daemon.jobs.start(bootstrapJob, { ...request } as Json));
+    },
+    async members() {
+      const { members } = mesh();
+      if (members.length === 0) throw notInitialized();
+      return members.map((member): ClusterMember => {
+        const address = member.addresses[0] ?? "";
+        return {
+          name: member.name,
+          address: `${address.includes(":") ? `[${address}]` : address}:${daemon.settings.meshPort}`,
+          role: member.voter ? "voter" : "stand-by",
+          fingerprint: memberFingerprint(runtime(), member.id as PeerId),
+          status: member.presence === "alive" ? "ONLINE" : "UNREACHABLE",
+          last_heartbeat: member.lastSeen,
+        };
+      });
+    },
+    async disks() {
+      runtime();
+      return disks();
+    },
+    async availableDisks() {
+      return daemon.availableDisks();
+    },
+    async addDisks({ path, wipe }) {
+      runtime();
+      const specs = parseDiskSpecs(typeof path === "string" ? [path] : path).map(
+        (spec, n): DiskSpecInput & Record<string, Json> => {
+          const text = typeof path === "string" ? path : (path[n] ?? "");
+          return spec.kind === "loop"
+            ? { kind: "loop", spec: text, bytes: spec.sizeBytes, count: spec.count }
+            : { kind: "device", spec: text, path: spec.path };
+        },
+      );
+      return shown(daemon.jobs.start(addDisksJob, { specs, wipe }));
+    },
+    async services() {
+      runtime();
+      return services();
+    },
+
+    async jobs() {
+      return daemon.jobs.list().map(shown);
+    },
+    async job({ id }) {
+      return shown(found(daemon.jobs.get(id), id));
+    },
+    async waitForJob({ id, timeout }) {
+      return shown(found(await daemon.jobs.wait(id, timeout * 1000), id));
+    },
+
+    async settings() {
+      return { ...runtime().document.view().settings };
+    },
+    async setting({ key }) {
+      const value = runtime().document.view().settings[key];
+      if (value === undefined) throw new MicrocephError("NOT_FOUND", `no setting ${key}`);
+      return { key, value };
+    },
+    async setSetting({ key, value }) {
+      runtime().document.setSetting(key, value);
+      return { key, value };
+    },
+    async journal({ limit }) {
+      return runtime()
+        .journal.entries()
+        .slice(-limit)
+        .map(({ id, number, kind, state, reason, agent, openedAt, closedAt }) => ({
+          id,
+          number,
+          kind,
+          state,
+          reason,
+          agent,
+          openedAt,
+          closedAt,
+        }));
+    },
+
+    events(since, listener) {
+      if (since !== undefined) for (const event of daemon.events.since(since)) listener(event);
+      return daemon.events.on(listener);
+    },
+
+    async forward(
+      target: string,
+      request: ForwardRequest,
+      context: RequestContext,
+    ): Promise<ForwardReply | undefined> {
+      const members = mesh().members.map((member) => ({ ...member, id: member.id as PeerId }));
+      const own = daemon.identity.peerId;
+      const known: readonly Nameable[] =
+        members.length > 0 ? members : [{ id: own, name: daemon.settings.name, handle: null }];
+      const chosen = resolveNode(target, known);
+      if (chosen.id === own) return undefined;
+      return runtime().forward(chosen.id, request, context.signal);
+    },
+  };
+}
+
+function shown(job: JobRecord): Job {
+  const { id, kind, state, progress, step, result, error, createdAt, updatedAt } = job;
+  return { id, kind, state, progress, step, result, error, createdAt, updatedAt };
+}
+
+function found(job: JobRecord | undefined, id: string): JobRecord {
+  if (job === undefined) throw new MicrocephError("NOT_FOUND", `there is no job ${id}`);
+  return job;
+}
+
+/** Before there is a cluster, the nodes in the own lobby are what there is to see. */
+function lobbyPending(daemon: Daemon): PendingNode[] {
+  const status = daemon.membership.status();
+  return status.neighbours
+    .filter((node) => node.cluster === null)
+    .map((node) => ({
+      id: node.id,
+      name: node.name,
+      address: node.address,
+      fingerprint: status.cluster === null ? "" : fingerprintWords(status.cluster.publicKey, node.id),
+      windowOpen: node.windowOpen,
+      seenBy: [daemon.identity.peerId],
+      firstSeen: node.firstSeen,
+    }));
+}
+
+/** What a person should know of, each with a stable code. */
+function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
+  const found: Condition[] = [];
+  const { cluster } = daemon;
+  if (mesh.lease.quorum === "lost") {
+    const at = mesh.lease.lastDecision?.at;
+    found.push({
+      code: "QUORUM_LOST",
+      severity: "error",
+      text: `no majority of the voters is reachable: nothing can be decided${at ? ` since ${at}` : ""}`,
+    });
+  }
+  for (const member of mesh.members) {
+    if (member.presence === "failed") {
+      found.push({ code: "MEMBER_FAILED", severity: "warning", text: `${member.name} does not answer` });
+    }
+  }
+  const voters = mesh.members.filter((member) => member.voter).length;
+  if (voters === 2) {
+    found.push({
+      code: "TWO_VOTERS",
+      severity: "warning",
+      text: "two voters: no failure is tolerated until the third has joined",
+    });
+  }
+  for (const { path, text } of cluster?.document.problems() ?? []) {
+    found.push({ code: "DOCUMENT_PROBLEM", severity: "warning", text: `${path || "document"}: ${text}` });
+  }
+  for (const { kind, detail } of mesh.conflicts) {
+    found.push({ code: kind.toUpperCase().replaceAll("-", "_"), severity: "warning", text: detail });
+  }
+  return found;
+}
