@@ -29,14 +29,22 @@ export async function askAdminSocket(
     maxBytes,
     signal,
   );
+  const text = body.toString("utf8");
+  if (text.startsWith("ERROR: ")) {
+    // While a daemon starts, its socket is there before its commands are.
+    const answer = text.trim().slice(0, 200);
+    throw new MicrocephError("CEPH_DAEMON_DOWN", `the daemon at ${path} is not ready: ${answer}`, {
+      data: { path, prefix: request.prefix, answer },
+    });
+  }
   try {
-    return JSON.parse(body.toString("utf8")) as Json;
+    return JSON.parse(text) as Json;
   } catch (cause) {
     throw new MicrocephError(
       "CEPH_REFUSED",
       `the daemon at ${path} answered ${request.prefix} with no JSON`,
       {
-        data: { path, prefix: request.prefix, answer: body.toString("utf8", 0, 200) },
+        data: { path, prefix: request.prefix, answer: text.slice(0, 200) },
         cause,
       },
     );
