@@ -11,6 +11,16 @@ export function monitorsFor(nodes: number): number {
   return nodes < 7 ? 3 : 5;
 }
 
+export interface DefaultRule {
+  readonly name: string;
+  /** osd, host or rack. */
+  readonly domain: string;
+}
+
+function ruleText({ name, domain }: DefaultRule): string {
+  return `default rule ${name}, failure domain ${domain}`;
+}
+
 /** The product as its users meet it: commands on nodes, nothing else. */
 export class DemoCluster {
   readonly #lab: LabHosts;
@@ -73,32 +83,33 @@ export class DemoCluster {
       if (missing <= 0) continue;
       await this.run(node, "microceph", "disk", "add", `loop,1G,${missing}`);
       added += missing;
-      tell(
-        `${node}: microceph disk add loop,1G,${missing}; failure domain now: ${await this.failureDomain()}`,
-      );
+      tell(`${node}: microceph disk add loop,1G,${missing}; ${ruleText(await this.defaultRule())}`);
     }
     return added;
   }
 
-  /** What the default rule spreads copies over: `osd`, `host`, `rack`; "none yet" while there is no rule. */
-  async failureDomain(): Promise<string> {
+  /** The rule that new pools get, and what it spreads copies over. */
+  async defaultRule(): Promise<DefaultRule> {
     const wanted = (
       await this.ceph(this.#first, "config", "get", "mon", "osd_pool_default_crush_rule")
     ).trim();
     const rules = JSON.parse(
       await this.ceph(this.#first, "osd", "crush", "rule", "dump", "-f", "json"),
     ) as readonly { rule_id: number; rule_name: string; steps: readonly { op: string; type?: string }[] }[];
+    // -1: Ceph takes its first rule.
     const rule = rules.find((one) => String(one.rule_id) === wanted) ?? rules[0];
-    return rule?.steps.find((step) => step.op.startsWith("choose"))?.type ?? "none yet";
+    const domain = rule?.steps.find((step) => step.op.startsWith("choose"))?.type;
+    return { name: rule?.rule_name ?? "none", domain: domain ?? "none" };
   }
 
-  /** Wait for the default rule to spread over `domain`. */
+  /** Wait for the product's own default rule to spread over `domain`. */
   spread(domain: string, tell: Tell): Promise<true> {
     return until(`failure domain ${domain}`, 120_000, async (waiting) => {
-      const now = await this.failureDomain();
-      waiting(`failure domain ${now}`);
-      tell(`failure domain: ${now}`);
-      return now === domain ? true : undefined;
+      const now = await this.defaultRule();
+      const text = ruleText(now);
+      waiting(text);
+      tell(text);
+      return now.name.startsWith("microceph_") && now.domain === domain ? true : undefined;
     });
   }
 
