@@ -355,11 +355,15 @@ export class ClusterRuntime {
     body: { entry: string; number: { generation: number; revision: number } },
     signal: AbortSignal,
   ): Promise<boolean> {
-    if (this.seat.seated) return this.seat.confirm(body);
     let failure: unknown = new MicrocephError("NO_QUORUM", "no voter can be reached to confirm the decision");
-    for (const peer of this.voters()) {
-      if (!this.mesh.connected().includes(peer)) continue;
+    // The own etcd first; one that is still a learner, or cut off, cannot tell, and then another may.
+    const voters = [this.self, ...this.voters().filter((peer) => this.mesh.connected().includes(peer))];
+    for (const peer of voters) {
       try {
+        if (peer === this.self) {
+          if (this.seat.seated) return await this.seat.confirm(body);
+          continue;
+        }
         return (
           (await this.mesh.request(peer, methods.confirm, body, { deadlineMs: pullMs, signal })) === true
         );

@@ -68,8 +68,7 @@ export class QuorumView {
 
   /** What this node answers to others that ask: only what its own etcd says. */
   async answer(): Promise<Json> {
-    if (!this.#deps.isVoter()) return { ...nothing };
-    return { ...this.#report };
+    return this.#deps.isVoter() ? { ...this.#report } : { ...nothing };
   }
 
   /** Look again now, because something changed. */
@@ -80,8 +79,8 @@ export class QuorumView {
   }
 
   async #look(): Promise<void> {
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(lookMs)]);
-    const next = this.#deps.isVoter() ? await this.#lookHere(signal) : await this.#askVoters(signal);
+    const within = (): AbortSignal => AbortSignal.any([this.#stop.signal, AbortSignal.timeout(lookMs)]);
+    const next = (await this.#lookHere(within())) ?? (await this.#askVoters(within()));
     const before = this.#report;
     this.#report = next;
     if (before.ok !== next.ok || before.holder !== next.holder || before.epoch !== next.epoch) {
@@ -89,11 +88,13 @@ export class QuorumView {
     }
   }
 
-  async #lookHere(signal: AbortSignal): Promise<QuorumReport> {
+  /** What the own etcd says; null when it cannot tell: no voter, still a learner, or cut off. */
+  async #lookHere(signal: AbortSignal): Promise<QuorumReport | null> {
+    if (!this.#deps.isVoter()) return null;
     try {
       return { ...(await this.#deps.look(signal)), ok: true };
     } catch {
-      return { ...this.#report, ok: false };
+      return null;
     }
   }
 

@@ -227,7 +227,8 @@ export class VoterSeat {
           .flatMap((member) => handles.get(handleOf(member) ?? "") ?? []);
       },
       entries: () => journal.entries(),
-      ceph: () => deps.cephNode.commands,
+      // Plans follow from a finished bootstrap only, however far this node is with it.
+      ceph: () => (fsidOf(journal.entries()) === null ? null : deps.cephNode.commands),
       explain: (subject, reasons) => this.#explain(subject, reasons),
       now: deps.now,
     });
