@@ -40,6 +40,8 @@ const courtesyMs = 250;
 /** A connection that lasted so long counts as success, and the next loss starts the back-off anew. */
 const settledMs = 5000;
 
+/** A proven one that was lost sooner counts as so many failures at most: the peer is there and lets us in. */
+const unsettledFailures = 3;
 /** How often to look whether a connection that is not proven is gone. */
 const unprovenMs = 1000;
 
@@ -125,8 +127,8 @@ export class Dialer {
       clearTimeout(target.timer);
       return;
     }
-    if (target.upSince !== undefined && now - target.upSince >= settledMs) target.failures = 0;
-    else target.failures += 1;
+    const lasted = target.upSince === undefined ? 0 : now - target.upSince;
+    target.failures = lasted >= settledMs ? 0 : Math.min(target.failures, unsettledFailures);
     target.upSince = undefined;
     this.#schedule(target, redialDelayMs(target.failures, this.#deps.random()));
   }

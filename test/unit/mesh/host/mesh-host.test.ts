@@ -1,5 +1,10 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { noise } from "@libp2p/noise";
+import { tcp } from "@libp2p/tcp";
+import { yamux } from "@libp2p/yamux";
+import { multiaddr } from "@multiformats/multiaddr";
+import { createLibp2p } from "libp2p";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import type { PeerId } from "../../../../src/ids/ids.ts";
@@ -45,6 +50,28 @@ describe("admission to the mesh", () => {
     a.setMembers(new Map([[b.self, { peer: b.self, addresses: [], port: null }]]));
     await Promise.all([isUp(a, b.self), isUp(b, a.self)]);
     expect(await b.request(a.self, "probe", null, soon)).toBe(1);
+  });
+
+  it("gives a stranger none of its protocols", async () => {
+    const [a] = await pair();
+    const stranger = await createLibp2p({
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux()],
+    });
+    const protocols = [
+      "/microceph/rpc/1",
+      "/microceph/tunnel/1",
+      "/microceph/pulse/1",
+      "/meshsub/1.2.0",
+      "/ipfs/id/1.0.0",
+      "/ipfs/ping/1.0.0",
+    ];
+    for (const protocol of protocols) {
+      const opening = stranger.dialProtocol(multiaddr(`/ip4/127.0.0.1/tcp/${a.port}`), protocol);
+      await expect(opening, protocol).rejects.toThrow();
+    }
+    await stranger.stop();
   });
 
   it("lets a member in that is added later, and cuts one that is removed at once", async () => {
@@ -189,6 +216,41 @@ describe("connections", () => {
       },
       { timeout: 4000 },
     );
+  });
+
+  it("that are two come down to one on both sides, and hints still get through", async () => {
+    let offset = 0;
+    const now = (): number => performance.now() + offset;
+    const [lower, higher] = (await nodes.start(2, { pulseMs: 100 }, now)) as [MeshHost, MeshHost];
+    const proxy = new FreezingProxy(higher.port);
+    const port = await proxy.start();
+    // The lower's dial hangs so long that the higher's is let in; then both come about.
+    proxy.freeze();
+    lower.setMembers(new Map([[higher.self, { peer: higher.self, addresses: ["127.0.0.1"], port }]]));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    offset = 2000;
+    higher.setMembers(new Map([[lower.self, contactOf(lower)]]));
+    await Promise.all([isUp(lower, higher.self), isUp(higher, lower.self)]);
+    const downs: boolean[] = [];
+    lower.onConnection((_, up) => downs.push(up));
+    higher.onConnection((_, up) => downs.push(up));
+    proxy.resume();
+    const counts = (): number[] => [lower.connectionCount(higher.self), higher.connectionCount(lower.self)];
+    await vi.waitFor(() => expect(counts()).toEqual([2, 2]), { timeout: 2000, interval: 5 });
+    await vi.waitFor(() => expect(counts()).toEqual([1, 1]), { timeout: 3000 });
+    expect(downs).toEqual([]);
+    higher.handle("echo", async (_from, body) => body);
+    expect(await lower.request(higher.self, "echo", 1, soon)).toBe(1);
+    const heard: PeerId[] = [];
+    for (const mesh of [lower, higher]) mesh.subscribe("heads", (from) => heard.push(from));
+    await vi.waitFor(
+      async () => {
+        await Promise.all([lower.publish("heads", 1), higher.publish("heads", 2)]);
+        expect(new Set(heard)).toEqual(new Set([lower.self, higher.self]));
+      },
+      { timeout: 3000, interval: 100 },
+    );
+    await proxy.stop();
   });
 
   it("come back after a restart on another port, by a changed record or a hint", async () => {

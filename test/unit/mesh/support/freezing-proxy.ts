@@ -26,6 +26,13 @@ export class FreezingProxy {
     for (const socket of this.#sockets) socket.pause();
   }
 
+  /** Move bytes again; nothing was lost. */
+  resume(): void {
+    this.#frozen = false;
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  /** Let new connections through; those that were frozen are lost. */
   thaw(): void {
     this.#frozen = false;
     for (const socket of this.#sockets) socket.destroy();

@@ -20,13 +20,17 @@ export function contactOf(mesh: MeshHost): MemberContact {
 export class MeshNodes {
   readonly #all: MeshHost[] = [];
 
-  async start(count: number, options: { pulseMs?: number } = {}): Promise<MeshHost[]> {
+  async start(
+    count: number,
+    options: { pulseMs?: number } = {},
+    now = () => performance.now(),
+  ): Promise<MeshHost[]> {
     const started = await Promise.all(
       Array.from({ length: count }, async () => {
         const identity = await generateIdentity();
         const mesh = new MeshHost(
           { identity, listen: ["127.0.0.1"], port: 0, cluster, ...options },
-          { log: quietLog },
+          { log: quietLog, now },
         );
         await mesh.start();
         return mesh;
