@@ -70,6 +70,11 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #deps: ControllerDeps;
   readonly #running = new Map<EntryId, Promise<void>>();
+  readonly #planning = new Map<string, Promise<void>>();
+  /** Planners whose last plan is older than the last change. */
+  readonly #stale = new Set<string>();
+  /** Lanes in which a decision is being written. */
+  readonly #lanes = new Set<string>();
   readonly #retries = new Map<string, Retry>();
   #stop = new AbortController();
   #term: { epoch: number; ended: AbortController } | null = null;
@@ -92,13 +97,13 @@ export class Controller {
     this.#endTerm();
     this.wake();
     await this.#loop;
-    await Promise.allSettled([...this.#running.values()]);
+    await Promise.allSettled([...this.#running.values(), ...this.#planning.values()]);
   }
 
-  /** Something changed: look again soon. */
+  /** Something changed: plan again soon. */
   wake(): void {
-    this.#woken = true;
-    this.#wake?.();
+    this.#makeStale();
+    this.#nudge();
   }
 
   /** The lease is gone: everything under way is told to stop at once. */
@@ -130,20 +135,7 @@ export class Controller {
     const term = await this.#enterTerm(epoch);
     if (!term) return;
     for (const entry of this.#deps.openEntries()) this.#takeUp(entry, term.ended.signal);
-    for (const [name, planner] of Object.entries(this.#deps.planners)) {
-      if (term.ended.signal.aborted || !this.#due(`planner ${name}`)) continue;
-      try {
-        for (const proposal of await planner(term.ended.signal))
-          await this.#decide(proposal, term.ended.signal);
-        this.#retries.delete(`planner ${name}`);
-      } catch (error) {
-        if (endsTerm(error)) throw error;
-        if (!term.ended.signal.aborted) {
-          this.#deps.log.warn({ planner: name, error: messageOf(error) }, "planner failed");
-        }
-        this.#postpone(`planner ${name}`);
-      }
-    }
+    for (const name of Object.keys(this.#deps.planners)) this.#plan(name, term.ended.signal);
     this.#retries.delete("pass");
   }
 
@@ -151,10 +143,11 @@ export class Controller {
     if (this.#term?.epoch === epoch) return this.#term;
     this.#endTerm();
     // Acts of an earlier term of ours must have ended before they are begun again under a new number.
-    await Promise.allSettled([...this.#running.values()]);
+    await Promise.allSettled([...this.#running.values(), ...this.#planning.values()]);
     await this.#deps.writer.restampOpen();
     if (this.#deps.epoch() !== epoch) return null;
     this.#retries.clear();
+    this.#makeStale();
     this.#term = { epoch, ended: new AbortController() };
     return this.#term;
   }
@@ -164,19 +157,60 @@ export class Controller {
     this.#term = null;
   }
 
+  /** Look at what is due, without planning afresh. */
+  #nudge(): void {
+    this.#woken = true;
+    this.#wake?.();
+  }
+
+  #makeStale(): void {
+    for (const name of Object.keys(this.#deps.planners)) this.#stale.add(name);
+  }
+
+  /** Each planner runs by itself, so that one that waits for Ceph does not hold up the others. */
+  #plan(name: string, signal: AbortSignal): void {
+    const planner = this.#deps.planners[name];
+    const key = `planner ${name}`;
+    if (!planner || this.#planning.has(name) || !this.#stale.has(name) || !this.#due(key)) return;
+    this.#stale.delete(name);
+    const work = this.#runPlanner(name, planner, signal).finally(() => {
+      this.#planning.delete(name);
+      if (this.#stale.has(name)) this.#nudge();
+    });
+    this.#planning.set(name, work);
+  }
+
+  async #runPlanner(name: string, planner: Planner, signal: AbortSignal): Promise<void> {
+    const key = `planner ${name}`;
+    try {
+      for (const proposal of await planner(signal)) await this.#decide(proposal, signal);
+      this.#retries.delete(key);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (endsTerm(error)) this.#endTerm();
+      else this.#deps.log.warn({ planner: name, error: messageOf(error) }, "planner failed");
+      this.#stale.add(name);
+      this.#postpone(key);
+    }
+  }
+
   async #decide(proposal: Proposal, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    const busy = this.#deps.openEntries().some((entry) => this.#deps.laneOf(entry) === proposal.lane);
-    if (busy) return;
-    const { kind, body, agent, reason } = proposal;
+    const { kind, body, agent, reason, lane } = proposal;
+    if (signal.aborted || this.#lanes.has(lane)) return;
+    if (this.#deps.openEntries().some((entry) => this.#deps.laneOf(entry) === lane)) return;
     // The same decision wanted again right after it was done means that a planner does not see what an
     // executor did: it must not fill the journal while that lasts.
     const gist = `again ${JSON.stringify([kind, body])}`;
     if (!this.#due(gist)) return;
     this.#postpone(gist, this.#options.repeatMs);
-    const entry = await this.#deps.writer.open({ kind, body, agent, reason });
-    this.#deps.log.info({ entry: entry.id, kind, reason }, "decided");
-    this.#takeUp(entry, signal);
+    this.#lanes.add(lane);
+    try {
+      const entry = await this.#deps.writer.open({ kind, body, agent, reason });
+      this.#deps.log.info({ entry: entry.id, kind, reason }, "decided");
+      this.#takeUp(entry, signal);
+    } finally {
+      this.#lanes.delete(lane);
+    }
   }
 
   #takeUp(entry: Entry, signal: AbortSignal): void {
@@ -191,12 +225,10 @@ export class Controller {
   }
 
   async #execute(entry: Entry, signal: AbortSignal): Promise<void> {
-    const executor = this.#deps.executors[entry.kind];
     const key = `entry ${entry.id}`;
     try {
-      if (!executor) throw new Error(`nobody here carries out decisions of kind ${entry.kind}`);
-      const outcome = await executor(entry, signal);
-      if (signal.aborted) return;
+      const outcome = await this.#outcome(entry, signal);
+      if (outcome === null || signal.aborted) return;
       const ending =
         outcome.state === "done"
           ? { result: outcome.result, reason: outcome.reason }
@@ -209,11 +241,25 @@ export class Controller {
       );
     } catch (error) {
       if (signal.aborted) return;
+      if (endsTerm(error)) this.#endTerm();
+      this.#deps.log.warn({ entry: entry.id, error: messageOf(error) }, "decision not closed yet");
+      this.#postpone(key);
+    }
+  }
+
+  /** What its executor made of an entry; null when it is to be tried again. */
+  async #outcome(entry: Entry, signal: AbortSignal): Promise<Outcome | null> {
+    try {
+      return (await this.#deps.executors[entry.kind]?.(entry, signal)) ?? null;
+    } catch (error) {
+      if (signal.aborted) return null;
+      if (isMicrocephError(error, "LEASE_LOST")) this.#endTerm();
       this.#deps.log.warn(
         { entry: entry.id, kind: entry.kind, error: messageOf(error) },
         "decision not done yet",
       );
-      this.#postpone(key);
+      this.#postpone(`entry ${entry.id}`);
+      return null;
     }
   }
 
@@ -235,7 +281,10 @@ export class Controller {
     const next = [...this.#retries.values()].map((retry) => retry.at - now).filter((ms) => ms > 0);
     const pause = Math.max(10, Math.min(this.#options.idleMs, ...next));
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, pause);
+      const timer = setTimeout(() => {
+        if (pause === this.#options.idleMs) this.#makeStale();
+        resolve();
+      }, pause);
       timer.unref();
       this.#wake = () => {
         clearTimeout(timer);
