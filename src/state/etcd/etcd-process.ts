@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmod, mkdir, unlink } from "node:fs/promises";
-import { connect } from "node:net";
 import { isAbsolute, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import { MicrocephError } from "../../errors/microceph-error.ts";
+import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
 import { runProgram } from "../../process/run-program.ts";
 import { BoundedLog } from "./bounded-log.ts";
@@ -18,9 +17,11 @@ import {
   parseVersion,
   peerSocketName,
 } from "./etcd-arguments.ts";
+import { EtcdClient } from "./etcd-client.ts";
 import { type ExitCause, exitCauseOf, lastWords } from "./exit-cause.ts";
 import { LeftOver } from "./left-over.ts";
 import { identify } from "./proc-identity.ts";
+import { servesPeers } from "./serves-peers.ts";
 
 export interface EtcdProcessOptions {
   /** Absolute path of the private directory: data, sockets, log. Made with mode 0700. */
@@ -57,10 +58,12 @@ const defaultRestartMs = { first: 250, longest: 15_000 };
 /** A run this long counts as good: the next restart is quick again. */
 const goodRunMs = 60_000;
 const versionDeadlineMs = 10_000;
-/** Milliseconds that `start` waits for the client socket, and `stop` before it kills. */
-const listenDeadlineMs = 10_000;
+/** Milliseconds that `start` waits for it to run, and `stop` before it kills. */
+const runDeadlineMs = 10_000;
+const probeMs = 1000;
+const foundDeadlineMs = 15_000;
 const stopDeadlineMs = 5_000;
-const logCheckMs = 30_000;
+const checkMs = 30_000;
 
 /**
  * A real etcd as a child process. It listens only on Unix sockets in a private directory, dies with this
@@ -81,7 +84,7 @@ export class EtcdProcess {
   #final: ExitReport | null = null;
   #stopping = true;
   #restartTimer: NodeJS.Timeout | null = null;
-  #logTimer: NodeJS.Timeout | null = null;
+  #checkTimer: NodeJS.Timeout | null = null;
   #pauseMs: number;
 
   constructor(options: EtcdProcessOptions, deps: { log: Logger }) {
@@ -119,9 +122,10 @@ export class EtcdProcess {
   }
 
   /**
-   * Resolves when the client socket takes connections (etcd answers on it once it knows a leader), or when
-   * that takes longer than 10 s while it is being tried again. Throws MISSING_PROGRAM, PATH_TOO_LONG, and
-   * STATE_CORRUPT with `data.cause` "data-lost" or "removed" when it cannot go on with the data it has.
+   * Resolves when it has read its data and runs (it answers calls once it knows a leader), or when that takes
+   * longer than 10 s while it is being tried again; the first member of a new cluster must answer. Throws
+   * MISSING_PROGRAM, PATH_TOO_LONG, and STATE_CORRUPT with `data.cause` "data-lost" or "removed" when it
+   * cannot go on with the data it has.
    */
   async start(): Promise<void> {
     const { dir, name, program } = this.#options;
@@ -133,35 +137,38 @@ export class EtcdProcess {
     const about = await runProgram(program ?? "etcd", ["--version"], { deadlineMs: versionDeadlineMs });
     this.#version = parseVersion(about.stdout);
     if (await this.#leftOver.killProcess()) this.#log.warn("killed an etcd left over from an earlier run");
-    if ((await this.#leftOver.data()) === "lost") throw unusable("data-lost", "its data directory is gone");
+    const data = await this.#leftOver.data();
+    if (data === "lost") throw unusable("data-lost", "its data directory is gone");
+    const first = this.#options.mode === "new" && data !== "present";
+    if (first && data === "unfinished") await this.#leftOver.setUnfinishedAside();
     this.#stopping = false;
     this.#final = null;
     this.#pauseMs = this.#restartMs.first;
-    this.#logTimer = setInterval(() => {
-      this.#file.bound().catch((error: unknown) => this.#log.warn({ error }, "etcd log not bounded"));
-    }, logCheckMs);
-    this.#logTimer.unref();
+    this.#checkTimer = setInterval(() => void this.#check(), checkMs);
+    this.#checkTimer.unref();
     try {
       await this.#spawn();
-      await this.#untilListening();
+      await this.#untilRunning();
+      if (first) await this.#untilFounded();
+      else await this.#check();
     } catch (error) {
       await this.stop();
       throw error;
     }
-    await this.#leftOver.recordStarted();
   }
 
   /** Ask it to end, kill it after 5 s; resolves when it is gone. Idempotent. */
   async stop(): Promise<void> {
     this.#stopping = true;
     if (this.#restartTimer) clearTimeout(this.#restartTimer);
-    if (this.#logTimer) clearInterval(this.#logTimer);
+    if (this.#checkTimer) clearInterval(this.#checkTimer);
     const child = this.#child;
     if (!child) return;
     child.kill("SIGTERM");
     const kill = setTimeout(() => child.kill("SIGKILL"), stopDeadlineMs);
     await this.#exited;
     clearTimeout(kill);
+    await this.#check();
   }
 
   /** Move the data away, so that the next start joins anew. Only while stopped. */
@@ -231,25 +238,45 @@ export class EtcdProcess {
     this.#restartTimer = setTimeout(() => {
       if (this.#stopping) return;
       this.#spawn().catch((error: unknown) => {
-        this.#log.error({ error }, "etcd could not be started again");
+        this.#log.error({ error: messageOf(error) }, "etcd could not be started again");
         if (!this.#stopping) this.#restartLater(this.#pauseMs);
       });
     }, pauseMs);
     this.#restartTimer.unref();
   }
 
-  async #untilListening(): Promise<void> {
-    const end = performance.now() + listenDeadlineMs;
+  /** Housekeeping, now and then: the log within its bound; that a learner has data, so that a loss shows. */
+  async #check(): Promise<void> {
+    try {
+      await this.#file.bound();
+      const joined = this.#options.mode === "existing" && (await this.#leftOver.data()) === "unfinished";
+      if (joined) await this.#leftOver.recordStarted();
+    } catch (error) {
+      this.#log.warn({ error: messageOf(error) }, "housekeeping of etcd failed");
+    }
+  }
+
+  /** A new cluster's first member answers once its first entry is on disk; before that nothing is lost with it. */
+  async #untilFounded(): Promise<void> {
+    const status = await new EtcdClient({ socketPath: this.clientSocket }).status({
+      deadlineMs: foundDeadlineMs,
+    });
+    if (status.leader === "0") throw new MicrocephError("NOT_READY", "the new etcd elects no leader");
+    await this.#leftOver.recordStarted();
+  }
+
+  async #untilRunning(): Promise<void> {
+    const end = performance.now() + runDeadlineMs;
     while (performance.now() < end) {
       const final = this.#final;
       if (final) {
         const cause = final.cause === "removed" ? "removed" : "data-lost";
         throw unusable(cause, final.detail.slice(0, 500));
       }
-      if (await answers(this.clientSocket)) return;
+      if (await servesPeers(this.peerSocketPath(this.#options.name), probeMs)) return;
       await sleep(20);
     }
-    this.#log.warn("etcd does not listen yet");
+    this.#log.warn("etcd does not run yet");
   }
 }
 
@@ -261,15 +288,4 @@ function unusable(cause: "data-lost" | "removed", detail: string): MicrocephErro
 /** Debian 12's etcd 3.4 refuses to run on arm64 without this; 3.5 supports it. */
 function unsupportedArchitecture(version: EtcdVersion): Record<string, string> {
   return process.arch === "arm64" && version.minor < 5 ? { ETCD_UNSUPPORTED_ARCH: "arm64" } : {};
-}
-
-function answers(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }

@@ -7,7 +7,7 @@ const meanings: readonly (readonly [RegExp, ErrorCode])[] = [
   [/database space exceeded/, "DISK_FULL"],
   [/corrupt/, "STATE_CORRUPT"],
   // A membership change that etcd refuses for now: the caller tries again until its deadline.
-  [/unhealthy cluster|not in sync|too many learner|not enough started members/, "NOT_READY"],
+  [/unhealthy cluster|can only promote a learner|too many learner|not enough started members/, "NOT_READY"],
   [/not supported for learner/, "NOT_READY"],
   [
     /timed out|time out|timeout|leader changed|no leader|not leader|server stopped|too many requests|not capable|transport is closing|deadline exceeded|connection (error|refused)/,

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, unlink } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
 import { dataFolder } from "./etcd-arguments.ts";
@@ -32,17 +32,32 @@ export class LeftOver {
     return identity !== undefined && (await killProcess(identity, killDeadlineMs));
   }
 
-  /** "lost": there was data here and it is gone. A new etcd in its place would be one that forgot its votes. */
-  async data(): Promise<"none" | "present" | "lost"> {
+  /**
+   * `unfinished`: data of a first start that never ended well; a lone etcd killed between making its log and
+   * writing its first entry waits for ever for a leader. `lost`: there was good data here and it is gone; a
+   * new etcd in its place would be one that forgot its votes.
+   */
+  async data(): Promise<"none" | "unfinished" | "present" | "lost"> {
     const files = await readdir(join(this.#dir, dataFolder, "member", "wal")).catch(() => []);
-    if (files.some((name) => name.endsWith(".wal"))) return "present";
-    return (await readFileIfPresent(join(this.#dir, startedFile))) === undefined ? "none" : "lost";
+    const there = files.some((name) => name.endsWith(".wal"));
+    const started = (await readFileIfPresent(join(this.#dir, startedFile))) !== undefined;
+    if (there) return started ? "present" : "unfinished";
+    return started ? "lost" : "none";
   }
 
+  /** To be called once etcd has answered, and before anybody is told so. */
   async recordStarted(): Promise<void> {
     if ((await readFileIfPresent(join(this.#dir, startedFile))) === undefined) {
       await writeFileAtomic(join(this.#dir, startedFile), "");
     }
+  }
+
+  /** Nobody was ever told that this data exists; one earlier lot of it is kept. */
+  async setUnfinishedAside(): Promise<void> {
+    const aside = join(this.#dir, `${dataFolder}.unfinished`);
+    await rm(aside, { recursive: true, force: true });
+    await rename(join(this.#dir, dataFolder), aside);
+    await syncDirectory(this.#dir);
   }
 
   /** Move what is left of the data aside, never delete it, so that the next start is a first one. */

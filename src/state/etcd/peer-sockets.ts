@@ -1,4 +1,4 @@
-import { unlink } from "node:fs/promises";
+import { mkdir, unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -45,9 +45,10 @@ export class PeerSockets {
     this.#deps = deps;
   }
 
-  /** To be called before etcd starts; the directory must exist. */
+  /** To be called before etcd starts, which looks for the others at once. */
   async start(voters: readonly Voter[]): Promise<void> {
     this.#stop = new AbortController();
+    await mkdir(this.#options.dir, { recursive: true, mode: 0o700 });
     await this.setVoters(voters);
   }
 
