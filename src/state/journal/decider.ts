@@ -210,7 +210,7 @@ export class Decider<Key = unknown> {
     for (let round = 0; round < rounds; round += 1) {
       const view = await this.#writer.read(lease, id);
       const { entry } = view;
-      if (!entry || entry.state !== "open") throw unknownEntry(id);
+      if (entry?.state !== "open") throw unknownEntry(id);
       if (view.stampedUnder === lease.epoch) return entry;
       const draft = change(entry, "restamp", null, "taken up under a new lease");
       const written = await this.#writer.write(lease, view, draft);
