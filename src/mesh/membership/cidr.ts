@@ -1,4 +1,4 @@
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
 
 /** One address of an own network interface. */
 export interface InterfaceFact {
@@ -68,24 +68,19 @@ export function subnetOf(cidr: string): Subnet | undefined {
   return { text: `${textOf(parsed.family, bytes)}/${prefix}`, family: parsed.family, bytes, prefix };
 }
 
-const unusable = new BlockList();
-unusable.addSubnet("127.0.0.0", 8, "ipv4");
-unusable.addSubnet("169.254.0.0", 16, "ipv4");
-unusable.addAddress("::1", "ipv6");
-unusable.addSubnet("fe80::", 10, "ipv6");
+const unusable = ["127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10"].flatMap(
+  (cidr) => subnetOf(cidr) ?? [],
+);
 
 /** Loopback and link-local networks cannot carry a cluster. */
-export function canCarryCluster(subnet: Subnet): boolean {
-  return !unusable.check(textOf(subnet.family, subnet.bytes), subnet.family === 4 ? "ipv4" : "ipv6");
+export function canCarryCluster({ family, bytes }: Subnet): boolean {
+  const address = textOf(family, bytes);
+  return !unusable.some((subnet) => subnetContains(subnet, address));
 }
 
 export function subnetContains(subnet: Subnet, address: string): boolean {
-  const list = new BlockList();
-  list.addSubnet(textOf(subnet.family, subnet.bytes), subnet.prefix, subnet.family === 4 ? "ipv4" : "ipv6");
   const plain = address.split("%")[0] ?? "";
-  const family = isIP(plain);
-  if (family === 0) return false;
-  return list.check(plain, family === 4 ? "ipv4" : "ipv6");
+  return subnetOf(`${plain}/${subnet.prefix}`)?.text === subnet.text;
 }
 
 /** Order of subnets: IPv4 first, then by address, then the wider one. */
