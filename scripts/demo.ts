@@ -64,7 +64,9 @@ async function demo(lab: LabHosts, count: number): Promise<void> {
   await steps.step(
     known
       ? `The lab is there: ${plural(count, "host")}, completing what is missing`
-      : `${plural(count, "fresh host")} on one LAN, microcephd on each and nothing else`,
+      : alone
+        ? "One fresh host, microcephd on it and nothing else"
+        : `${count} fresh hosts on one LAN, microcephd on each and nothing else`,
     async (tell) => {
       // Two hosts wait for a third one unless they are told that they are all.
       await lab.up({ nodes: count, ...(count === 2 ? { expect: 2 } : {}) });
@@ -78,14 +80,11 @@ async function demo(lab: LabHosts, count: number): Promise<void> {
   );
 
   if (alone) {
-    await steps.step(
-      "One host founds a cluster by itself when told to: microceph cluster bootstrap",
-      async (tell) => {
-        if ((await cluster.mesh("n1")).cluster !== null) tell("it is a member already");
-        else await cluster.run("n1", "microceph", "cluster", "bootstrap");
-        await cluster.formed(tell);
-      },
-    );
+    await steps.step("It founds a cluster when told to: microceph cluster bootstrap", async (tell) => {
+      if ((await cluster.mesh("n1")).cluster !== null) tell("it is a member already");
+      else await cluster.run("n1", "microceph", "cluster", "bootstrap");
+      await cluster.formed(tell);
+    });
   } else {
     await steps.step(
       "They find each other by mDNS and found a cluster: no command, no token",
@@ -98,16 +97,20 @@ async function demo(lab: LabHosts, count: number): Promise<void> {
   await steps.step(`Ceph with ${plural(monitorsFor(count), "monitor")}`, (tell) => cluster.monitors(tell));
 
   const each = alone ? 3 : 1;
-  await steps.step(`${plural(each, "OSD")} in loop files on each host, through the CLI`, async (tell) => {
-    if ((await cluster.addOsds(each, tell)) === 0) tell("they are there already; none was added");
-  });
+  await steps.step(
+    `${plural(each, "OSD")} in loop files on ${alone ? "it" : "each host"}, through the CLI`,
+    async (tell) => {
+      if ((await cluster.addOsds(each, tell)) === 0) tell("they are there already; none was added");
+    },
+  );
   const domain = count >= 3 ? "host" : "osd";
   await steps.step(`The default rule spreads copies over ${domain}s`, (tell) => cluster.spread(domain, tell));
   await steps.step("Healthy", (tell) => cluster.healthy(tell));
-  await steps.step("An object, written on one host and read on another", (tell: Tell) =>
-    cluster.object(tell),
-  );
-  await steps.step("Still healthy", (tell) => cluster.healthy(tell));
+  const objectStep = alone
+    ? "An object, written and read back"
+    : "An object, written on one host and read on another";
+  await steps.step(objectStep, (tell: Tell) => cluster.object(tell));
+  await steps.step("Still healthy, with all data in place", (tell) => cluster.settled(tell));
 
   steps.show("n1# microceph mesh status", await cluster.run("n1", "microceph", "mesh", "status"));
   steps.show("n1# microceph status", await cluster.run("n1", "microceph", "status"));

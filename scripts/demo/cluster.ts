@@ -17,6 +17,15 @@ export interface DefaultRule {
   readonly domain: string;
 }
 
+/** `ceph status -f json`, as far as it is used. */
+interface CephReport {
+  readonly health: { readonly status: string };
+  readonly pgmap: {
+    readonly pgs_by_state: readonly { readonly state_name: string; readonly count: number }[];
+    readonly num_objects?: number;
+  };
+}
+
 function ruleText({ name, domain }: DefaultRule): string {
   return `default rule ${name}, failure domain ${domain}`;
 }
@@ -75,17 +84,19 @@ export class DemoCluster {
 
   /** Loop-file OSDs that each node lacks, `each` per node; how many were added. */
   async addOsds(each: number, tell: Tell): Promise<number> {
-    let added = 0;
-    for (const node of this.nodes) {
+    const [first = "n1", ...others] = this.nodes;
+    const add = async (node: string): Promise<number> => {
       const name = (await this.mesh(node)).self.name;
       const { disks } = await this.status(node);
       const missing = each - disks.filter((disk) => disk.location === name).length;
-      if (missing <= 0) continue;
+      if (missing <= 0) return 0;
       await this.run(node, "microceph", "disk", "add", `loop,1G,${missing}`);
-      added += missing;
       tell(`${node}: microceph disk add loop,1G,${missing}; ${ruleText(await this.defaultRule())}`);
-    }
-    return added;
+      return missing;
+    };
+    // The first one alone, so that the rule it brings can be seen.
+    const added = [await add(first), ...(await Promise.all(others.map(add)))];
+    return added.reduce((sum, count) => sum + count, 0);
   }
 
   /** The rule that new pools get, and what it spreads copies over. */
@@ -122,6 +133,21 @@ export class DemoCluster {
       waiting(text);
       tell(text);
       return health?.status === "HEALTH_OK" ? true : undefined;
+    });
+  }
+
+  /** Wait until Ceph's own report is healthy, has every placement group in place and counts the object. */
+  settled(tell: Tell): Promise<true> {
+    return until("all placement groups active+clean", 120_000, async (waiting) => {
+      const report = JSON.parse(await this.ceph(this.#first, "status", "-f", "json")) as CephReport;
+      const groups = report.pgmap.pgs_by_state.map((one) => `${one.count} ${one.state_name}`).join(", ");
+      const text = `${report.health.status}, placement groups: ${groups || "none"}`;
+      waiting(text);
+      tell(text);
+      const clean = report.pgmap.pgs_by_state.every((one) => one.state_name === "active+clean");
+      return report.health.status === "HEALTH_OK" && clean && (report.pgmap.num_objects ?? 0) > 0
+        ? true
+        : undefined;
     });
   }
 
