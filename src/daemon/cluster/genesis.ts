@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Planner, Proposal } from "../../ceph/control/controller.ts";
 import { kinds } from "../../ceph/control/decisions.ts";
+import type { Json } from "../../ids/json.ts";
 import { signCertificate } from "../../mesh/identity/certificate.ts";
 import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
 import { foundingAdmission } from "../../state/document/admission-policy.ts";
@@ -67,7 +68,9 @@ async function admitSelf(
   decider: Decider<ClusterKey>,
   key: ClusterKey,
 ): Promise<void> {
-  const pending = runtime.journal.openEntries().find(({ kind }) => kind === admitKind);
+  const pending = runtime.journal
+    .openEntries()
+    .find(({ kind, body }) => kind === admitKind && subjectOf(body) === runtime.self);
   const body = { peer: runtime.self, name: runtime.options.settings.name, handle: runtime.handle };
   const entry =
     pending ?? (await decider.open({ kind: admitKind, body, agent: null, reason: "the founder" }));
@@ -109,4 +112,8 @@ function bootstrapProposal(runtime: ClusterRuntime): readonly Proposal[] {
   };
   const reason = "a new cluster starts with one monitor";
   return [{ kind: kinds.bootstrap, body, agent: runtime.self, reason, lane: "seats" }];
+}
+
+function subjectOf(body: Json): Json {
+  return body !== null && typeof body === "object" && !Array.isArray(body) ? (body.peer ?? null) : null;
 }

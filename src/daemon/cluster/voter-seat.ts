@@ -279,6 +279,8 @@ export class VoterSeat {
         planners: {
           genesis,
           admission: async (signal) => {
+            // A founder claims others once it is a member itself: it proves that with its certificate.
+            if (deps.membership.lifecycle.state !== "member") return [];
             while (await admission.step(signal)) if (signal.aborted) break;
             return [];
           },
