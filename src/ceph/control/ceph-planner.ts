@@ -1,4 +1,3 @@
-import { messageOf } from "../../errors/microceph-error.ts";
 import type { Handle, PeerId } from "../../ids/ids.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CallOptions, CephCommands, MonMap, OsdTree } from "../command/commands.ts";
@@ -14,6 +13,8 @@ export interface PlannerOptions {
   readonly daemonLimit: number;
   /** Milliseconds for which OSDs and hosts must have been the same before rules or profiles follow them. */
   readonly settleMs: number;
+  /** Milliseconds between two looks at OSDs and pools. */
+  readonly crushPauseMs: number;
   /** Bytes that a wider failure domain may move without consent. */
   readonly freeMoveBytes: number;
 }
@@ -54,20 +55,17 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   const seats: Planner = async (signal) => {
     const members = deps.members();
     const voters = await deps.voters();
-    const ceph = deps.ceph();
+    // Voters do not wait for Ceph, and Ceph is not asked while there is nothing to ask it about.
+    let plan = planSeats({ members, voters, monitors: null, monitorsInQuorum: [] });
     let monmap: MonMap | null = null;
-    let inQuorum: readonly string[] = [];
-    if (ceph) {
-      try {
-        const quorum = await ceph.quorumStatus({ deadlineMs: callMs, signal });
-        monmap = quorum.monMap;
-        inQuorum = quorum.quorum;
-      } catch (error) {
-        deps.explain("ceph", [`the monitors do not answer: ${messageOf(error)}`]);
-      }
+    const ceph = deps.ceph();
+    if (plan.next === null && ceph !== null && decidedMonitors(deps.entries()) < plan.target) {
+      const quorum = await ceph.quorumStatus({ deadlineMs: callMs, signal });
+      monmap = quorum.monMap;
+      const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
+      const monitorsInQuorum = quorum.quorum as readonly Handle[];
+      plan = planSeats({ members, voters, monitors, monitorsInQuorum });
     }
-    const monitors = monmap?.monitors.map((monitor) => monitor.name as Handle) ?? null;
-    const plan = planSeats({ members, voters, monitors, monitorsInQuorum: inQuorum as readonly Handle[] });
     deps.explain("seats", plan.reasons);
     const { next } = plan;
     if (next === null) return [];
@@ -87,13 +85,15 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   const daemons: Planner = async (signal) => {
     const ceph = deps.ceph();
     if (!ceph) return [];
-    const monmap = await ceph.monMap({ deadlineMs: callMs, signal });
     const placed = deps
       .entries()
       .filter((entry) => entry.kind === kinds.daemon && entry.state !== "abandoned")
       .map((entry) => daemonBody.parse(entry.body) as { type: CountedDaemon; handle: Handle });
+    const members = deps.members();
+    if (planDaemons({ members, monitors: [], placed, limit: options.daemonLimit }).length === 0) return [];
+    const monmap = await ceph.monMap({ deadlineMs: callMs, signal });
     const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
-    return planDaemons({ members: deps.members(), monitors, placed, limit: options.daemonLimit }).map(
+    return planDaemons({ members, monitors, placed, limit: options.daemonLimit }).map(
       ({ type, peer, handle, reason }): Proposal => ({
         kind: kinds.daemon,
         body: { type, handle },
@@ -104,9 +104,12 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     );
   };
 
+  let lookedAt = Number.NEGATIVE_INFINITY;
   const crush: Planner = async (signal) => {
     const ceph = deps.ceph();
-    if (!ceph) return [];
+    // Many events come in a burst; the facts of this plan change with OSDs and pools only.
+    if (!ceph || deps.now() - lookedAt < options.crushPauseMs) return [];
+    lookedAt = deps.now();
     const call = { deadlineMs: callMs, signal };
     const tree = await ceph.osdTree(call);
     // Without OSDs there is nothing to plan, and without a manager nobody answers how full they are.
@@ -162,6 +165,13 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   };
 
   return { seats, daemons, crush };
+}
+
+/** Monitors that the journal has decided and seen in quorum. */
+function decidedMonitors(entries: readonly Entry[]): number {
+  const done = (kind: string): number =>
+    entries.filter((entry) => entry.kind === kind && entry.state === "done").length;
+  return done(kinds.bootstrap) + done(kinds.monitor);
 }
 
 /** Ceph's own defaults of the options that we set (options: osd_pool_default_crush_rule, osd_pool_default_size). */

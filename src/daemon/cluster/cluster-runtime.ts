@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { Agent } from "../../ceph/control/agent.ts";
 import type { CephNode } from "../../ceph/control/ceph-node.ts";
-import { type CephAccess, cephAccess } from "../../ceph/control/decisions.ts";
+import { type CephAccess, cephAccess, kinds } from "../../ceph/control/decisions.ts";
 import { cephSteps } from "../../ceph/control/steps.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
@@ -83,6 +83,8 @@ export class ClusterRuntime {
   readonly journalSync: JournalSync;
   readonly #unsubscribe: (() => void)[] = [];
   #fetchingAccess = false;
+  #followingMonMap = false;
+  #monitorsDecided = 0;
   #upkeep: NodeJS.Timeout | undefined;
 
   constructor(options: ClusterOptions, deps: ClusterDeps) {
@@ -189,6 +191,7 @@ export class ClusterRuntime {
       this.mesh.subscribe("events", (from, body) => this.#eventHeard(from, body)),
       this.mesh.onConnection((peer, up) => this.#connection(peer, up)),
       this.presence.on("change", (peer, state) => this.#presenceChanged(peer, state)),
+      this.deps.cephNode.deps.runner.onChange(() => this.publishFacts()),
     );
     await this.mesh.start();
     this.#setMembers();
@@ -399,7 +402,15 @@ export class ClusterRuntime {
     const head = this.journal.head();
     this.deps.events.emit("decision.made", head === null ? null : { ...head });
     this.quorum.refresh();
-    this.#keepUp();
+    this.#fetchAccess();
+    const monitors = this.journal
+      .entries()
+      .filter(({ kind, state }) => kind === kinds.monitor && state === "done");
+    if (monitors.length !== this.#monitorsDecided) {
+      this.#monitorsDecided = monitors.length;
+      this.#followMonMap();
+      this.publishFacts();
+    }
     this.wake("journal");
   }
 
@@ -436,12 +447,21 @@ export class ClusterRuntime {
   /** What must be so in the end, looked at on every change and now and then. */
   #keepUp(): void {
     this.#fetchAccess();
+    this.#followMonMap();
+  }
+
+  /** ceph.conf follows the monitor map; one question at a time. */
+  #followMonMap(): void {
     const { commands } = this.deps.cephNode;
-    if (commands === null) return;
+    if (commands === null || this.#followingMonMap) return;
+    this.#followingMonMap = true;
     commands
       .monMap({ deadlineMs: pullMs })
       .then((map) => this.deps.cephNode.follow(map))
-      .catch((error) => this.deps.log.debug({ error: messageOf(error) }, "monitor map not read"));
+      .catch((error) => this.deps.log.debug({ error: messageOf(error) }, "monitor map not read"))
+      .finally(() => {
+        this.#followingMonMap = false;
+      });
   }
 
   /** A member without Ceph's configuration asks for it once Ceph is there. */

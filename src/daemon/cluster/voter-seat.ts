@@ -40,7 +40,7 @@ const tunnelService = "etcd-peer";
 const cephSecret = "ceph";
 const orderMs = 180_000;
 const voterMs = 60_000;
-const plannerOptions = { daemonLimit: 3, settleMs: 5_000, freeMoveBytes: 10 * 2 ** 30 };
+const plannerOptions = { daemonLimit: 3, settleMs: 5_000, crushPauseMs: 2_500, freeMoveBytes: 10 * 2 ** 30 };
 
 /** The part of a member that votes: its etcd, the lease, and the controller that acts with it. */
 export class VoterSeat {
