@@ -74,6 +74,8 @@ export class CephClient implements CephCommands {
     this.#arguments = [
       ...["-c", options.paths.cephConf, "--name", "client.admin"],
       ...["-f", "json", "--connect-timeout", String(options.connectTimeoutSeconds ?? 5)],
+      // No socket of its own: a killed child would leave it behind.
+      "--admin_socket=",
     ];
     // setpriv: the child must not outlive a killed daemon while it waits for a quorum.
     const argv = ["setpriv", "--pdeathsig", "KILL", "ceph", ...this.#arguments] as const;

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { runProgram } from "../../process/run-program.ts";
 import type { CephDaemonType, CephPaths } from "../config/ceph-paths.ts";
 import type { Runner, UnitSpec } from "../runner/runner.ts";
+import { orDiskFull } from "./disk-full.ts";
 
 /** What every daemon function needs. */
 export interface DaemonDeps {
@@ -45,5 +46,20 @@ export async function ensureCephFolders(paths: CephPaths): Promise<void> {
   }
   for (const type of ["mon", "mgr", "mds", "osd"]) {
     await mkdir(`${paths.data}/${type}`, { recursive: true, mode: 0o755 });
+  }
+}
+
+/** Start a daemon, or adopt the running one. Idempotent; a running one is never restarted by this. */
+export async function startDaemon(
+  deps: DaemonDeps,
+  type: CephDaemonType,
+  id: string | number,
+  extra: readonly string[] = [],
+): Promise<void> {
+  const unit = unitName(type, id);
+  const spec = daemonSpec(deps.paths, type, id, extra);
+  const { action } = await orDiskFull(unit, () => deps.runner.ensure(unit, spec));
+  if (action === "differs") {
+    deps.log.info({ unit }, "runs with other arguments than it would be started with now");
   }
 }

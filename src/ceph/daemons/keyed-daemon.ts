@@ -5,7 +5,7 @@ import type { Handle } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
 import type { CephDaemonType } from "../config/ceph-paths.ts";
 import { renderKeyring } from "../config/keyring.ts";
-import { type DaemonDeps, daemonSpec, ensureCephFolders, unitName } from "./deps.ts";
+import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
 
 /** A daemon whose whole state is its key: manager and metadata server. */
 export type KeyedDaemon = Extract<CephDaemonType, "mgr" | "mds">;
@@ -25,8 +25,8 @@ export async function prepareKeyedDaemon(
 }
 
 /** Start it, or adopt the running one. Idempotent. */
-export async function startKeyedDaemon(deps: DaemonDeps, type: KeyedDaemon, handle: Handle): Promise<void> {
-  await deps.runner.ensure(unitName(type, handle), daemonSpec(deps.paths, type, handle));
+export function startKeyedDaemon(deps: DaemonDeps, type: KeyedDaemon, handle: Handle): Promise<void> {
+  return startDaemon(deps, type, handle);
 }
 
 /** Whether it was prepared on this node: what to start at boot. */

@@ -9,7 +9,8 @@ import type { CallOptions, MonStatus } from "../command/commands.ts";
 import { parseMonStatus } from "../command/schemas.ts";
 import { type KeyringEntry, monCapabilities, renderKeyring } from "../config/keyring.ts";
 import { monitorAddressVector } from "../config/monitor-address.ts";
-import { type DaemonDeps, daemonSpec, ensureCephFolders, unitName } from "./deps.ts";
+import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
+import { orDiskFull } from "./disk-full.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
 const mkfsDeadlineMs = 60_000;
@@ -65,10 +66,17 @@ export async function prepareMon(deps: DaemonDeps, mon: PrepareMon): Promise<"ma
 
 const marker = "microceph.json";
 
-async function makeStore(
+type Inputs = (folder: string) => Promise<readonly KeyringEntry[]>;
+type StoreOf = Pick<PrepareMon, "handle" | "fsid" | "signal">;
+
+function makeStore(deps: DaemonDeps, mon: StoreOf, writeInputs: Inputs): Promise<"made" | "present"> {
+  return orDiskFull(`the monitor ${mon.handle}`, () => makeWholeStore(deps, mon, writeInputs));
+}
+
+async function makeWholeStore(
   deps: DaemonDeps,
-  mon: { readonly handle: Handle; readonly fsid: Fsid; readonly signal?: AbortSignal },
-  writeInputs: (folder: string) => Promise<readonly KeyringEntry[]>,
+  mon: StoreOf,
+  writeInputs: Inputs,
 ): Promise<"made" | "present"> {
   const { paths } = deps;
   const home = paths.dataDir("mon", mon.handle);
@@ -152,8 +160,7 @@ export async function startMon(
   if ((await storeFsid(deps, mon.handle)) === undefined) {
     throw new MicrocephError("NOT_FOUND", `the monitor ${mon.handle} has no store on this node`);
   }
-  const spec = daemonSpec(deps.paths, "mon", mon.handle, ["--public-addr", mon.address]);
-  await deps.runner.ensure(unitName("mon", mon.handle), spec);
+  await startDaemon(deps, "mon", mon.handle, ["--public-addr", mon.address]);
 }
 
 /** What the monitor says of itself; undefined while it does not answer. */

@@ -1,14 +1,16 @@
 import { access, mkdir, open, readdir, readFile, realpath, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { OsdId } from "../../ids/ids.ts";
 import { isCephKey, renderKeyring } from "../config/keyring.ts";
 import { type DaemonDeps, ensureCephFolders } from "./deps.ts";
+import { orDiskFull } from "./disk-full.ts";
 import { checkLoopSpace, measureLoopSpace } from "./loop-space.ts";
 import { backingFile, listLocalOsds, readyMarker, startOsd, waitOsdUp } from "./osd.ts";
 import { checkOsdSize } from "./osd-size.ts";
+import { runBound } from "./run-bound.ts";
 
 /** What an OSD is made of. A device is named by a path that stays the same over reboots. */
 export type OsdSource =
@@ -51,28 +53,47 @@ const planFolder = /^new-([0-9a-f-]{36})$/;
  * `makeOsd`, however often that is interrupted. The same uuid gives the same plan. `checkDevice` is asked
  * once, now: a later look would find our own half-written label. Throws DISK_TOO_SMALL, DISK_FULL, DISK_IN_USE.
  */
-export async function planOsd(
+export function planOsd(
   deps: DaemonDeps,
   wanted: { readonly uuid: string; readonly key: string; readonly source: OsdSource },
   checkDevice: (path: string) => Promise<void>,
 ): Promise<OsdPlan> {
-  await ensureCephFolders(deps.paths);
   const { uuid, key, source } = wanted;
-  const existing = await readPlan(deps, uuid);
-  if (existing) return existing;
-  checkOsdSize(source.bytes, source.kind === "loop" ? "the loop file" : source.path);
-  if (source.kind === "loop") {
-    checkLoopSpace(await measureLoopSpace(deps.paths), source.bytes);
-  } else {
-    await checkNotOurs(deps, source.path);
-    await checkDevice(source.path);
+  return orDiskFull("another OSD", async () => {
+    await ensureCephFolders(deps.paths);
+    const existing = await readPlan(deps, uuid);
+    if (existing) return existing;
+    checkOsdSize(source.bytes, source.kind === "loop" ? "the loop file" : source.path);
+    await checkNotTaken(deps, uuid, source);
+    if (source.kind === "device") await checkDevice(source.path);
+    const plan = planSchema.parse({ v: 1, uuid, key, source });
+    const work = workFolder(deps, uuid);
+    await mkdir(work, { recursive: true, mode: 0o700 });
+    await writeFileAtomic(join(work, planFile), `${JSON.stringify(plan)}\n`);
+    await syncDirectory(dirname(work));
+    // Once more: of plans that are made at the same time, no two may both find the same room free.
+    await checkNotTaken(deps, uuid, source).catch(async (error: unknown) => {
+      await abandonOsdPlan(deps, uuid);
+      throw error;
+    });
+    return plan;
+  });
+}
+
+/** Throws DISK_FULL or DISK_IN_USE when other OSDs and other plans leave no room, or have the device already. */
+async function checkNotTaken(deps: DaemonDeps, uuid: string, source: OsdSource): Promise<void> {
+  const plans = (await listOsdPlans(deps)).filter((plan) => plan.uuid !== uuid);
+  if (source.kind === "device") {
+    await checkNotOurs(deps, source.path, plans);
+    return;
   }
-  const plan = planSchema.parse({ v: 1, uuid, key, source });
-  const work = workFolder(deps, uuid);
-  await mkdir(work, { recursive: true, mode: 0o700 });
-  await writeFileAtomic(join(work, planFile), `${JSON.stringify(plan)}\n`);
-  await syncDirectory(dirname(work));
-  return plan;
+  const space = await measureLoopSpace(deps.paths);
+  let promisedBytes = space.promisedBytes;
+  for (const plan of plans) {
+    const made = await exists(join(workFolder(deps, plan.uuid), backingFile));
+    if (plan.source.kind === "loop" && !made) promisedBytes += plan.source.bytes;
+  }
+  checkLoopSpace({ ...space, promisedBytes }, source.bytes);
 }
 
 /** Plans that are not finished: after a crash each is to be given to `makeOsd` again. */
@@ -103,7 +124,7 @@ export async function makeOsd(deps: DaemonDeps, options: MakeOsdOptions): Promis
   if (finished === undefined) {
     await options.confirm?.();
     onStep("formatting", osd);
-    await format(deps, uuid, osd, signal);
+    await orDiskFull(`osd.${osd}`, () => format(deps, uuid, osd, signal));
   }
   onStep("starting", osd);
   await startOsd(deps, osd);
@@ -136,33 +157,27 @@ async function format(
   const plan = await requirePlan(deps, uuid);
   const work = workFolder(deps, uuid);
   const home = deps.paths.dataDir("osd", osd);
-  try {
-    await emptyFolder(work);
-    if (plan.source.kind === "loop") await makeSparseFile(join(work, backingFile), plan.source.bytes);
-    // Relative for the loop file, so that the state directory can be moved.
-    await symlink(plan.source.kind === "loop" ? backingFile : plan.source.path, join(work, "block"));
-    await writeFileAtomic(join(work, "keyring"), renderKeyring([{ entity: `osd.${osd}`, key: plan.key }]));
-    await deps.run(
-      "ceph-osd",
-      [
-        "--mkfs",
-        ...["-i", String(osd), "--osd-uuid", uuid, "-c", deps.paths.cephConf],
-        ...["--osd-data", work, "--osd-objectstore", "bluestore", "--no-mon-config"],
-      ],
-      { deadlineMs: mkfsDeadlineMs, secrets: [plan.key], ...(signal ? { signal } : {}) },
-    );
-    if ((await readFile(join(work, "fsid"), "utf8").catch(() => "")).trim() !== uuid) {
-      throw new MicrocephError("PROGRAM_FAILED", `ceph-osd did not finish the store of osd.${osd}`, {
-        data: { program: "ceph-osd", path: work },
-      });
-    }
-    await writeFileAtomic(join(work, readyMarker), "");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
-      throw new MicrocephError("DISK_FULL", `no room for osd.${osd}: ${messageOf(error)}`, { cause: error });
-    }
-    throw error;
+  await emptyFolder(work);
+  if (plan.source.kind === "loop") await makeSparseFile(join(work, backingFile), plan.source.bytes);
+  // Relative for the loop file, so that the state directory can be moved.
+  await symlink(plan.source.kind === "loop" ? backingFile : plan.source.path, join(work, "block"));
+  await writeFileAtomic(join(work, "keyring"), renderKeyring([{ entity: `osd.${osd}`, key: plan.key }]));
+  await runBound(
+    deps,
+    "ceph-osd",
+    [
+      "--mkfs",
+      ...["-i", String(osd), "--osd-uuid", uuid, "-c", deps.paths.cephConf],
+      ...["--osd-data", work, "--osd-objectstore", "bluestore", "--no-mon-config"],
+    ],
+    { deadlineMs: mkfsDeadlineMs, secrets: [plan.key], ...(signal ? { signal } : {}) },
+  );
+  if ((await readFile(join(work, "fsid"), "utf8").catch(() => "")).trim() !== uuid) {
+    throw new MicrocephError("PROGRAM_FAILED", `ceph-osd did not finish the store of osd.${osd}`, {
+      data: { program: "ceph-osd", path: work },
+    });
   }
+  await writeFileAtomic(join(work, readyMarker), "");
   await rename(work, home);
   await syncDirectory(dirname(home));
   await rm(join(home, planFile), { force: true });
@@ -186,7 +201,7 @@ async function makeSparseFile(path: string, bytes: number): Promise<void> {
 }
 
 /** Throws DISK_IN_USE when a finished or planned OSD of this node has this device already. */
-async function checkNotOurs(deps: DaemonDeps, path: string): Promise<void> {
+async function checkNotOurs(deps: DaemonDeps, path: string, plans: readonly OsdPlan[]): Promise<void> {
   const real = (each: string): Promise<string> => realpath(each).catch(() => each);
   const wanted = await real(path);
   const refuse = (owner: string): never => {
@@ -195,7 +210,7 @@ async function checkNotOurs(deps: DaemonDeps, path: string): Promise<void> {
   for (const osd of await listLocalOsds(deps)) {
     if ((await real(osd.path)) === wanted) refuse(`osd.${osd.osd}`);
   }
-  for (const { source } of await listOsdPlans(deps)) {
+  for (const { source } of plans) {
     if (source.kind === "device" && (await real(source.path)) === wanted) refuse("being made an OSD");
   }
 }

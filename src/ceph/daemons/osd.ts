@@ -4,7 +4,7 @@ import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.t
 import { readFileIfPresent } from "../../files/atomic-file.ts";
 import { isOsdId, type OsdId, osdId } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
-import { type DaemonDeps, daemonSpec, unitName } from "./deps.ts";
+import { type DaemonDeps, startDaemon, unitName } from "./deps.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
 /** Present once an OSD is formatted and may be started; the name is MicroCeph's. */
@@ -49,7 +49,7 @@ export async function startOsd(deps: DaemonDeps, osd: OsdId): Promise<void> {
   if ((await readFileIfPresent(join(home, readyMarker))) === undefined) {
     throw new MicrocephError("NOT_FOUND", `osd.${osd} is not on this node`, { data: { osd } });
   }
-  await deps.runner.ensure(unitName("osd", osd), daemonSpec(deps.paths, "osd", osd));
+  await startDaemon(deps, "osd", osd);
 }
 
 /** Stop an OSD; its data stays. Idempotent. */

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, readlink, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readlink, stat, statfs, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -15,6 +15,7 @@ import {
   type OsdSource,
   planOsd,
 } from "../../../../src/ceph/daemons/osd-make.ts";
+import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { type OsdId, osdId } from "../../../../src/ids/ids.ts";
 import { after, type FakeNode, fakeNode, nothing } from "./fake-node.ts";
 
@@ -164,6 +165,31 @@ describe("planning an OSD", () => {
   ])("refuses %j with %s and leaves nothing", async (source, code) => {
     await expect(plan(source)).rejects.toMatchObject({ code });
     expect(await listOsdPlans(node.deps)).toEqual([]);
+  });
+
+  it("refuses plans made at the same time that do not fit together", async () => {
+    const { bavail, bsize } = await statfs(node.deps.paths.state);
+    // Each alone would fit.
+    const bytes = Math.floor((bavail * bsize * 0.6) / 4096) * 4096;
+    const plans = [randomUUID(), randomUUID()].map((each) =>
+      planOsd(node.deps, { uuid: each, key, source: { kind: "loop", bytes } }, async () => undefined),
+    );
+    const results = await Promise.allSettled(plans);
+    const made = results.filter(({ status }) => status === "fulfilled");
+    expect(made.length).toBeLessThan(2);
+    expect(await listOsdPlans(node.deps)).toHaveLength(made.length);
+  });
+
+  it("says that the disk is full when writing or mkfs finds it so", async () => {
+    await plan();
+    const full: FakeNode["deps"] = {
+      ...node.deps,
+      run: async () => {
+        throw new MicrocephError("PROGRAM_FAILED", "ceph-osd ended with 1: (28) No space left on device");
+      },
+    };
+    await expect(makeOsd(full, { uuid, register })).rejects.toMatchObject({ code: "DISK_FULL" });
+    expect(await make()).toBe(0);
   });
 
   it("looks at a device once, before anything is kept", async () => {
