@@ -112,6 +112,8 @@ export class Links {
   opened(connection: Connection): void {
     const peer = peerId(connection.remotePeer.toString());
     if (!this.#deps.admits(peer)) {
+      // The gater let it pass: it was removed while the handshake ran.
+      this.#deps.log.info({ peer }, "A connection was cut: its peer is not a member");
       cutConnection(connection, "not a member");
       return;
     }

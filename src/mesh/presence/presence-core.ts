@@ -27,7 +27,10 @@ export interface WitnessCall {
   readonly witnesses: readonly PeerId[];
 }
 
-/** All in milliseconds of this node's own waking time. */
+/**
+ * All in milliseconds of this node's own waking time. `voteMs` is shorter than `failedMs`, so what witnesses
+ * said before the last sign of life never counts.
+ */
 export interface PresenceTimings {
   /** Silence until a member is suspect: two pings and a bit. */
   readonly suspectMs: number;
@@ -125,7 +128,6 @@ export class PresenceCore {
     member.lastSeen = now;
     member.quietSince = this.#awake;
     member.leftIncarnation = undefined;
-    member.votes.clear();
     return this.#enter(peer, member, "alive", now, "it answers");
   }
 

@@ -5,6 +5,7 @@ import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
+import { pino } from "pino";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import type { PeerId } from "../../../../src/ids/ids.ts";
@@ -53,7 +54,11 @@ describe("admission to the mesh", () => {
   });
 
   it("gives a stranger none of its protocols", async () => {
-    const [a] = await pair();
+    const lines: string[] = [];
+    const log = pino({ level: "info" }, { write: (line) => lines.push(line) });
+    const identity = await generateIdentity();
+    const a = new MeshHost({ identity, listen: ["127.0.0.1"], port: 0, cluster }, { log });
+    await a.start();
     const stranger = await createLibp2p({
       transports: [tcp()],
       connectionEncrypters: [noise()],
@@ -71,7 +76,10 @@ describe("admission to the mesh", () => {
       const opening = stranger.dialProtocol(multiaddr(`/ip4/127.0.0.1/tcp/${a.port}`), protocol);
       await expect(opening, protocol).rejects.toThrow();
     }
+    // Not even a connection came about, which would have been cut then.
+    expect(lines).toEqual([]);
     await stranger.stop();
+    await a.stop();
   });
 
   it("lets a member in that is added later, and cuts one that is removed at once", async () => {
@@ -315,6 +323,28 @@ describe("hints", () => {
     expect(heard.every(([at, from]) => at !== author.self && from === author.self)).toBe(true);
     expect(wrong).not.toHaveBeenCalled();
     await expect(author.publish("heads", "x".repeat(17_000))).rejects.toThrow(RangeError);
+  });
+
+  it("of someone who is no member here are not taken from a member that relays them", async () => {
+    const [a, b, c] = (await nodes.start(3)) as [MeshHost, MeshHost, MeshHost];
+    await connectAll([a, b]);
+    b.setMembers(new Map([a, c].map((mesh) => [mesh.self, contactOf(mesh)])));
+    c.setMembers(new Map([[b.self, contactOf(b)]]));
+    await Promise.all([isUp(c, b.self), isUp(b, c.self)]);
+    const heard: string[] = [];
+    for (const mesh of [a, b]) mesh.subscribe("events", (from) => heard.push(`${mesh.self} from ${from}`));
+    const hears = (mesh: MeshHost, author: MeshHost): Promise<void> =>
+      vi.waitFor(
+        async () => {
+          await author.publish("events", 1);
+          expect(heard).toContain(`${mesh.self} from ${author.self}`);
+        },
+        { timeout: 4000, interval: 100 },
+      );
+    await hears(a, b);
+    await hears(b, c);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(heard).not.toContain(`${a.self} from ${c.self}`);
   });
 
   it("do not fail when nobody is there", async () => {

@@ -150,6 +150,19 @@ describe("lobby host", () => {
     expect((await (await lobby()).ask(at(b), 1, soon)).peer).toBe(b.self);
   });
 
+  it("ends a connection after its time, however busy it keeps it", async () => {
+    const b = await lobby(echo, { connectionMs: 300 });
+    const clingy = await createLibp2p({
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux({ keepAliveInterval: 20 })],
+    });
+    const connection = await clingy.dial(multiaddr(`/ip4/127.0.0.1/tcp/${b.port}`));
+    const closed = new Promise((resolve) => connection.addEventListener("close", resolve));
+    await closed;
+    await clingy.stop();
+  });
+
   it("names the address that is in use, and leaves nothing open", async () => {
     const busy = createServer().listen(0, "127.0.0.1");
     await once(busy, "listening");

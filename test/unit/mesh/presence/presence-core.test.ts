@@ -160,7 +160,6 @@ describe("presence", () => {
     expect(scene.state(b)).toBe("alive");
     scene.answering.delete(b);
     scene.run(1750);
-    // Old votes are gone with the refutation.
     expect(scene.state(b)).toBe("alive");
   });
 
