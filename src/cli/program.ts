@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import { type ExitCode, isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
+import { productVersion } from "../version/version.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addDiskCommands } from "./disk-commands.ts";
 import { reportFailure } from "./failure.ts";
@@ -7,14 +8,13 @@ import type { CliIo } from "./io.ts";
 import { addMeshCommands } from "./mesh-commands.ts";
 import { formats } from "./session.ts";
 import { addStatusCommand } from "./status-command.ts";
-import { version } from "./version.ts";
 import { addWaitreadyCommand } from "./waitready-command.ts";
 
 /** The whole command line, for running it and for its reference page. */
 export function buildProgram(io: CliIo): Command {
   const program = new Command("microceph")
     .description("Ceph that clusters itself: asks the microcephd of this node")
-    .version(`microceph-mesh ${version}`, "--version", "print the version")
+    .version(`microceph-mesh ${productVersion}`, "--version", "print the version")
     .helpOption("-h, --help", "print help")
     .option("--state-dir <dir>", "state directory of the daemon (/var/lib/microceph; MICROCEPH_STATE_DIR)")
     .addOption(

@@ -23,6 +23,7 @@ import { Membership } from "../mesh/membership/membership.ts";
 import { runProgram } from "../process/run-program.ts";
 import type { LocalStore } from "../state/store/local-store.ts";
 import { openOrSetAside } from "../state/store/set-aside.ts";
+import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { EventLog } from "./event-log.ts";
 import { InstanceLock } from "./instance-lock.ts";
@@ -32,7 +33,6 @@ import { Jobs, type JobTools } from "./jobs.ts";
 import { daemonOperations } from "./operations.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import type { DaemonSettings } from "./settings.ts";
-import { productVersion } from "./version.ts";
 
 export interface BootstrapRequest {
   readonly name?: string | undefined;

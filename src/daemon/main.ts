@@ -1,9 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { pino } from "pino";
 import { isMicrocephError, messageOf } from "../errors/microceph-error.ts";
+import { productVersion } from "../version/version.ts";
 import { Daemon } from "./daemon.ts";
 import { daemonUsage, parseSettings } from "./settings.ts";
-import { productVersion } from "./version.ts";
 
 function say(text: string): void {
   process.stdout.write(text);

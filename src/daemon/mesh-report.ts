@@ -22,8 +22,8 @@ export interface MeshFacts {
   readonly lease: {
     readonly holder: PeerId | null;
     readonly epoch: number | null;
-    /** Whether a majority of the voters answered lately, as far as this node can tell. */
-    readonly quorum: boolean;
+    /** Whether a majority of the voters answered lately; null while this node has not heard who they are. */
+    readonly quorum: boolean | null;
     readonly lastDecision: { readonly number: number; readonly at: string } | null;
   };
   readonly members: readonly {
@@ -51,7 +51,7 @@ export function meshReport(facts: MeshFacts): MeshStatus {
     lease: {
       holder: lease.holder,
       epoch: lease.epoch,
-      quorum: cluster === null ? "none" : lease.quorum ? "ok" : "lost",
+      quorum: cluster === null || lease.quorum === null ? "none" : lease.quorum ? "ok" : "lost",
       lastDecision: lease.lastDecision,
     },
     members: [...facts.members]

@@ -11,6 +11,7 @@ import { MicrocephError } from "../errors/microceph-error.ts";
 import type { PeerId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
 import { fingerprintWords } from "../mesh/identity/fingerprint.ts";
+import { productVersion } from "../version/version.ts";
 import { admissionOf, clusterFacts, configuredDisks, memberFingerprint } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
@@ -18,7 +19,6 @@ import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
 import type { JobRecord } from "./jobs.ts";
 import { meshReport } from "./mesh-report.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
-import { productVersion } from "./version.ts";
 
 const dayMs = 86_400_000;
 

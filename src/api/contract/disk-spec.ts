@@ -6,8 +6,8 @@ export type DiskSpec =
   | { readonly kind: "loop"; readonly sizeBytes: number; readonly count: number };
 
 const unitBytes: Readonly<Record<string, number>> = { M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
-/** BlueStore makes no smaller OSD with Ceph's defaults (measured: 256 MiB fails). */
-const smallestLoopBytes = 512 * 2 ** 20;
+/** Below, too much of the OSD goes to its database's log; the disks' own limit is the same. */
+const smallestLoopBytes = 2 ** 30;
 const largestLoopBytes = 64 * 2 ** 40;
 const mostLoops = 100;
 
@@ -31,7 +31,7 @@ export function parseDiskSpec(spec: string): DiskSpec {
   const sizeBytes = Number(match[1]) * (unitBytes[match[2] ?? "M"] ?? 1);
   const count = Number(match[3]);
   if (!(sizeBytes >= smallestLoopBytes && sizeBytes <= largestLoopBytes)) {
-    refuse(`${match[1]}${match[2] ?? "M"} is no size for a loop file: from 512M to 64T`);
+    refuse(`${match[1]}${match[2] ?? "M"} is no size for a loop file: from 1G to 64T`);
   }
   if (!(count >= 1 && count <= mostLoops))
     refuse(`${match[3]} is no count of loop files: from 1 to ${mostLoops}`);

@@ -43,7 +43,8 @@ export function clusterFacts(runtime: ClusterRuntime): Omit<MeshFacts, "now" | "
     lease: {
       holder: quorum.holder,
       epoch: quorum.epoch,
-      quorum: quorum.ok,
+      // A member of some seconds does not know the voters yet; that is no lost quorum.
+      quorum: voters.length === 0 ? null : quorum.ok,
       lastDecision: head === null ? null : { number: head.revision, at: head.at },
     },
     members,

@@ -6,7 +6,7 @@ describe("what disk add takes", () => {
     ["/dev/vdb", { kind: "device", path: "/dev/vdb" }],
     ["/dev/disk/by-id/scsi-1:2", { kind: "device", path: "/dev/disk/by-id/scsi-1:2" }],
     ["loop,4G,3", { kind: "loop", sizeBytes: 4_294_967_296, count: 3 }],
-    ["loop,512M,1", { kind: "loop", sizeBytes: 536_870_912, count: 1 }],
+    ["loop,1024M,1", { kind: "loop", sizeBytes: 1_073_741_824, count: 1 }],
     ["loop,1T,100", { kind: "loop", sizeBytes: 1_099_511_627_776, count: 100 }],
     ["loop,1024,1", { kind: "loop", sizeBytes: 1_073_741_824, count: 1 }],
   ])("%s", (spec, parsed) => expect(parseDiskSpec(spec)).toEqual(parsed));
