@@ -97,6 +97,7 @@ export class LinkPool {
     if (isNewSocket) {
       this.#close(entry);
       this.#start(link, entry);
+      if (entry.state === "failed") this.#tellWhenBack(link.id);
     } else {
       entry.link = link;
       entry.transport?.update(link);
@@ -107,6 +108,13 @@ export class LinkPool {
     }
     if (changed) this.#hooks.onUp(link);
     if (isNewSocket || isDue) this.#hooks.onRetry(link.id);
+  }
+
+  #tellWhenBack(id: string): void {
+    const entry = this.#entries.get(id);
+    void entry?.transport?.ready.then(() => {
+      if (entry.state === "up") this.#log.info({ link: id }, "discovery works again on a link");
+    });
   }
 
   #start(link: InterfaceLink, { retryMs, faultAt }: { retryMs: number; faultAt: number }): void {

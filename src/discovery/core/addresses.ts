@@ -64,13 +64,16 @@ export function isDialable(address: string): boolean {
 }
 
 /**
- * Addresses of one interface that are announced on its links: the routable ones, and link-local ones only
- * where there are no others. This is avahi's rule too; where an avahi-daemon on this host announces the same
- * host name, records that differ from its own would be a name conflict to it.
+ * Addresses of one interface that are announced on its links: of each family the routable ones, and link-local
+ * ones only where there are no others. This is avahi's rule too; where an avahi-daemon on this host announces
+ * the same host name, records that differ from its own would be a name conflict to it.
  */
 export function announcedAddresses(addresses: readonly InterfaceAddress[]): string[] {
-  const routable = addresses.filter(({ address }) => !isLinkLocal(address));
-  return (routable.length > 0 ? routable : addresses).map(({ address }) => address).sort();
+  return ([4, 6] as const).flatMap((family) => {
+    const all = addresses.filter((one) => one.family === family).map(({ address }) => address);
+    const routable = all.filter((address) => !isLinkLocal(address));
+    return (routable.length > 0 ? routable : all).sort();
+  });
 }
 
 /** Whether the sender of a packet is on the link of an interface with these addresses. */

@@ -55,13 +55,13 @@ describe("addresses", () => {
   const v4 = (address: string, prefix = 24) => ({ family: 4 as const, address, prefix });
   const v6 = (address: string, prefix = 64) => ({ family: 6 as const, address, prefix });
 
-  it("announces link-local addresses only where there are no others, as avahi does", () => {
+  it("announces link-local addresses only where a family has no others, as avahi does", () => {
     expect(announcedAddresses([v4("10.0.0.1"), v6("fe80::1"), v6("fd00::1")])).toEqual([
       "10.0.0.1",
       "fd00::1",
     ]);
-    expect(announcedAddresses([v6("fe80::1")])).toEqual(["fe80::1"]);
-    expect(announcedAddresses([v4("169.254.1.1"), v6("fe80::1")])).toEqual(["169.254.1.1", "fe80::1"]);
+    expect(announcedAddresses([v6("fe80::1"), v4("10.0.0.1")])).toEqual(["10.0.0.1", "fe80::1"]);
+    expect(announcedAddresses([v4("169.254.1.1"), v6("fd00::1")])).toEqual(["169.254.1.1", "fd00::1"]);
   });
 
   it.each([
