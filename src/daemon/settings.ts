@@ -63,7 +63,7 @@ The daemon of MicroCeph Mesh: finds its peers, joins or founds a cluster and run
   --cluster-name NAME      name of a cluster founded here (microceph)
   --lobby-port PORT        port where anyone may knock (7443)
   --mesh-port PORT         port for members only (7444)
-  --lease-ttl SECONDS      leader lease (5)
+  --lease-ttl SECONDS      leader lease (10)
   --extra-ceph-config FILE ceph.conf fragment merged over the rendered one
   --log-level LEVEL        error, warn, info or debug (info)
   --version, --help
@@ -118,7 +118,7 @@ export function parseSettings(
     expect: wholeNumber(values.expect ?? environment.MICROCEPH_EXPECT, "--expect", 3, 2, 1000),
     windowShut: values["window-shut"] ?? environment.MICROCEPH_WINDOW === "shut",
     extraCephConfig: values["extra-ceph-config"],
-    leaseTtlSeconds: wholeNumber(values["lease-ttl"], "--lease-ttl", 5, 2, 60),
+    leaseTtlSeconds: wholeNumber(values["lease-ttl"], "--lease-ttl", 10, 2, 60),
     lobbyPort: wholeNumber(values["lobby-port"], "--lobby-port", 7443, 1, 65_535),
     meshPort: wholeNumber(values["mesh-port"], "--mesh-port", 7444, 1, 65_535),
     interfaces: values.interface,

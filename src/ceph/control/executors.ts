@@ -39,6 +39,8 @@ export interface ExecutorDeps {
   /** Ask an agent for its durable promise not to carry the entry out; false when it has been. */
   readonly cancel: (peer: PeerId, entry: Entry, signal: AbortSignal) => Promise<boolean>;
   readonly voters: VoterChange;
+  /** Milliseconds that one Ceph command may take now: under half of what is left of the lease. */
+  readonly callMs: () => number;
   /** The current number of an entry: it may have been re-stamped. */
   readonly current: (entry: EntryId) => Entry;
 }
@@ -52,8 +54,6 @@ export interface VoterChange {
 
 const managerCaps = { mon: "profile mgr", osd: "allow *", mds: "allow *" };
 const metadataCaps = { mon: "profile mds", mgr: "profile mds", mds: "allow *", osd: "allow *" };
-const callMs = 10_000;
-
 /** One executor for each kind of decision; each is run again from its start until it has ended. */
 export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
   const ceph = (): CephCommands => {
@@ -96,7 +96,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
 
   const monitor: Executor = async (entry, signal) => {
     const { handle, monmapEpoch } = monitorBody.parse(entry.body);
-    const { quorum, monMap } = await ceph().quorumStatus({ deadlineMs: callMs, signal });
+    const { quorum, monMap } = await ceph().quorumStatus({ deadlineMs: deps.callMs(), signal });
     const joined = monMap.monitors.some((candidate) => candidate.name === handle);
     if (!joined && monMap.epoch !== monmapEpoch) {
       return withdraw(entry, `the monitor map went from epoch ${monmapEpoch} to ${monMap.epoch}`, signal);
@@ -115,7 +115,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
       deps.monmap(signal),
     ]);
     await give(entry, { access, monKey, monmap }, signal);
-    const after = await ceph().quorumStatus({ deadlineMs: callMs, signal });
+    const after = await ceph().quorumStatus({ deadlineMs: deps.callMs(), signal });
     if (!after.quorum.includes(handle)) {
       throw new MicrocephError("DEADLINE_EXCEEDED", `monitor ${handle} is not in quorum yet`);
     }
@@ -125,14 +125,22 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
   const daemon: Executor = async (entry, signal) => {
     const { type, handle } = daemonBody.parse(entry.body);
     const caps = type === "mgr" ? managerCaps : metadataCaps;
-    const key = await ceph().authGetOrCreate(`${type}.${handle}`, caps, { deadlineMs: callMs, signal });
+    const key = await ceph().authGetOrCreate(`${type}.${handle}`, caps, {
+      deadlineMs: deps.callMs(),
+      signal,
+    });
     await give(entry, { access: await deps.access(signal), key }, signal);
     return done(`${type}.${handle} runs`);
   };
 
   const failureDomain: Executor = async (entry, signal) => {
     const { from, to } = failureDomainBody.parse(entry.body);
-    const call = { deadlineMs: callMs, signal };
+    const call = {
+      get deadlineMs(): number {
+        return deps.callMs();
+      },
+      signal,
+    };
     const rule = await ceph().createReplicatedRule(ruleNameOf(to), to, call);
     const rules = await ceph().crushRules(call);
     const before = rules.find((candidate) => candidate.name === ruleNameOf(from))?.id;
@@ -150,7 +158,12 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
 
   const poolProfile: Executor = async (entry, signal) => {
     const { size, minSize } = poolProfileBody.parse(entry.body);
-    const call = { deadlineMs: callMs, signal };
+    const call = {
+      get deadlineMs(): number {
+        return deps.callMs();
+      },
+      signal,
+    };
     await ceph().configSet("global", "osd_pool_default_size", String(size), call);
     await ceph().configSet("global", "osd_pool_default_min_size", String(minSize), call);
     await ceph().configSet("global", "mon_allow_pool_size_one", String(size === 1), call);

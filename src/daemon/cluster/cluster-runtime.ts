@@ -79,6 +79,8 @@ export class ClusterRuntime {
   readonly lobby: LobbyExchange;
   readonly cephView: CephView;
   readonly seat: VoterSeat;
+  /** Why this voter runs without its etcd; null when it does not. */
+  seatProblem: string | null = null;
   readonly documentSync: DocumentSync;
   readonly journalSync: JournalSync;
   readonly #unsubscribe: (() => void)[] = [];
@@ -180,7 +182,9 @@ export class ClusterRuntime {
     const { log } = this.deps;
     this.journal.open();
     this.document.open();
-    if (this.options.founded !== null) this.document.endRefetch();
+    // A founder, or the only member, has nobody to fetch from: what is here is the document.
+    const alone = this.journal.members().size === 1 && this.journal.members().has(this.self);
+    if (this.options.founded !== null || alone) this.document.endRefetch();
     serveMembers(this);
     this.#unsubscribe.push(
       this.journal.on("change", () => this.#journalChanged()),
@@ -199,7 +203,11 @@ export class ClusterRuntime {
     this.journalSync.start();
     this.presence.start();
     this.lobby.start();
-    await this.seat.start();
+    await this.seat.start().catch((error) => {
+      // Without its etcd a member still is one; the others may seat it anew.
+      log.error({ error: messageOf(error) }, "this voter's etcd cannot go on with the data it has");
+      this.seatProblem = messageOf(error);
+    });
     this.quorum.start();
     this.cephView.start();
     this.publishFacts();

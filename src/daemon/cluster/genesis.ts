@@ -23,7 +23,6 @@ export function genesisPlanner(
   key: () => ClusterKey,
 ): Planner {
   const { founded, cluster } = runtime.options;
-  let welcomed = false;
 
   return async (signal) => {
     if (founded === null) return [];
@@ -50,15 +49,24 @@ export function genesisPlanner(
     if (!runtime.journal.members().has(runtime.self)) await admitSelf(runtime, decider, key());
     const own = runtime.journal.members().get(runtime.self);
     if (own === undefined) return [];
-    if (!welcomed) {
-      welcomed = true;
-      welcome(runtime);
-    }
     runtime.deps.membership.admitted({
       certificate: own.certificate,
       clusterName: cluster.name,
       contacts: runtime.contacts(),
     });
+    return [];
+  };
+}
+
+/**
+ * What any holder of the lease sees to in a new cluster, should the founder have stopped before it: Ceph is
+ * bootstrapped once, and the founder's wish for admissions is in the document.
+ */
+export function bootstrapPlanner(runtime: ClusterRuntime): Planner {
+  return async () => {
+    const founding = foundingOf(runtime.journal.entries());
+    if (founding === null || runtime.deps.membership.lifecycle.state !== "member") return [];
+    if (founding.founder === runtime.self) welcome(runtime);
     return bootstrapProposal(runtime);
   };
 }

@@ -25,7 +25,7 @@ import { decodeLease, leaseKey } from "../../state/lease/lease-value.ts";
 import { admissionControl } from "./admission-planner.ts";
 import { foundingOf, fsidOf } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
-import { clusterKeySecret, genesisPlanner } from "./genesis.ts";
+import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts";
 import { methods } from "./member-rpc.ts";
 
 /** What a voter must know to start its etcd again from local disk. */
@@ -40,6 +40,8 @@ const tunnelService = "etcd-peer";
 const cephSecret = "ceph";
 const orderMs = 180_000;
 const voterMs = 60_000;
+const longestCallMs = 10_000;
+const shortestCallMs = 500;
 const plannerOptions = { daemonLimit: 3, settleMs: 5_000, crushPauseMs: 2_500, freeMoveBytes: 10 * 2 ** 30 };
 
 /** The part of a member that votes: its etcd, the lease, and the controller that acts with it. */
@@ -193,6 +195,8 @@ export class VoterSeat {
         controller.leaseLost();
         runtime.quorum.refresh();
       }),
+      // Half a TTL without renewal, or a jump of the clock: what was begun must end before the world is re-read.
+      lease.on("shaky", () => controller.leaseLost()),
       runtime.journal.on("change", () => {
         this.#followVoters(parts).catch((error) =>
           log.warn({ error: messageOf(error) }, "voters' sockets not updated"),
@@ -261,6 +265,8 @@ export class VoterSeat {
         promote: (name, signal) => promoteLearner(client, name, { deadlineMs: voterMs, signal }),
       },
       current,
+      // A Ceph command cannot be fenced, so it must end well before another may hold the lease.
+      callMs: () => Math.min(longestCallMs, Math.max(shortestCallMs, lease.remaining() / 2)),
     });
     return new Controller(
       {
@@ -284,6 +290,7 @@ export class VoterSeat {
             while (await admission.step(signal)) if (signal.aborted) break;
             return [];
           },
+          bootstrap: bootstrapPlanner(runtime),
           ...planners,
         },
         executors,
