@@ -2,7 +2,7 @@ import { Duplex } from "node:stream";
 import type { Stream } from "@libp2p/interface";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 
-const highWaterMark = 256 * 1024;
+const highWaterMark = 64 * 1024;
 
 /**
  * A libp2p stream as a Node Duplex: back-pressure and half-close both ways. `destroy()` resets the stream, so
