@@ -41,6 +41,8 @@ export class CephNode {
   readonly deps: CephNodeDeps;
   #access: CephAccess | null;
   #commands: CephCommands | null = null;
+  /** Orders and monitor maps arrive at the same time; the last one asked for is what stays. */
+  #configuring: Promise<void> = Promise.resolve();
 
   constructor(handle: Handle, deps: CephNodeDeps) {
     this.handle = handle;
@@ -61,7 +63,13 @@ export class CephNode {
   }
 
   /** Remember how to reach the cluster; write ceph.conf and the admin keyring when they changed. */
-  async configure(access: CephAccess): Promise<void> {
+  configure(access: CephAccess): Promise<void> {
+    const done = this.#configuring.then(() => this.#configure(access));
+    this.#configuring = done.catch(() => undefined);
+    return done;
+  }
+
+  async #configure(access: CephAccess): Promise<void> {
     await ensureCephFolders(this.deps.paths);
     const extra = this.deps.extraConfig ? await readFile(this.deps.extraConfig, "utf8") : undefined;
     const text = renderCephConf({

@@ -1,0 +1,36 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readFileIfPresent, writeFileAtomic } from "../../../src/files/atomic-file.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "mc-atomic-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe("writeFileAtomic", () => {
+  it("keeps a whole file when many write it at once, and leaves nothing beside it", async () => {
+    const path = join(folder, "ceph.conf");
+    const texts = Array.from({ length: 20 }, (_, n) => `${n}\n`.repeat(2000));
+    await Promise.all(texts.map((text) => writeFileAtomic(path, text)));
+    expect(texts).toContain(await readFile(path, "utf8"));
+    expect(await readdir(folder)).toEqual(["ceph.conf"]);
+  });
+
+  it("sets the mode whatever the file had before", async () => {
+    const path = join(folder, "keyring");
+    await writeFile(path, "old", { mode: 0o644 });
+    await writeFileAtomic(path, "new", 0o600);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it("leaves the old file and no rest when it cannot write", async () => {
+    await expect(writeFileAtomic(join(folder, "absent", "file"), "x")).rejects.toMatchObject({
+      code: "ENOENT",
+    });
+    expect(await readFileIfPresent(join(folder, "absent"))).toBeUndefined();
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
