@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { parseDiskSpecs } from "../api/contract/disk-spec.ts";
 import type { DiskReport } from "../api/contract/disks.ts";
 import type { Job } from "../api/contract/jobs.ts";
+import { isErrorCode } from "../errors/codes.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
 import { diskList, diskListText, diskReportTable } from "./render/lists.ts";
@@ -56,11 +57,17 @@ function reportOf(job: Job): DiskReport {
   return { report: result.report };
 }
 
+/** When all failed for one reason, its code and so its exit code and remedy: each error ends with its code. */
 function failure(failed: DiskReport["report"], all: number): MicrocephError {
-  const [first] = failed;
+  const codes = new Set(failed.map((line) => / \[([A-Z_]+)\]$/.exec(line.error)?.[1]));
+  const [only] = codes;
+  const shared = codes.size === 1 && isErrorCode(only) ? only : undefined;
+  const texts = failed.map((line) => {
+    const text = shared === undefined ? line.error : line.error.slice(0, -` [${shared}]`.length);
+    // Most messages name the disk themselves.
+    return text.includes(line.path) ? text : `${line.path}: ${text}`;
+  });
   const message =
-    failed.length === 1 && first
-      ? `${first.path}: ${first.error}`
-      : `${failed.length} of ${all} disks failed: ${failed.map((line) => `${line.path}: ${line.error}`).join("; ")}`;
-  return new MicrocephError("PROGRAM_FAILED", message, { data: { failed } });
+    failed.length === 1 ? `${texts[0]}` : `${failed.length} of ${all} disks failed: ${texts.join("; ")}`;
+  return new MicrocephError(shared ?? "PROGRAM_FAILED", message, { data: { failed } });
 }
