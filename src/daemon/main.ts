@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { pino } from "pino";
-import { isMicrocephError, messageOf } from "../errors/microceph-error.ts";
+import { isMicrocephError, MicrocephError, messageOf } from "../errors/microceph-error.ts";
 import { productVersion } from "../version/version.ts";
 import { Daemon } from "./daemon.ts";
 import { daemonUsage, parseSettings } from "./settings.ts";
@@ -16,12 +16,30 @@ function fail(error: unknown): never {
   process.exit(coded ? error.exitCode : 1);
 }
 
+async function makeStateDir(stateDir: string): Promise<void> {
+  try {
+    await mkdir(stateDir, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (code === "EEXIST" || code === "ENOTDIR") {
+      throw new MicrocephError("USAGE", `--state-dir ${stateDir} is not a directory`, { cause: error });
+    }
+    if (["EACCES", "EPERM", "EROFS"].includes(code)) {
+      throw new MicrocephError("PERMISSION_DENIED", `may not make ${stateDir}`, { cause: error });
+    }
+    if (code === "ENOSPC" || code === "EDQUOT") {
+      throw new MicrocephError("DISK_FULL", `no room for ${stateDir}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
 async function main(): Promise<void> {
   const settings = parseSettings(process.argv.slice(2), process.env);
   if (settings === "help") return say(daemonUsage);
   if (settings === "version") return say(`microcephd ${productVersion}\n`);
   const log = pino({ level: settings.logLevel, base: { node: settings.name } });
-  await mkdir(settings.stateDir, { recursive: true, mode: 0o755 });
+  await makeStateDir(settings.stateDir);
   const daemon = new Daemon(settings, { log });
 
   const stop = (signal: string): void => {
