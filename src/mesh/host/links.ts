@@ -32,6 +32,8 @@ export interface LinksDeps {
   readonly admits: (peer: PeerId) => boolean;
   /** The first connection to a peer is proven, or the last one is gone. */
   readonly onChange: (peer: PeerId, up: boolean) => void;
+  /** A pulse of the peer came. */
+  readonly onHeard: (peer: PeerId) => void;
   /** Each pulse interval, with the connections that are in use. */
   readonly onTick: (links: { peer: PeerId; connection: Connection }[]) => void;
 }
@@ -158,6 +160,7 @@ export class Links {
     stream.addEventListener("message", () => {
       link.health.heard();
       if (!link.proven) this.#prove(link);
+      this.#deps.onHeard(link.peer);
     });
     stream.addEventListener("close", () => cutLink(link, "the pulse ended"));
     if (stream.status === "open") stream.send(pulse);

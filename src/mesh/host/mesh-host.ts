@@ -1,9 +1,5 @@
 import type { Duplex } from "node:stream";
-import { identify } from "@libp2p/identify";
-import { noise } from "@libp2p/noise";
-import { ping } from "@libp2p/ping";
-import { yamux } from "@libp2p/yamux";
-import { createLibp2p, type Libp2p } from "libp2p";
+import type { Libp2p } from "libp2p";
 import type { Logger } from "pino";
 import { messageOf } from "../../errors/microceph-error.ts";
 import { type ClusterId, isPeerId, type PeerId } from "../../ids/ids.ts";
@@ -14,6 +10,7 @@ import type { Deadline } from "./deadline.ts";
 import { Dialer } from "./dialer.ts";
 import { Gossip, type GossipListener } from "./gossip.ts";
 import { Links, pulseProtocol } from "./links.ts";
+import { createMemberHost } from "./member-host.ts";
 import type { Endpoint } from "./redial.ts";
 import { Rpc, type RpcHandler, rpcProtocol } from "./rpc.ts";
 import { TcpDoor } from "./tcp-door.ts";
@@ -67,6 +64,7 @@ export class MeshHost {
   readonly #gossip: Gossip;
   readonly #tunnels: Tunnels;
   readonly #listeners = new Set<ConnectionListener>();
+  readonly #hearers = new Set<(peer: PeerId) => void>();
   readonly #members = new Map<PeerId, MemberContact>();
   readonly #introduced = new Map<PeerId, MemberContact>();
   readonly #denied = new Set<PeerId>();
@@ -90,6 +88,9 @@ export class MeshHost {
         log,
         admits,
         onChange: (peer, up) => this.#changed(peer, up),
+        onHeard: (peer) => {
+          for (const listener of this.#hearers) listener(peer);
+        },
         onTick: (links) => this.#gossip.mend(links),
       },
     );
@@ -107,7 +108,12 @@ export class MeshHost {
 
   /** @throws PORT_IN_USE, ADDRESS_UNAVAILABLE */
   async start(): Promise<void> {
-    this.#host = await this.#createHost();
+    this.#host = await createMemberHost({
+      privateKey: this.#options.identity.privateKey,
+      door: this.#door,
+      gossip: this.#gossip,
+      refuses: (remote, inbound) => this.#refuses(remote, inbound),
+    });
     this.#host.addEventListener("connection:open", ({ detail }) => this.#links.opened(detail));
     await this.#host.handle(pulseProtocol, (stream, connection) => this.#links.accept(stream, connection));
     await this.#host.handle(rpcProtocol, (stream, from) => this.#rpc.accept(stream, from), streamLimits);
@@ -189,6 +195,12 @@ export class MeshHost {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Called for each pulse of a connected member, about once a second. @returns stops listening */
+  onHeard(listener: (peer: PeerId) => void): () => void {
+    this.#hearers.add(listener);
+    return () => this.#hearers.delete(listener);
+  }
+
   /** The peer was seen at these addresses: dial at once if it is a member that is not connected. */
   dialHint(peer: PeerId, addresses: readonly string[], port: number): void {
     this.#dialer.hint(peer, endpointsOf({ addresses, port }));
@@ -264,40 +276,6 @@ export class MeshHost {
     if (!isPeerId(peer) || !this.#admits(peer)) return true;
     if (!inbound || this.self > peer) return false;
     return this.#dialer.isDialing(peer, simultaneousDialMs) || this.#links.justDialed(peer);
-  }
-
-  async #createHost(): Promise<Libp2p> {
-    return createLibp2p({
-      start: false,
-      privateKey: this.#options.identity.privateKey,
-      addresses: { listen: [] },
-      transports: [this.#door.factory],
-      connectionEncrypters: [noise()],
-      streamMuxers: [
-        yamux({
-          maxInboundStreams: 2048,
-          maxOutboundStreams: 2048,
-          streamOptions: {
-            // A paused reader may be sent a whole window more: it has to fit its buffer, or the stream is reset.
-            maxStreamWindowSize: 1024 * 1024,
-            maxReadBufferLength: 8 * 1024 * 1024,
-          },
-        }),
-      ],
-      // The pulse does this, with regard to our own delays.
-      connectionMonitor: { enabled: false },
-      connectionManager: {
-        maxConnections: 1000,
-        inboundConnectionThreshold: 100,
-        maxIncomingPendingConnections: 128,
-        inboundUpgradeTimeout: 5000,
-      },
-      connectionGater: {
-        denyInboundEncryptedConnection: (remote) => this.#refuses(remote, true),
-        denyOutboundEncryptedConnection: (remote) => this.#refuses(remote, false),
-      },
-      services: { identify: identify(), ping: ping(), pubsub: this.#gossip.factory },
-    });
   }
 }
 

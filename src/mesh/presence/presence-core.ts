@@ -36,24 +36,27 @@ export interface PresenceTimings {
   readonly suspectMs: number;
   /** Silence until it may be failed: long enough for two rounds of witnesses and a quick restart. */
   readonly failedMs: number;
-  /** The same for one that has not been seen since this node started: all may be booting. */
-  readonly neverSeenMs: number;
+  /**
+   * The same where this node's own word alone decides, because nobody is left to ask, and for a member that has
+   * not been seen since this node started: all may be booting.
+   */
+  readonly aloneMs: number;
   /** Age up to which a witness's word counts. */
   readonly voteMs: number;
   /** Time between two rounds of witnesses. */
   readonly askMs: number;
-  /** Longest step of the waking clock: more between two ticks means that this node slept or was stopped. */
-  readonly stepMs: number;
+  /** Time between ticks. More than twice of it means that this node slept, was stopped, or gets no CPU. */
+  readonly tickMs: number;
 }
 
 export function timingsFor(intervalMs: number): PresenceTimings {
   return {
     suspectMs: 2.2 * intervalMs,
     failedMs: 5 * intervalMs,
-    neverSeenMs: 8 * intervalMs,
+    aloneMs: 8 * intervalMs,
     voteMs: 3 * intervalMs,
     askMs: intervalMs,
-    stepMs: 0.5 * intervalMs,
+    tickMs: 0.25 * intervalMs,
   };
 }
 
@@ -81,7 +84,7 @@ const witnessesAsked = 3;
 
 /**
  * Who of the members is there: a core without clock or network. Silence is measured on a waking clock that
- * stands still while this node does, so a node that was stopped suspects nobody for the time it missed.
+ * stands still while this node does and is slow while this node is: what it missed meanwhile is nobody's fault.
  */
 export class PresenceCore {
   readonly #timings: PresenceTimings;
@@ -125,10 +128,14 @@ export class PresenceCore {
   seen(peer: PeerId, incarnation: string, now: number): PresenceChange[] {
     const member = this.#members.get(peer);
     if (member === undefined || member.leftIncarnation === incarnation) return [];
-    member.lastSeen = now;
-    member.quietSince = this.#awake;
     member.leftIncarnation = undefined;
-    return this.#enter(peer, member, "alive", now, "it answers");
+    return this.#alive(peer, member, now);
+  }
+
+  /** A sign of life that doesn't tell of which run it is: nothing new of one that said goodbye. */
+  heard(peer: PeerId, now: number): PresenceChange[] {
+    const member = this.#members.get(peer);
+    return member === undefined || member.state === "left" ? [] : this.#alive(peer, member, now);
   }
 
   /** The peer said goodbye. */
@@ -149,7 +156,8 @@ export class PresenceCore {
   tick(now: number): { changes: PresenceChange[]; calls: WitnessCall[] } {
     const elapsed = Math.max(0, now - (this.#tickedAt ?? now));
     this.#tickedAt = now;
-    this.#awake += Math.min(elapsed, this.#timings.stepMs);
+    const { tickMs } = this.#timings;
+    this.#awake += elapsed <= 2 * tickMs ? elapsed : tickMs;
     const changes: PresenceChange[] = [];
     const calls: WitnessCall[] = [];
     for (const [peer, member] of this.#members) {
@@ -171,13 +179,20 @@ export class PresenceCore {
     return this.#awake - member.quietSince;
   }
 
+  #alive(peer: PeerId, member: Member, now: number): PresenceChange[] {
+    member.lastSeen = now;
+    member.quietSince = this.#awake;
+    return this.#enter(peer, member, "alive", now, "it answers");
+  }
+
   /** Why a suspect has failed, or undefined while that is open. */
   #verdict(member: Member, possibleWitnesses: number): string | undefined {
-    const { failedMs, neverSeenMs, voteMs } = this.#timings;
-    if (this.#silence(member) < (member.lastSeen === null ? neverSeenMs : failedMs)) return undefined;
+    const { failedMs, aloneMs, voteMs } = this.#timings;
     const votes = [...member.votes.values()].filter(({ at }) => this.#awake - at <= voteMs);
     if (votes.some(({ reached }) => reached)) return undefined;
     if (votes.length < Math.min(witnessesNeeded, possibleWitnesses)) return undefined;
+    const needed = member.lastSeen === null || votes.length === 0 ? aloneMs : failedMs;
+    if (this.#silence(member) < needed) return undefined;
     return votes.length === 0 ? "nobody is left to ask" : `${votes.length} others do not reach it either`;
   }
 

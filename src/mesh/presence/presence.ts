@@ -30,7 +30,7 @@ export interface PresenceOptions {
 }
 
 export interface PresenceDeps {
-  readonly mesh: Pick<MeshHost, "self" | "request" | "handle" | "connected" | "onConnection">;
+  readonly mesh: Pick<MeshHost, "self" | "request" | "handle" | "connected" | "onConnection" | "onHeard">;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly log: Logger;
@@ -45,8 +45,7 @@ export class Presence {
   readonly #core: PresenceCore;
   readonly #incarnation = randomUUID();
   readonly #listeners = new Set<PresenceListener>();
-  readonly #pings = new Map<PeerId, Promise<boolean>>();
-  readonly #pingedAt = new Map<PeerId, number>();
+  readonly #pinged = new Map<PeerId, { at: number; answered: Promise<boolean> }>();
   readonly #work = new Set<Promise<unknown>>();
   readonly #stopped = new AbortController();
   #ticker: NodeJS.Timeout | undefined;
@@ -66,15 +65,22 @@ export class Presence {
     });
     mesh.handle(methods.witness, async (_from, body) => {
       const { peer } = witnessSchema.parse(body);
-      return { reached: peer === mesh.self || (this.#core.has(peer) && (await this.#ping(peer))) };
+      return { reached: peer === mesh.self || (await this.#reaches(peer)) };
     });
     mesh.handle(methods.leave, async (from, body) => {
       this.#tell(this.#core.left(from, incarnationSchema.parse(body).incarnation, this.#deps.now()));
       return null;
     });
-    this.#unlisten = mesh.onConnection((peer, up) => {
-      if (up && this.#core.has(peer)) void this.#ping(peer);
-    });
+    const stops = [
+      mesh.onConnection((peer, up) => {
+        if (up && this.#core.has(peer)) void this.#ping(peer);
+      }),
+      // Cheaper than a ping, so it gets through when both hosts are short of CPU.
+      mesh.onHeard((peer) => this.#tell(this.#core.heard(peer, this.#deps.now()))),
+    ];
+    this.#unlisten = () => {
+      for (const stop of stops) stop();
+    };
     this.#ticker = setInterval(() => this.#tick(), this.#intervalMs / 4);
     this.#ticker.unref();
   }
@@ -83,14 +89,14 @@ export class Presence {
     clearInterval(this.#ticker);
     this.#unlisten?.();
     this.#stopped.abort();
-    await Promise.allSettled([...this.#work, ...this.#pings.values()]);
+    await Promise.allSettled(this.#work);
   }
 
   /** All members; this node itself may be among them and is left out. */
   setMembers(peers: readonly PeerId[]): void {
     const others = peers.filter((peer) => peer !== this.#deps.mesh.self);
     this.#core.setMembers(others, this.#deps.now());
-    for (const peer of this.#pingedAt.keys()) if (!this.#core.has(peer)) this.#pingedAt.delete(peer);
+    for (const peer of this.#pinged.keys()) if (!this.#core.has(peer)) this.#pinged.delete(peer);
   }
 
   /** All other members. */
@@ -123,26 +129,39 @@ export class Presence {
       for (const witness of witnesses) this.#track(this.#ask(witness, about));
     }
     for (const peer of this.#deps.mesh.connected()) {
-      const age = Math.abs(now - (this.#pingedAt.get(peer) ?? 0));
-      // A quarter is one tick: pings stay at one for each interval although ticks are never quite on time.
-      if (this.#core.has(peer) && age > 0.875 * this.#intervalMs) void this.#ping(peer);
+      if (this.#core.has(peer) && this.#isDue(peer, now)) void this.#ping(peer);
     }
   }
 
-  /** Whether the peer answers a ping that is sent now, or is under way. */
+  /** An eighth less than the interval, as ticks are never quite on time. */
+  #isDue(peer: PeerId, now: number): boolean {
+    return Math.abs(now - (this.#pinged.get(peer)?.at ?? 0)) > 0.875 * this.#intervalMs;
+  }
+
+  /** What this node testifies: whether it has heard the peer just now, or it answers a ping. */
+  async #reaches(peer: PeerId): Promise<boolean> {
+    const entry = this.#core.view().get(peer);
+    if (entry === undefined) return false;
+    const fresh = entry.lastSeen !== null && this.#deps.now() - entry.lastSeen < 1.5 * this.#intervalMs;
+    return (fresh && entry.state === "alive") || (await this.#ping(peer));
+  }
+
+  /** Whether the peer answers a ping that is sent now, or was a moment ago. */
   #ping(peer: PeerId): Promise<boolean> {
-    const underWay = this.#pings.get(peer);
-    if (underWay !== undefined) return underWay;
-    this.#pingedAt.set(peer, this.#deps.now());
-    const ping = this.#sendPing(peer).finally(() => this.#pings.delete(peer));
-    this.#pings.set(peer, ping);
-    return ping;
+    const now = this.#deps.now();
+    const last = this.#pinged.get(peer);
+    if (last !== undefined && !this.#isDue(peer, now)) return last.answered;
+    const answered = this.#sendPing(peer);
+    this.#pinged.set(peer, { at: now, answered });
+    this.#track(answered);
+    return answered;
   }
 
   async #sendPing(peer: PeerId): Promise<boolean> {
     try {
       const body = { incarnation: this.#incarnation };
-      const options = { deadlineMs: this.#intervalMs, signal: this.#stopped.signal };
+      // Longer than the interval: an answer that comes late is a sign of life, too.
+      const options = { deadlineMs: 2.5 * this.#intervalMs, signal: this.#stopped.signal };
       const reply = await this.#deps.mesh.request(peer, methods.ping, body, options);
       this.#seen(peer, incarnationSchema.parse(reply).incarnation);
       return true;

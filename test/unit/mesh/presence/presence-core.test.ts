@@ -116,7 +116,9 @@ describe("presence", () => {
     // Cut off from all: both fail, on this node's own word.
     const alone = steady([a, b]);
     alone.answering.clear();
-    alone.run(5250);
+    alone.run(7500);
+    expect(alone.log).toEqual(["a suspect", "b suspect"]);
+    alone.run(750);
     expect(alone.log).toEqual(["a suspect", "b suspect", "a failed", "b failed"]);
   });
 
@@ -153,7 +155,7 @@ describe("presence", () => {
   it("takes an answer as refutation at any time", () => {
     const scene = steady([a, b]);
     scene.answering.clear();
-    scene.run(8000);
+    scene.run(9000);
     expect(scene.state(b)).toBe("failed");
     scene.answering.add(b);
     scene.run(tickMs);
@@ -186,6 +188,32 @@ describe("presence", () => {
     scene.now += 7_200_000;
     scene.run(1000);
     expect(scene.log).toEqual([]);
+  });
+
+  it("is slow to suspect while this node itself is short of CPU", () => {
+    const scene = steady([a, b]);
+    scene.answering.clear();
+    const ticks = (count: number, everyMs: number): void => {
+      for (let i = 0; i < count; i += 1) {
+        scene.now += everyMs;
+        scene.core.tick(scene.now);
+      }
+    };
+    // With the tick of its last sign of life, eight: two seconds of waking time, however long they took.
+    ticks(7, 2000);
+    expect(scene.state(a)).toBe("alive");
+    ticks(2, 2000);
+    expect(scene.state(a)).toBe("suspect");
+  });
+
+  it("takes a pulse as a sign of life, but not of one that left", () => {
+    const scene = steady([a, b]);
+    scene.answering.clear();
+    scene.run(5000);
+    expect(scene.core.heard(a, scene.now).map(({ to }) => to)).toEqual(["alive"]);
+    scene.core.left(b, "b-1", scene.now);
+    expect(scene.core.heard(b, scene.now)).toEqual([]);
+    expect(scene.state(b)).toBe("left");
   });
 
   it("keeps one that left as left, until it is back in another run", () => {
