@@ -40,11 +40,18 @@ export interface Fence {
   acknowledgeCancel(entry: EntryId, number: DecisionNumber): boolean;
 }
 
+/**
+ * Takes back what an interrupted step of this kind may have begun. False when it cannot be taken back, because
+ * it has taken effect already.
+ */
+export type Undo = (body: Json) => Promise<boolean>;
+
 export interface AgentDeps {
   readonly fence: Fence;
   /** Linearizable: is the entry open under exactly this number? Throws without a majority. */
   confirm(entry: EntryId, number: DecisionNumber, signal: AbortSignal): Promise<boolean>;
   readonly steps: Readonly<Record<string, Step>>;
+  readonly undo?: Readonly<Record<string, Undo>>;
   readonly log: Logger;
 }
 
@@ -88,11 +95,16 @@ export class Agent {
     }
   }
 
-  /** Promise, durably, never to carry the entry out; false when it is done already. */
-  async cancel(entry: EntryId, number: DecisionNumber): Promise<boolean> {
+  /**
+   * Promise, durably, never to carry the entry out, after taking back what was begun of it; false when it is
+   * done, or has taken effect, already.
+   */
+  async cancel({ entry, number, kind, body }: Omit<Order, "payload">): Promise<boolean> {
     const running = this.#running.get(entry);
     running?.stop.abort();
     await running?.done.catch(() => undefined);
+    const undo = this.#deps.undo?.[kind];
+    if (undo && !(await undo(body))) return false;
     return this.#deps.fence.acknowledgeCancel(entry, number);
   }
 

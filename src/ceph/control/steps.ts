@@ -6,9 +6,9 @@ import { adminCapabilities, monCapabilities } from "../config/keyring.ts";
 import { ensureCephFolders } from "../daemons/deps.ts";
 import { prepareMds, startMds } from "../daemons/mds.ts";
 import { prepareMgr, startMgr } from "../daemons/mgr.ts";
-import { bootstrapMon, monState, prepareMon, startMon, waitMonInQuorum } from "../daemons/mon.ts";
+import { bootstrapMon, monState, prepareMon, removeMon, startMon, waitMonInQuorum } from "../daemons/mon.ts";
 import { ourRules } from "../plan/failure-domain.ts";
-import type { Step } from "./agent.ts";
+import type { Step, Undo } from "./agent.ts";
 import type { CephNode } from "./ceph-node.ts";
 import { poolDefault } from "./ceph-planner.ts";
 import {
@@ -82,6 +82,19 @@ export function cephSteps(node: CephNode): Record<string, Step> {
   };
 
   return { [kinds.bootstrap]: bootstrap, [kinds.monitor]: monitor, [kinds.daemon]: daemon };
+}
+
+/** Takes back what an interrupted order may have begun, before its cancellation is promised. */
+export function cephUndo(node: CephNode): Record<string, Undo> {
+  const { deps, handle } = node;
+  const monitor: Undo = async () => {
+    const status = await monState(deps, handle);
+    // A monitor that is in the map has taken effect: only another decision may take it out again.
+    if (status?.monMap.monitors.some(({ name }) => name === handle)) return false;
+    await removeMon(deps, handle);
+    return true;
+  };
+  return { [kinds.monitor]: monitor };
 }
 
 /** Both protocols on Ceph's own ports (Ceph doc: msgr2). */

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { Agent } from "../../ceph/control/agent.ts";
 import type { CephNode } from "../../ceph/control/ceph-node.ts";
 import { type CephAccess, cephAccess, kinds } from "../../ceph/control/decisions.ts";
-import { cephSteps } from "../../ceph/control/steps.ts";
+import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
@@ -146,6 +146,7 @@ export class ClusterRuntime {
       fence,
       confirm: (entry, number, signal) => this.#confirm({ entry, number: { ...number } }, signal),
       steps: { ...cephSteps(deps.cephNode), ...this.seat.steps() },
+      undo: cephUndo(deps.cephNode),
       log,
     });
     this.quorum = new QuorumView({

@@ -29,6 +29,7 @@ export const orderBody = z.object({
   body: json,
   payload: json,
 });
+export const cancelBody = orderBody.omit({ payload: true });
 export const numberedEntry = z.object({
   entry: z.string().transform((value) => entryId(value)),
   number,

@@ -2,6 +2,7 @@ import { verifyCertificate } from "../../mesh/identity/certificate.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import {
   admitDelivery,
+  cancelBody,
   claimDelivery,
   forwardBody,
   methods,
@@ -24,8 +25,7 @@ export function serveMembers(runtime: ClusterRuntime): void {
   mesh.handle(methods.quorum, () => runtime.quorum.answer());
   mesh.handle(methods.obey, async (_from, body) => runtime.agent.obey(orderBody.parse(body)));
   mesh.handle(methods.cancel, async (_from, body) => {
-    const { entry, number } = numberedEntry.parse(body);
-    return runtime.agent.cancel(entry, number);
+    return runtime.agent.cancel(cancelBody.parse(body));
   });
   mesh.handle(methods.cephAccess, async (from, _body, signal) => {
     // The gater lets members in only; a key still goes to none that the journal does not name.

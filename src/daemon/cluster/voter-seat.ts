@@ -256,8 +256,10 @@ export class VoterSeat {
       },
       restamp: (entry) => decider.restamp(entry),
       cancel: async (peer, entry, signal) => {
-        const body = { entry: entry.id, number: { ...entry.number } };
-        if (peer === runtime.self) return runtime.agent.cancel(entry.id, entry.number);
+        const { kind, number } = entry;
+        if (peer === runtime.self)
+          return runtime.agent.cancel({ entry: entry.id, number, kind, body: entry.body });
+        const body = { entry: entry.id, number: { ...number }, kind, body: entry.body };
         return (await mesh.request(peer, methods.cancel, body, { deadlineMs: 10_000, signal })) === true;
       },
       voters: {

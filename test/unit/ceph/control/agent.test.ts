@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import { Agent, type Fence, type Order, type Step } from "../../../../src/ceph/control/agent.ts";
+import { Agent, type Fence, type Order, type Step, type Undo } from "../../../../src/ceph/control/agent.ts";
 import type { EntryId } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
 import type { DecisionNumber } from "../../../../src/state/journal/types.ts";
@@ -43,9 +43,10 @@ function order(revision: number, entry = "1-a"): Order {
 function agent(
   step: Step,
   confirm: () => Promise<boolean> = async () => true,
+  undo: Undo = async () => true,
 ): { agent: Agent; fence: FakeFence } {
   const fence = new FakeFence();
-  return { agent: new Agent({ fence, confirm, steps: { a: step }, log }), fence };
+  return { agent: new Agent({ fence, confirm, steps: { a: step }, undo: { a: undo }, log }), fence };
 }
 
 describe("Agent", () => {
@@ -83,14 +84,14 @@ describe("Agent", () => {
 
   it("never carries out what it has promised to cancel", async () => {
     const made = agent(async () => null);
-    expect(await made.agent.cancel("1-a" as EntryId, { generation: 1, revision: 1 })).toBe(true);
+    expect(await made.agent.cancel(order(1))).toBe(true);
     await expect(made.agent.obey(order(2))).rejects.toMatchObject({ code: "STALE_DECISION" });
   });
 
   it("does not promise to cancel what is done", async () => {
     const made = agent(async () => null);
     await made.agent.obey(order(1));
-    expect(await made.agent.cancel("1-a" as EntryId, { generation: 1, revision: 1 })).toBe(false);
+    expect(await made.agent.cancel(order(1))).toBe(false);
   });
 
   it("waits for a step in flight before it promises, and then keeps its result", async () => {
@@ -102,9 +103,27 @@ describe("Agent", () => {
       return "did it";
     });
     const obeyed = made.agent.obey(order(1));
-    const cancelled = made.agent.cancel("1-a" as EntryId, { generation: 1, revision: 1 });
+    const cancelled = made.agent.cancel(order(1));
     finish();
     expect(await obeyed).toBe("did it");
     expect(await cancelled).toBe(false);
+  });
+
+  it("takes back what was begun before it promises, and promises nothing when that is impossible", async () => {
+    const interrupted: Step = async () => {
+      throw new Error("interrupted");
+    };
+    let begun = true;
+    const able = agent(interrupted, undefined, async () => {
+      begun = false;
+      return true;
+    });
+    await able.agent.obey(order(1)).catch(() => undefined);
+    expect(await able.agent.cancel(order(1))).toBe(true);
+    expect(begun).toBe(false);
+    const unable = agent(interrupted, undefined, async () => false);
+    await unable.agent.obey(order(1)).catch(() => undefined);
+    expect(await unable.agent.cancel(order(1))).toBe(false);
+    expect(unable.fence.cancelled.size).toBe(0);
   });
 });
