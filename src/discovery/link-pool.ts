@@ -8,7 +8,10 @@ import type { LinkCounters, LinkSocketDeps, LinkTransport } from "./link-socket.
 const firstRetryMs = 2_000;
 const longestRetryMs = 60_000;
 
-export type OpenLink = (link: InterfaceLink, deps: Omit<LinkSocketDeps, "own" | "now">) => LinkTransport;
+export type OpenLink = (
+  link: InterfaceLink,
+  deps: Pick<LinkSocketDeps, "onMessage" | "onSendError" | "onFailed">,
+) => LinkTransport;
 
 export interface LinkReport extends LinkCounters {
   /** `eth0/IPv4` */

@@ -33,6 +33,8 @@ export interface LinkCounters {
 export interface LinkSocketDeps {
   readonly now: () => number;
   readonly own: OwnPackets;
+  /** Tests hand in one without a network. */
+  readonly makeSocket?: typeof gatedSocket;
   readonly onMessage: (message: Message, from: Sender) => void;
   /** A packet could not be sent: no route, no address yet, the interface is going down. */
   readonly onSendError: (error: Error) => void;
@@ -76,7 +78,7 @@ export class LinkSocket implements LinkTransport {
   constructor(link: InterfaceLink, deps: LinkSocketDeps) {
     this.#link = link;
     this.#deps = deps;
-    const socket = gatedSocket(link.family, {
+    const socket = (deps.makeSocket ?? gatedSocket)(link.family, {
       admit: (bytes, from) => this.#admit(bytes, from),
       sending: (bytes) => {
         const sources = this.#link.own.map(({ address }) => address);

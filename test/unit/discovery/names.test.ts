@@ -63,6 +63,9 @@ describe("names", () => {
     ["a\u0085b", false],
     ["\ufffd", false],
     ["x".repeat(256), false],
+    ["x".repeat(63), true],
+    ["x".repeat(64), false],
+    [`${"ä".repeat(32)}.local`, false],
   ])("knows whether %j can be shown and asked for", (name, clean) => expect(isCleanName(name)).toBe(clean));
 
   it("cuts between characters", () => {
