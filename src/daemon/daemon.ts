@@ -20,11 +20,13 @@ import type { Contact } from "../mesh/lobby/messages.ts";
 import { chooseHandle } from "../mesh/membership/handle-choice.ts";
 import type { Founded } from "../mesh/membership/lifecycle.ts";
 import { Membership } from "../mesh/membership/membership.ts";
+import { ownNetworks } from "../mesh/membership/public-network.ts";
 import { runProgram } from "../process/run-program.ts";
 import type { LocalStore } from "../state/store/local-store.ts";
 import { openOrSetAside } from "../state/store/set-aside.ts";
 import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import { foundingWishKey } from "./cluster/genesis.ts";
 import { EventLog } from "./event-log.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
@@ -210,17 +212,38 @@ export class Daemon {
     if (this.#versions.ceph === "" || this.#versions.etcd === "") {
       throw new MicrocephError("MISSING_PROGRAM", "ceph-mon or etcd is not installed on this node");
     }
-    const own = reachableAddresses(interfaceFacts(this.settings.interfaces));
+    const interfaces = interfaceFacts(this.settings.interfaces);
+    const own = reachableAddresses(interfaces);
     for (const address of [request.microcephIp, request.monIp]) {
       if (address !== undefined && !own.includes(address)) {
         throw new MicrocephError("USAGE", `${address} is no address of this node (it has ${own.join(", ")})`);
       }
+    }
+    const networks = ownNetworks(interfaces);
+    for (const network of [request.publicNetwork, request.clusterNetwork]) {
+      if (network !== undefined && !networks.includes(network)) {
+        throw new MicrocephError(
+          "USAGE",
+          `${network} is no subnet of this node (it has ${networks.join(", ") || "none"})`,
+        );
+      }
+    }
+    const { monIp, publicNetwork } = request;
+    if (monIp !== undefined && publicNetwork !== undefined && addressIn([monIp], publicNetwork) === null) {
+      throw new MicrocephError("USAGE", `the monitor's address ${monIp} is not in ${publicNetwork}`);
     }
   }
 
   async availableDisks(): Promise<readonly AvailableDisk[]> {
     await this.#look();
     return this.#disks;
+  }
+
+  /** The own subnet that an address lies in. */
+  #networkOf(address: string | undefined): string | undefined {
+    if (address === undefined) return undefined;
+    const networks = ownNetworks(interfaceFacts(this.settings.interfaces));
+    return networks.find((network) => addressIn([address], network) !== null);
   }
 
   #require(): Parts {
@@ -333,9 +356,15 @@ export class Daemon {
   async #bootstrap(request: BootstrapRequest, tools: JobTools): Promise<Json> {
     if (this.#cluster === null) {
       tools.report(5, "founding a cluster of this node alone");
+      const publicNetwork = request.publicNetwork ?? this.#networkOf(request.monIp ?? request.microcephIp);
+      // On disk before the founding, which a crash may leave to the next run.
+      this.#require().store.put(foundingWishKey, {
+        monIp: request.monIp ?? request.microcephIp ?? null,
+        clusterNetwork: request.clusterNetwork ?? null,
+      });
       this.membership.bootstrapAlone({
         ...(request.name === undefined ? {} : { clusterName: request.name }),
-        ...(request.publicNetwork === undefined ? {} : { publicNetwork: request.publicNetwork }),
+        ...(publicNetwork === undefined ? {} : { publicNetwork }),
       });
       await this.#changing;
     }

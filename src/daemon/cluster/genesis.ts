@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { z } from "zod";
 import type { Planner, Proposal } from "../../ceph/control/controller.ts";
 import { kinds } from "../../ceph/control/decisions.ts";
 import type { Json } from "../../ids/json.ts";
@@ -12,6 +13,15 @@ import type { ClusterRuntime } from "./cluster-runtime.ts";
 
 /** Name of the secret that holds the cluster's private key. */
 export const clusterKeySecret = "cluster-key";
+
+/** Where the store keeps what an operator asked of a bootstrap beyond its network. */
+export const foundingWishKey = "founding-wish";
+const foundingWish = z.object({ monIp: z.string().nullable(), clusterNetwork: z.string().nullable() });
+
+function wishOf(runtime: ClusterRuntime): z.infer<typeof foundingWish> {
+  const kept = foundingWish.safeParse(runtime.deps.store.get(foundingWishKey));
+  return kept.success ? kept.data : { monIp: null, clusterNetwork: null };
+}
 
 /**
  * What a founder does first, each step recorded and so done once: the key goes into etcd, the founding and its
@@ -33,7 +43,7 @@ export function genesisPlanner(
         founder: runtime.self,
         name: cluster.name,
         publicNetwork: founded.publicNetwork,
-        clusterNetwork: null,
+        clusterNetwork: wishOf(runtime).clusterNetwork,
         acceptors: founded.acceptors,
       };
       const reason = founded.acceptors.length === 0 ? "asked for by an operator" : "found by fresh nodes";
@@ -109,14 +119,16 @@ function bootstrapProposal(runtime: ClusterRuntime): readonly Proposal[] {
   const decided = runtime.journal
     .entries()
     .some(({ kind, state }) => kind === kinds.bootstrap && state !== "abandoned");
-  const address = runtime.publicAddress(runtime.self);
+  const founding = foundingOf(runtime.journal.entries());
+  const wished = founding?.founder === runtime.self ? wishOf(runtime).monIp : null;
+  const address = wished ?? runtime.publicAddress(runtime.self);
   if (decided || address === null) return [];
   const body = {
     fsid: randomUUID(),
     handle: runtime.handle,
     address,
     publicNetwork: runtime.publicNetwork() ?? "",
-    clusterNetwork: null,
+    clusterNetwork: founding?.clusterNetwork ?? null,
   };
   const reason = "a new cluster starts with one monitor";
   return [{ kind: kinds.bootstrap, body, agent: runtime.self, reason, lane: "seats" }];
