@@ -242,6 +242,16 @@ describe("several interfaces", () => {
     expect(told(other).filter((text) => text.startsWith("lost"))).toEqual([]);
   });
 
+  it("with other addresses are asked on again: others may be reachable now", () => {
+    lan.add("n1", { lan: "10.0.0.1" });
+    const other = lan.add("n2", { lan: "10.0.0.2" });
+    lan.run(600_000);
+    lan.sent.length = 0;
+    other.core.putLink({ id: "eth0/IPv4", interface: "eth0", addresses: ["10.0.0.9"] }, lan.now);
+    lan.run(120);
+    expect(lan.from("n2").map(({ message: sent }) => sent.questions[0]?.type)).toEqual(["PTR"]);
+  });
+
   it("scope link-local addresses", () => {
     const other = lan.add("n2", { lan: "10.0.0.2" });
     lan.inject("lan", message({ answers: fullSet("n1", "n1", "fe80::1") }));

@@ -203,12 +203,24 @@ describe("what arrives", () => {
     now += 10_000;
   });
 
+  function withOpcode(given: Buffer): Buffer {
+    const bytes = Buffer.from(given);
+    bytes.writeUInt16BE(bytes.readUInt16BE(2) | (5 << 11), 2);
+    return bytes;
+  }
+
   it.each<[string, () => void, string, number]>([
     ["from a host of the link", () => socket.arrive(response, "10.0.0.2"), "received", 1],
     ["from another subnet: another interface's", () => socket.arrive(response, "10.1.0.2"), "foreign", 0],
     ["as a response from another port", () => socket.arrive(response, "10.0.0.2", 40_000), "foreign", 0],
     ["as a question of a simple resolver", () => socket.arrive(question, "10.0.0.2", 40_000), "received", 1],
     ["with an impossible header", () => socket.arrive(Buffer.alloc(12, 0x7f), "10.0.0.2"), "malformed", 0],
+    [
+      "with another opcode than a query's",
+      () => socket.arrive(withOpcode(response), "10.0.0.2"),
+      "malformed",
+      0,
+    ],
     ["cut short", () => socket.arrive(response.subarray(0, 100), "10.0.0.2"), "malformed", 0],
   ])("%s", (_what, arrive, counter, understood) => {
     arrive();
