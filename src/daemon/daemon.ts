@@ -27,6 +27,7 @@ import { openOrSetAside } from "../state/store/set-aside.ts";
 import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { foundingWishKey } from "./cluster/genesis.ts";
+import { memberView } from "./cluster/lobby-answers.ts";
 import { EventLog } from "./event-log.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
@@ -133,7 +134,7 @@ export class Daemon {
           count: this.#disks.length,
           bytes: this.#disks.reduce((sum, disk) => sum + disk.sizeBytes, 0),
         }),
-        memberView: () => this.#cluster?.memberView() ?? null,
+        memberView: () => (this.#cluster === null ? null : memberView(this.#cluster)),
         hooks: {
           onFounded: (founded) => this.#change(() => this.#founded(founded)),
           onMember: (certificate, contacts) => this.#change(() => this.#member(certificate.handle, contacts)),
@@ -397,14 +398,14 @@ export class Daemon {
         checkDevice: checkPristine,
         wipe: wipeDisk,
         onUp: (osd) => {
-          cluster.publishFacts();
+          cluster.upkeep.publishFacts();
           cluster.announceEvent("osd.up", { osd, node: cluster.handle });
         },
       },
       tools,
     );
     await this.#look();
-    cluster.publishFacts();
+    cluster.upkeep.publishFacts();
     return result as unknown as Json;
   }
 }

@@ -8,6 +8,7 @@ import type { Entry } from "../../state/journal/types.ts";
 import { AdmissionControl, type AdmissionControlDeps, admitKind } from "../admission-control.ts";
 import { foundingOf } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
+import { contactsOf } from "./lobby-answers.ts";
 import { methods } from "./member-rpc.ts";
 
 const deliverMs = 8_000;
@@ -50,7 +51,7 @@ export function admissionControl(
       const certificate = journal.members().get(peer)?.certificate;
       if (certificate === undefined) return;
       const clusterName = runtime.options.cluster.name;
-      const contacts = runtime.contacts();
+      const contacts = contactsOf(runtime);
       if (via === self) await membership.deliverAdmit(peer, { certificate, clusterName, contacts });
       else {
         const body = { peer, certificate: { ...certificate }, clusterName, contacts } as unknown as Json;

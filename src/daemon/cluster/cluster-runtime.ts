@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { Agent } from "../../ceph/control/agent.ts";
 import type { CephNode } from "../../ceph/control/ceph-node.ts";
-import { type CephAccess, cephAccess, kinds } from "../../ceph/control/decisions.ts";
+import type { CephAccess } from "../../ceph/control/decisions.ts";
 import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
@@ -12,7 +12,7 @@ import { verifyWithClusterKey } from "../../mesh/identity/cluster-key.ts";
 import type { NodeIdentity } from "../../mesh/identity/node-identity.ts";
 import type { Contact } from "../../mesh/lobby/messages.ts";
 import type { InterfaceFact } from "../../mesh/membership/cidr.ts";
-import type { Fellow, MemberView } from "../../mesh/membership/context.ts";
+import type { Fellow } from "../../mesh/membership/context.ts";
 import type { Founded } from "../../mesh/membership/lifecycle.ts";
 import type { Membership } from "../../mesh/membership/membership.ts";
 import { Presence } from "../../mesh/presence/presence.ts";
@@ -22,7 +22,6 @@ import { AgentFence } from "../../state/journal/agent-fence.ts";
 import { JournalCopy } from "../../state/journal/journal-copy.ts";
 import { JournalSync } from "../../state/journal/journal-sync.ts";
 import type { LocalStore } from "../../state/store/local-store.ts";
-import { productVersion } from "../../version/version.ts";
 import { CephView } from "../ceph-view.ts";
 import type { EventLog } from "../event-log.ts";
 import { addressIn, reachableAddresses } from "../interface-facts.ts";
@@ -32,6 +31,7 @@ import type { DaemonSettings } from "../settings.ts";
 import { foundingOf, fsidOf, votersOf } from "./cluster-facts.ts";
 import { LobbyExchange } from "./lobby-exchange.ts";
 import { methods } from "./member-rpc.ts";
+import { MemberUpkeep } from "./member-upkeep.ts";
 import { QuorumView } from "./quorum-view.ts";
 import { serveMembers } from "./serve-members.ts";
 import { VoterSeat } from "./voter-seat.ts";
@@ -84,10 +84,7 @@ export class ClusterRuntime {
   readonly documentSync: DocumentSync;
   readonly journalSync: JournalSync;
   readonly #unsubscribe: (() => void)[] = [];
-  #fetchingAccess = false;
-  #followingMonMap = false;
-  #monitorsDecided = 0;
-  #upkeep: NodeJS.Timeout | undefined;
+  readonly upkeep: MemberUpkeep;
 
   constructor(options: ClusterOptions, deps: ClusterDeps) {
     this.options = options;
@@ -141,6 +138,7 @@ export class ClusterRuntime {
       },
     );
     this.seat = new VoterSeat(this);
+    this.upkeep = new MemberUpkeep(this);
     const fence = new AgentFence({ store });
     this.agent = new Agent({
       fence,
@@ -196,7 +194,7 @@ export class ClusterRuntime {
       this.mesh.subscribe("events", (from, body) => this.#eventHeard(from, body)),
       this.mesh.onConnection((peer, up) => this.#connection(peer, up)),
       this.presence.on("change", (peer, state) => this.#presenceChanged(peer, state)),
-      this.deps.cephNode.deps.runner.onChange(() => this.publishFacts()),
+      this.deps.cephNode.deps.runner.onChange(() => this.upkeep.publishFacts()),
     );
     await this.mesh.start();
     this.#setMembers();
@@ -211,15 +209,12 @@ export class ClusterRuntime {
     });
     this.quorum.start();
     this.cephView.start();
-    this.publishFacts();
-    this.#upkeep = setInterval(() => this.#keepUp(), 10_000);
-    this.#upkeep.unref();
-    this.#keepUp();
+    this.upkeep.start();
     log.info({ cluster: this.options.cluster.id, handle: this.handle }, "member of the cluster");
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#upkeep);
+    this.upkeep.stop();
     for (const undo of this.#unsubscribe.splice(0)) undo();
     this.lobby.stop();
     await Promise.allSettled([this.agent.stop(), this.quorum.stop(), this.cephView.stop()]);
@@ -274,57 +269,6 @@ export class ClusterRuntime {
       if (fsid !== null) this.cephView.refresh();
       await this.deps.events.next(signal, 1_000);
     }
-  }
-
-  /** What this node says of itself in the document. */
-  publishFacts(): void {
-    this.#gatherFacts().catch((error) =>
-      this.deps.log.warn({ error: messageOf(error) }, "own facts cannot be published"),
-    );
-  }
-
-  /** What a member answers from in the lobby. */
-  memberView(): MemberView {
-    return {
-      clusterName: this.options.cluster.name,
-      meshPort: this.mesh.port,
-      standing: (peer) => {
-        const admission = this.journal
-          .entries()
-          .findLast(
-            ({ kind, body }) =>
-              kind === "member.admit" &&
-              body !== null &&
-              typeof body === "object" &&
-              !Array.isArray(body) &&
-              body.peer === peer,
-          );
-        return {
-          head: this.journal.head(),
-          certificate: this.journal.members().get(peer)?.certificate ?? null,
-          tombstone: this.journal.tombstones().get(peer) ?? null,
-          admission: admission?.state ?? null,
-          denied: this.document.view().approvals[peer]?.verdict === "deny",
-        };
-      },
-      contacts: () => this.contacts(),
-      introduced: (fellow) => this.introduce(fellow),
-      connected: (peer) => this.mesh.connected().includes(peer),
-    };
-  }
-
-  /** Up to eight members to dial first: this one and those connected with it. */
-  contacts(): Contact[] {
-    const own: Contact = {
-      peer: this.self,
-      addresses: reachableAddresses(this.deps.interfaces()).slice(0, 4),
-      port: this.mesh.port,
-    };
-    const others = this.mesh.connected().map((peer): Contact => {
-      const facts = this.document.view().nodes[peer];
-      return { peer, addresses: [...(facts?.addresses ?? [])].slice(0, 4), port: facts?.meshPort ?? null };
-    });
-    return [own, ...others.filter((one) => one.addresses.length > 0)].slice(0, 8);
   }
 
   /** A fellow member proved itself in a lobby: let it in, and dial where it answers. */
@@ -411,15 +355,7 @@ export class ClusterRuntime {
     const head = this.journal.head();
     this.deps.events.emit("decision.made", head === null ? null : { ...head });
     this.quorum.refresh();
-    this.#fetchAccess();
-    const monitors = this.journal
-      .entries()
-      .filter(({ kind, state }) => kind === kinds.monitor && state === "done");
-    if (monitors.length !== this.#monitorsDecided) {
-      this.#monitorsDecided = monitors.length;
-      this.#followMonMap();
-      this.publishFacts();
-    }
+    this.upkeep.journalChanged();
     this.wake("journal");
   }
 
@@ -451,65 +387,5 @@ export class ClusterRuntime {
     this.deps.events.emit(body.type, { from, data: body.data ?? null });
     this.cephView.refresh();
     this.wake("event");
-  }
-
-  /** What must be so in the end, looked at on every change and now and then. */
-  #keepUp(): void {
-    this.#fetchAccess();
-    this.#followMonMap();
-  }
-
-  /** ceph.conf follows the monitor map; one question at a time. */
-  #followMonMap(): void {
-    const { commands } = this.deps.cephNode;
-    if (commands === null || this.#followingMonMap) return;
-    this.#followingMonMap = true;
-    commands
-      .monMap({ deadlineMs: pullMs })
-      .then((map) => this.deps.cephNode.follow(map))
-      .catch((error) => this.deps.log.debug({ error: messageOf(error) }, "monitor map not read"))
-      .finally(() => {
-        this.#followingMonMap = false;
-      });
-  }
-
-  /** A member without Ceph's configuration asks for it once Ceph is there. */
-  #fetchAccess(): void {
-    if (this.deps.cephNode.access !== null || this.#fetchingAccess) return;
-    const bootstrapped = this.journal
-      .entries()
-      .some(({ kind, state }) => kind === "ceph.bootstrap" && state === "done");
-    const voter = this.voters().find((peer) => this.mesh.connected().includes(peer));
-    if (!bootstrapped || voter === undefined) return;
-    this.#fetchingAccess = true;
-    this.mesh
-      .request(voter, methods.cephAccess, null, { deadlineMs: pullMs })
-      .then(async (reply) => {
-        await this.deps.cephNode.configure(cephAccess.parse(reply));
-        this.cephView.refresh();
-      })
-      .catch((error) => this.deps.log.debug({ error: messageOf(error) }, "Ceph's configuration not fetched"))
-      .finally(() => {
-        this.#fetchingAccess = false;
-      });
-  }
-
-  async #gatherFacts(): Promise<void> {
-    const { settings } = this.options;
-    const { cephNode, versions, interfaces, disks, now } = this.deps;
-    const osds = await cephNode.osds();
-    this.document.setFacts({
-      name: settings.name,
-      addresses: reachableAddresses(interfaces()),
-      meshPort: this.mesh.port,
-      lobbyPort: settings.lobbyPort,
-      version: productVersion,
-      cephVersion: versions.ceph,
-      etcdVersion: versions.etcd,
-      disks: disks(),
-      updatedAt: new Date(now()).toISOString(),
-      osds: osds.map(({ osd, path, uuid }) => ({ osd, path, uuid })),
-      services: await cephNode.services(),
-    });
   }
 }

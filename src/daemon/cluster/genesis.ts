@@ -10,6 +10,7 @@ import type { Decider } from "../../state/journal/decider.ts";
 import { admitKind } from "../admission-control.ts";
 import { type FoundBody, foundingOf, foundKind } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
+import { contactsOf } from "./lobby-answers.ts";
 
 /** Name of the secret that holds the cluster's private key. */
 export const clusterKeySecret = "cluster-key";
@@ -62,7 +63,7 @@ export function genesisPlanner(
     runtime.deps.membership.admitted({
       certificate: own.certificate,
       clusterName: cluster.name,
-      contacts: runtime.contacts(),
+      contacts: contactsOf(runtime),
     });
     return [];
   };

@@ -1,0 +1,115 @@
+import { cephAccess, kinds } from "../../ceph/control/decisions.ts";
+import { messageOf } from "../../errors/microceph-error.ts";
+import { productVersion } from "../../version/version.ts";
+import { reachableAddresses } from "../interface-facts.ts";
+import type { ClusterRuntime } from "./cluster-runtime.ts";
+import { methods } from "./member-rpc.ts";
+
+const periodMs = 10_000;
+const callMs = 5_000;
+
+/**
+ * What must be so on a member in the end: its facts are in the document, it knows how to reach Ceph, and its
+ * ceph.conf follows the monitor map. Looked at on every change and now and then; one question at a time.
+ */
+export class MemberUpkeep {
+  readonly #runtime: ClusterRuntime;
+  #timer: NodeJS.Timeout | undefined;
+  #fetching = false;
+  #following = false;
+  #monitorsDecided = 0;
+
+  constructor(runtime: ClusterRuntime) {
+    this.#runtime = runtime;
+  }
+
+  start(): void {
+    this.publishFacts();
+    this.#timer = setInterval(() => this.look(), periodMs);
+    this.#timer.unref();
+    this.look();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  look(): void {
+    this.#fetchAccess();
+    this.#followMonMap();
+  }
+
+  journalChanged(): void {
+    this.#fetchAccess();
+    const monitors = this.#runtime.journal
+      .entries()
+      .filter(({ kind, state }) => kind === kinds.monitor && state === "done").length;
+    if (monitors === this.#monitorsDecided) return;
+    this.#monitorsDecided = monitors;
+    this.#followMonMap();
+    this.publishFacts();
+  }
+
+  /** Say in the document what this node is now. */
+  publishFacts(): void {
+    this.#gatherFacts().catch((error) =>
+      this.#runtime.deps.log.warn({ error: messageOf(error) }, "own facts cannot be published"),
+    );
+  }
+
+  /** ceph.conf follows the monitor map; one question at a time. */
+  #followMonMap(): void {
+    const { commands } = this.#runtime.deps.cephNode;
+    if (commands === null || this.#following) return;
+    this.#following = true;
+    commands
+      .monMap({ deadlineMs: callMs })
+      .then((map) => this.#runtime.deps.cephNode.follow(map))
+      .catch((error) => this.#runtime.deps.log.debug({ error: messageOf(error) }, "monitor map not read"))
+      .finally(() => {
+        this.#following = false;
+      });
+  }
+
+  /** A member without Ceph's configuration asks for it once Ceph is there. */
+  #fetchAccess(): void {
+    if (this.#runtime.deps.cephNode.access !== null || this.#fetching) return;
+    const bootstrapped = this.#runtime.journal
+      .entries()
+      .some(({ kind, state }) => kind === "ceph.bootstrap" && state === "done");
+    const voter = this.#runtime.voters().find((peer) => this.#runtime.mesh.connected().includes(peer));
+    if (!bootstrapped || voter === undefined) return;
+    this.#fetching = true;
+    this.#runtime.mesh
+      .request(voter, methods.cephAccess, null, { deadlineMs: callMs })
+      .then(async (reply) => {
+        await this.#runtime.deps.cephNode.configure(cephAccess.parse(reply));
+        this.#runtime.cephView.refresh();
+      })
+      .catch((error) =>
+        this.#runtime.deps.log.debug({ error: messageOf(error) }, "Ceph's configuration not fetched"),
+      )
+      .finally(() => {
+        this.#fetching = false;
+      });
+  }
+
+  async #gatherFacts(): Promise<void> {
+    const { settings } = this.#runtime.options;
+    const { cephNode, versions, interfaces, disks, now } = this.#runtime.deps;
+    const osds = await cephNode.osds();
+    this.#runtime.document.setFacts({
+      name: settings.name,
+      addresses: reachableAddresses(interfaces()),
+      meshPort: this.#runtime.mesh.port,
+      lobbyPort: settings.lobbyPort,
+      version: productVersion,
+      cephVersion: versions.ceph,
+      etcdVersion: versions.etcd,
+      disks: disks(),
+      updatedAt: new Date(now()).toISOString(),
+      osds: osds.map(({ osd, path, uuid }) => ({ osd, path, uuid })),
+      services: await cephNode.services(),
+    });
+  }
+}
