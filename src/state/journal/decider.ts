@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
+import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { ClusterId, EntryId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { EtcdApi } from "../etcd/etcd-api.ts";
@@ -67,13 +67,18 @@ export class Decider<Key = unknown> {
 
   /**
    * Decide something. After an unknown outcome the same draft returns the entry that the first call made, and
-   * another draft is refused with STALE_DECISION: it was planned without knowing of that entry.
+   * another draft is refused with STALE_DECISION: it was planned without knowing of that entry. With `epoch`,
+   * that of the lease under which it was planned, it is refused with LEASE_LOST under any other: a plan that
+   * was made before the lease went to somebody and came back is out of date.
    */
-  open(draft: Draft): Promise<Entry> {
+  open(draft: Draft, planned: { readonly epoch?: number } = {}): Promise<Entry> {
     return this.#inTurn(async () => {
+      if (planned.epoch !== undefined && planned.epoch !== this.#lease().epoch) {
+        throw new MicrocephError("LEASE_LOST", `planned under the lease of epoch ${planned.epoch}`);
+      }
       const { kind, body, agent, reason } = draft;
-      const planned: RecordDraft = { event: "open", entry: null, kind, body, agent, result: null, reason };
-      return this.#write(null, () => planned, draft);
+      const record: RecordDraft = { event: "open", entry: null, kind, body, agent, result: null, reason };
+      return this.#write(null, () => record, draft);
     });
   }
 
@@ -234,9 +239,7 @@ export class Decider<Key = unknown> {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#queue.then(work);
-    this.#queue = turn.catch((error: unknown) => {
-      if (isMicrocephError(error, "LEASE_LOST")) this.#readyEpoch = null;
-    });
+    this.#queue = turn.catch(() => undefined);
     return turn;
   }
 }

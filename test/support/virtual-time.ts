@@ -1,0 +1,144 @@
+/** Seeded random numbers (mulberry32): the same seed gives the same run. */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** Uniform in [0, 1). */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let mixed = this.#state;
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  between(low: number, high: number): number {
+    return low + this.next() * (high - low);
+  }
+
+  pick<T>(items: readonly T[]): T {
+    const item = items[Math.floor(this.next() * items.length)];
+    if (item === undefined) throw new Error("nothing to pick from");
+    return item;
+  }
+}
+
+/** A running process: what it has scheduled waits while it is stopped, and is forgotten when it is killed. */
+export class VirtualProcess {
+  readonly name: string;
+  alive = true;
+  paused = false;
+  /** What came due while it was paused. */
+  readonly waiting: (() => void)[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+interface Event {
+  readonly at: number;
+  readonly order: number;
+  readonly owner: VirtualProcess | null;
+  readonly run: () => void;
+}
+
+/** Virtual milliseconds: events run one at a time, each with all that follows from it without waiting. */
+export class VirtualTime {
+  #now = 0;
+  #order = 0;
+  readonly #events: Event[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  /** Run something later; with an owner, only while that process lives, and not while it is paused. */
+  after(ms: number, owner: VirtualProcess | null, run: () => void): void {
+    this.#order += 1;
+    push(this.#events, { at: this.#now + Math.max(0, ms), order: this.#order, owner, run });
+  }
+
+  /** Resolves after that time, or early when aborted. */
+  sleep(ms: number, owner: VirtualProcess | null, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      signal?.addEventListener("abort", () => resolve(), { once: true });
+      this.after(ms, owner, resolve);
+    });
+  }
+
+  pause(process: VirtualProcess): void {
+    process.paused = true;
+  }
+
+  resume(process: VirtualProcess): void {
+    process.paused = false;
+    for (const run of process.waiting.splice(0)) this.after(0, process, run);
+  }
+
+  kill(process: VirtualProcess): void {
+    process.alive = false;
+    process.waiting.length = 0;
+  }
+
+  /** Run until that time; `afterEach` sees the world after every event. */
+  async run(untilMs: number, afterEach: () => void = () => undefined): Promise<void> {
+    while (true) {
+      const next = this.#events[0];
+      if (!next || next.at > untilMs) break;
+      pop(this.#events);
+      this.#now = next.at;
+      if (next.owner?.alive === false) continue;
+      if (next.owner?.paused) {
+        next.owner.waiting.push(next.run);
+        continue;
+      }
+      next.run();
+      // Everything here waits for virtual time only, so one turn of the loop runs all that is ready.
+      await new Promise((resolve) => setImmediate(resolve));
+      afterEach();
+    }
+    this.#now = untilMs;
+  }
+}
+
+function before(a: Event, b: Event): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
+}
+
+function push(heap: Event[], event: Event): void {
+  let index = heap.length;
+  heap.push(event);
+  while (index > 0) {
+    const above = (index - 1) >> 1;
+    const parent = heap[above];
+    if (!parent || !before(event, parent)) break;
+    heap[index] = parent;
+    index = above;
+  }
+  heap[index] = event;
+}
+
+function pop(heap: Event[]): void {
+  const last = heap.pop();
+  if (!last || heap.length === 0) return;
+  let index = 0;
+  while (true) {
+    const left = 2 * index + 1;
+    const [a, b] = [heap[left], heap[left + 1]];
+    const child = b && a && before(b, a) ? left + 1 : left;
+    const smaller = heap[child];
+    if (!smaller || !before(smaller, last)) break;
+    heap[index] = smaller;
+    index = child;
+  }
+  heap[index] = last;
+}
