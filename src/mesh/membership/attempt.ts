@@ -177,12 +177,13 @@ function peersOf(participants: readonly Participant[]): PeerId[] {
   return participants.map(({ peer }) => peer).sort();
 }
 
-/** The acceptors are many enough: the second round begins. */
+/** The acceptors are many enough: the second round begins, with a clean count of failures. */
 export function withConfirming(attempt: Attempt, now: number): Attempt {
+  if (attempt.confirmingSince !== null) return attempt;
   const participants = [...attempt.participants].map(
     ([peer, one]) => [peer, { ...one, failures: 0 }] as const,
   );
-  return { ...attempt, confirmingSince: attempt.confirmingSince ?? now, participants: new Map(participants) };
+  return { ...attempt, confirmingSince: now, participants: new Map(participants) };
 }
 
 /** An asking begins. */

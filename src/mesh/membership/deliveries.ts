@@ -90,11 +90,13 @@ export class Deliveries {
     try {
       const reply = schema.parse(await this.#context.ask(peer, request));
       if ("ok" in reply) return { outcome: "accepted" };
-      return { outcome: "refused", code: "refused" in reply ? reply.refused : reply.error };
+      if ("refused" in reply) return { outcome: "refused", code: reply.refused };
+      return { outcome: "unreachable", detail: reply.error };
     } catch (error) {
       return { outcome: "unreachable", detail: messageOf(error) };
     }
   }
 }
 
-const notAMember: ClaimOutcome = { outcome: "refused", code: "not-a-member" };
+// The node itself has said nothing: its reservation must not be abandoned for that.
+const notAMember: ClaimOutcome = { outcome: "unreachable", detail: "this node is not a member yet" };

@@ -12,6 +12,7 @@ export interface SeenNode {
   readonly seenBy: readonly PeerId[];
   /** Epoch milliseconds on the holder's clock. */
   readonly firstSeen: number;
+  readonly heardAt: number;
 }
 
 /** A report that is older says nothing of the present. */
@@ -19,7 +20,7 @@ const staleMs = 45_000;
 
 /** Merge the members' reports, in the order of PeerIds so that equal facts give equal plans. */
 export function mergeReports({ reports, now, self }: AdmissionFacts): ReadonlyMap<PeerId, SeenNode> {
-  const merged = new Map<PeerId, SeenNode & { readonly heardAt: number }>();
+  const merged = new Map<PeerId, SeenNode>();
   for (const [reporter, { at, neighbours }] of [...reports].sort(([a], [b]) => (a < b ? -1 : 1))) {
     for (const report of neighbours) {
       const heardAt = at - report.answeredAgoMs;

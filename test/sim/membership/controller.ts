@@ -97,7 +97,7 @@ function factsFor({ world, node, run }: ControlDeps, journal: SimJournal): Admis
 function carryOut(deps: ControlDeps, journal: SimJournal, step: AdmissionStep): void {
   const { world, node, run } = deps;
   const key = `${step.do} ${step.peer}`;
-  world.note(node, `plan: ${step.do} ${world.node(step.peer)?.name}`);
+  world.note(node, `plan: ${step.do} ${world.node(step.peer)?.name} ${"reason" in step ? step.reason : ""}`);
   switch (step.do) {
     case "reserve":
       world.step(node, run, "before reserve");

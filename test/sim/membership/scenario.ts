@@ -33,7 +33,7 @@ export async function runScenario(options: ScenarioOptions): Promise<Outcome> {
   const { seed, weather } = options;
   const dice = new Random(seed ^ 0x5eed);
   const rough = weather !== "calm";
-  const nodes = options.nodes ?? dice.whole(weather === "hidden" ? 5 : 2, 9);
+  const nodes = options.nodes ?? dice.whole(weather === "hidden" ? 6 : 2, 9);
   const expect = options.expect ?? Math.min(nodes, dice.pick([2, 3, 3, 3]));
   const settings: WorldOptions = {
     seed,
@@ -41,8 +41,9 @@ export async function runScenario(options: ScenarioOptions): Promise<Outcome> {
     expect: weather === "hidden" ? 3 : expect,
     drop: rough ? dice.pick([0, 0.02, 0.1]) : 0,
     late: rough ? dice.pick([0, 0.02, 0.05]) : 0,
-    latencyMs: rough ? [1, dice.pick([10, 100, 600])] : [1, 10],
-    sightingMs: [100, 1_500],
+    latencyMs: [1, rough ? dice.pick(weather === "hidden" ? [100, 300, 800] : [10, 100, 600]) : 10],
+    // The two rivals listen until nearly the same moment.
+    sightingMs: weather === "hidden" ? [1_400, 1_500] : [100, 1_500],
     guards: options.guards ?? {},
     oneLan: weather !== "split",
     trace: options.trace ?? false,

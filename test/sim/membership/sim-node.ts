@@ -41,7 +41,10 @@ export class SimRun {
       {
         name: node.name,
         version: "sim",
-        settings: { expect: world.options.expect },
+        settings: {
+          expect: world.options.expect,
+          windowShut: world.options.shut?.includes(node.index) ?? false,
+        },
         guards: world.options.guards,
       },
       {

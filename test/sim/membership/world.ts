@@ -26,7 +26,21 @@ export interface WorldOptions {
   /** Two clusters are a violation: all nodes see each other at all times. */
   readonly oneLan: boolean;
   readonly trace: boolean;
+  /** Indexes of nodes whose setting keeps their window shut. */
+  readonly shut?: readonly number[];
 }
+
+/** A sound LAN for stories told step by step. */
+export const soundLan: Omit<WorldOptions, "seed" | "nodes"> = {
+  expect: 3,
+  drop: 0,
+  late: 0,
+  latencyMs: [1, 10],
+  sightingMs: [100, 1_200],
+  guards: {},
+  oneLan: true,
+  trace: false,
+};
 
 /** The network and its nodes on virtual time. Killed nodes lose memory and keep their store. */
 export class World {
@@ -153,7 +167,8 @@ export class World {
   ): Promise<{ peer: PeerId; reply: Json }> {
     return new Promise((resolve, reject) => {
       const kind = (request as { kind?: string }).kind ?? "?";
-      this.step(from, run, `before send ${kind}`);
+      // What a killed process asked is never answered to it.
+      if (this.#dies(from, run, `before send ${kind}`)) return;
       const to = this.nodes.find(({ address }) => address === target.address);
       const settle = (action: () => void): void => this.whenAwake(from, run, action);
       this.time.after(deadlineMs, () =>
@@ -168,8 +183,18 @@ export class World {
           this.whenAwake(to, other, () => this.#serve(from, to, other, request, settle, resolve, reject));
         });
       }
-      this.step(from, run, `after send ${kind}`);
+      this.#dies(from, run, `after send ${kind}`);
     });
+  }
+
+  #dies(node: SimNode, run: SimRun, name: string): boolean {
+    try {
+      this.step(node, run, name);
+      return false;
+    } catch (error) {
+      if (error instanceof Killed) return true;
+      throw error;
+    }
   }
 
   #serve(

@@ -123,6 +123,20 @@ describe("planAdmission, step by step", () => {
       [],
     ],
     [
+      "tries again when its operator has run mesh join since",
+      facts([report({ joining: key.id, clusters: [key.id, otherId("2")] })], {
+        refusals: new Map([[node, { code: "two-clusters", at: now - 5_000 }]]),
+      }),
+      [reserve],
+    ],
+    [
+      "takes the word of a report from before the refusal for nothing",
+      facts([report({ answeredAgoMs: 9_000 })], {
+        refusals: new Map([[node, { code: "window-closed", at: now - 5_000 }]]),
+      }),
+      [],
+    ],
+    [
       "tries again after a minute",
       facts([report()], { refusals: new Map([[node, { code: "two-clusters", at: now - 60_000 }]]) }),
       [reserve],

@@ -154,3 +154,12 @@ describe("nextStep", () => {
     });
   });
 });
+
+describe("a second round that gets no answers", () => {
+  it("is not repeated before its pause", () => {
+    const silent = letters("bc").reduce((before, one) => withAnswer(before, one, null), confirming);
+    const again = withConfirming(silent, now + 10);
+    expect(nextStep(again, facts({ now: now + 10 }))).toMatchObject({ step: "confirm", peers: [] });
+    expect(nextStep(again, facts({ now: now + 1_000 }))).toMatchObject({ peers: letters("bc") });
+  });
+});
