@@ -180,10 +180,21 @@ function whyNot(draft: Draft, facts: AdmissionFacts, node: SeenNode, ours: boole
       : "waits for `microceph mesh approve`";
   }
   const refusal = facts.refusals.get(peer);
-  if (refusal !== undefined && now - refusal.at < refusalRestMs)
+  if (refusal !== undefined && now - refusal.at < refusalRestMs && !isRefusalOver(node, facts, refusal)) {
     return `it refused the claim: ${refusal.code}`;
+  }
   if (draft.free <= 0) return "others are being admitted first";
   return undefined;
+}
+
+/** Its operator has run `mesh join` since. */
+function isRefusalOver(
+  { report, heardAt }: SeenNode,
+  { cluster }: AdmissionFacts,
+  refusal: { readonly code: string; readonly at: number },
+): boolean {
+  if (heardAt <= refusal.at) return false;
+  return report.joining === cluster.id || (refusal.code === "window-closed" && report.windowOpen);
 }
 
 function isAllowed(facts: AdmissionFacts, peer: PeerId): boolean {
