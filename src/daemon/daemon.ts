@@ -1,50 +1,36 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { AvailableDisk } from "../api/contract/disks.ts";
 import { ApiServer } from "../api/server.ts";
 import { CephClient } from "../ceph/command/ceph-client.ts";
 import { cephPaths, checkSocketPaths } from "../ceph/config/ceph-paths.ts";
-import { makeCephKey } from "../ceph/config/keyring.ts";
-import { addDisks, type DiskSpecInput } from "../ceph/control/add-disks.ts";
 import { CephNode } from "../ceph/control/ceph-node.ts";
-import { checkPristine, listDisks, statDisk, wipeDisk } from "../ceph/disks/disks.ts";
+import { listDisks } from "../ceph/disks/disks.ts";
 import { ProcessRunner } from "../ceph/runner/process-runner.ts";
 import { Discovery } from "../discovery/discovery.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
 import type { Handle } from "../ids/ids.ts";
-import type { Json } from "../ids/json.ts";
 import { loadOrCreateIdentity, type NodeIdentity } from "../mesh/identity/node-identity.ts";
 import { LobbyHost } from "../mesh/lobby/lobby-host.ts";
 import type { Contact } from "../mesh/lobby/messages.ts";
 import { chooseHandle } from "../mesh/membership/handle-choice.ts";
 import type { Founded } from "../mesh/membership/lifecycle.ts";
 import { Membership } from "../mesh/membership/membership.ts";
-import { ownNetworks } from "../mesh/membership/public-network.ts";
 import { runProgram } from "../process/run-program.ts";
 import type { LocalStore } from "../state/store/local-store.ts";
 import { openOrSetAside } from "../state/store/set-aside.ts";
 import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
-import { foundingWishKey } from "./cluster/genesis.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
 import { EventLog } from "./event-log.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
 import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
-import { Jobs, type JobTools } from "./jobs.ts";
+import { addDisksHere, type BootstrapRequest, bootstrapAlone } from "./job-runners.ts";
+import { Jobs } from "./jobs.ts";
 import { daemonOperations } from "./operations.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import type { DaemonSettings } from "./settings.ts";
-
-export interface BootstrapRequest {
-  readonly name?: string | undefined;
-  readonly microcephIp?: string | undefined;
-  readonly monIp?: string | undefined;
-  readonly publicNetwork?: string | undefined;
-  readonly clusterNetwork?: string | undefined;
-  readonly availabilityZone?: string | undefined;
-}
 
 const handleKey = "handle";
 
@@ -88,6 +74,10 @@ export class Daemon {
 
   get membership(): Membership {
     return this.#require().membership;
+  }
+
+  get store(): LocalStore {
+    return this.#require().store;
   }
 
   get jobs(): Jobs {
@@ -150,8 +140,8 @@ export class Daemon {
     const jobs = new Jobs({
       store,
       runners: {
-        [bootstrapJob]: (request, tools) => this.#bootstrap(request as BootstrapRequest, tools),
-        [addDisksJob]: (request, tools) => this.#addDisks(request, tools),
+        [bootstrapJob]: (request, tools) => bootstrapAlone(this, request as BootstrapRequest, tools),
+        [addDisksJob]: (request, tools) => addDisksHere(this, request, tools),
       },
       now: () => this.now(),
       log,
@@ -203,48 +193,14 @@ export class Daemon {
     this.#lock?.release();
   }
 
-  /** Refuse at once what a bootstrap could not do. */
-  checkBootstrap(request: BootstrapRequest): void {
-    const { state } = this.membership.lifecycle;
-    if (state !== "fresh") {
-      const text = state === "claimed" || state === "founding" ? "is claimed already" : "Database is online";
-      throw new MicrocephError("ALREADY_INITIALIZED", `Unable to initialize cluster: ${text}`);
-    }
-    if (this.#versions.ceph === "" || this.#versions.etcd === "") {
-      throw new MicrocephError("MISSING_PROGRAM", "ceph-mon or etcd is not installed on this node");
-    }
-    const interfaces = interfaceFacts(this.settings.interfaces);
-    const own = reachableAddresses(interfaces);
-    for (const address of [request.microcephIp, request.monIp]) {
-      if (address !== undefined && !own.includes(address)) {
-        throw new MicrocephError("USAGE", `${address} is no address of this node (it has ${own.join(", ")})`);
-      }
-    }
-    const networks = ownNetworks(interfaces);
-    for (const network of [request.publicNetwork, request.clusterNetwork]) {
-      if (network !== undefined && !networks.includes(network)) {
-        throw new MicrocephError(
-          "USAGE",
-          `${network} is no subnet of this node (it has ${networks.join(", ") || "none"})`,
-        );
-      }
-    }
-    const { monIp, publicNetwork } = request;
-    if (monIp !== undefined && publicNetwork !== undefined && addressIn([monIp], publicNetwork) === null) {
-      throw new MicrocephError("USAGE", `the monitor's address ${monIp} is not in ${publicNetwork}`);
-    }
+  /** Resolves when the transitions that have begun are made. */
+  async settled(): Promise<void> {
+    await this.#changing;
   }
 
   async availableDisks(): Promise<readonly AvailableDisk[]> {
     await this.#look();
     return this.#disks;
-  }
-
-  /** The own subnet that an address lies in. */
-  #networkOf(address: string | undefined): string | undefined {
-    if (address === undefined) return undefined;
-    const networks = ownNetworks(interfaceFacts(this.settings.interfaces));
-    return networks.find((network) => addressIn([address], network) !== null);
   }
 
   #require(): Parts {
@@ -352,61 +308,6 @@ export class Daemon {
     ]);
     this.#versions = versions;
     this.#disks = disks;
-  }
-
-  async #bootstrap(request: BootstrapRequest, tools: JobTools): Promise<Json> {
-    if (this.#cluster === null) {
-      tools.report(5, "founding a cluster of this node alone");
-      const publicNetwork = request.publicNetwork ?? this.#networkOf(request.monIp ?? request.microcephIp);
-      // On disk before the founding, which a crash may leave to the next run.
-      this.#require().store.put(foundingWishKey, {
-        monIp: request.monIp ?? request.microcephIp ?? null,
-        clusterNetwork: request.clusterNetwork ?? null,
-      });
-      this.membership.bootstrapAlone({
-        ...(request.name === undefined ? {} : { clusterName: request.name }),
-        ...(publicNetwork === undefined ? {} : { publicNetwork }),
-      });
-      await this.#changing;
-    }
-    const cluster = this.#cluster as ClusterRuntime | null;
-    if (cluster === null) throw new MicrocephError("INTERNAL", "the cluster did not start");
-    const fsid = await cluster.whenCephAnswers((step) => tools.report(50, step), tools.signal);
-    if (request.availabilityZone !== undefined) {
-      cluster.document.setLabels(this.identity.peerId, { zone: request.availabilityZone });
-    }
-    return { cluster: cluster.options.cluster.id, fsid };
-  }
-
-  async #addDisks(request: Json, tools: JobTools): Promise<Json> {
-    const { specs, wipe } = request as unknown as { specs: DiskSpecInput[]; wipe: boolean };
-    const cluster = this.#cluster;
-    if (cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
-    const node = cluster.deps.cephNode;
-    const result = await addDisks(
-      specs,
-      { wipe },
-      {
-        daemons: node.deps,
-        ceph: () => {
-          if (node.commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not there yet");
-          return node.commands;
-        },
-        newUuid: randomUUID,
-        newKey: () => makeCephKey(randomBytes, this.now()),
-        inspect: statDisk,
-        checkDevice: checkPristine,
-        wipe: wipeDisk,
-        onUp: (osd) => {
-          cluster.upkeep.publishFacts();
-          cluster.announceEvent("osd.up", { osd, node: cluster.handle });
-        },
-      },
-      tools,
-    );
-    await this.#look();
-    cluster.upkeep.publishFacts();
-    return result as unknown as Json;
   }
 }
 

@@ -16,6 +16,7 @@ import { admissionOf, clusterFacts, configuredDisks, memberFingerprint } from ".
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
 import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
+import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
 import { meshReport } from "./mesh-report.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
@@ -157,7 +158,7 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
 
     async bootstrap(request) {
-      daemon.checkBootstrap(request);
+      checkBootstrap(daemon, request);
       return shown(daemon.jobs.start(bootstrapJob, { ...request } as Json));
     },
     async members() {

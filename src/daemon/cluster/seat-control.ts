@@ -1,0 +1,249 @@
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import { makeCephKey } from "../../ceph/config/keyring.ts";
+import type { Order } from "../../ceph/control/agent.ts";
+import { cephPlanners } from "../../ceph/control/ceph-planner.ts";
+import { Controller } from "../../ceph/control/controller.ts";
+import { type CephAccess, laneOf } from "../../ceph/control/decisions.ts";
+import { type CephSecrets, cephExecutors } from "../../ceph/control/executors.ts";
+import type { SeatMember } from "../../ceph/plan/seats.ts";
+import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { type EntryId, type Handle, isHandle, type PeerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
+import type { EtcdClient } from "../../state/etcd/etcd-client.ts";
+import { addLearner, handleOf, promoteLearner } from "../../state/etcd/voters.ts";
+import type { Decider } from "../../state/journal/decider.ts";
+import type { Entry } from "../../state/journal/types.ts";
+import type { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
+import { admissionControl } from "./admission-planner.ts";
+import { foundingOf, fsidOf } from "./cluster-facts.ts";
+import type { ClusterRuntime } from "./cluster-runtime.ts";
+import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts";
+import { methods } from "./member-rpc.ts";
+
+export interface SeatControlDeps {
+  readonly decider: Decider<ClusterKey>;
+  readonly lease: LeaseKeeper;
+  readonly client: EtcdClient;
+  /** Offer sockets for all who have, or are being given, a seat. */
+  readonly followVoters: () => Promise<void>;
+  /** The cluster's key has been read: decisions can be signed now. */
+  readonly onKey: () => void;
+}
+
+const cephSecret = "ceph";
+const orderMs = 180_000;
+const voterMs = 60_000;
+const longestCallMs = 10_000;
+const shortestCallMs = 500;
+const plannerOptions = { daemonLimit: 3, settleMs: 5_000, crushPauseMs: 2_500, freeMoveBytes: 10 * 2 ** 30 };
+
+/** What a voter decides and carries out while it holds the lease. */
+export class SeatControl {
+  readonly #runtime: ClusterRuntime;
+  readonly #deps: SeatControlDeps;
+  #clusterKey: ClusterKey | null = null;
+  readonly #reasons = new Map<string, readonly string[]>();
+
+  constructor(runtime: ClusterRuntime, deps: SeatControlDeps) {
+    this.#runtime = runtime;
+    this.#deps = deps;
+  }
+
+  /** Why the planners want what they want, by subject. */
+  get reasons(): ReadonlyMap<string, readonly string[]> {
+    return this.#reasons;
+  }
+
+  /** The controller of this seat, with all that its planners and executors need. */
+  controller(): Controller {
+    const runtime = this.#runtime;
+    const { decider, lease, client } = this.#deps;
+    const { deps, journal, mesh } = runtime;
+    const admission = admissionControl(runtime, decider, () => this.key());
+    const genesis = genesisPlanner(runtime, decider, () => this.key());
+    const planners = cephPlanners(plannerOptions, {
+      members: () => this.#seatMembers(),
+      voters: async () => {
+        const members = await client.memberList();
+        const handles = new Map(
+          [...journal.members()].map(([peer, member]) => [member.handle as string, peer]),
+        );
+        return members
+          .filter((member) => !member.learner)
+          .flatMap((member) => handles.get(handleOf(member) ?? "") ?? []);
+      },
+      entries: () => journal.entries(),
+      // Plans follow from a finished bootstrap only, however far this node is with it.
+      ceph: () => (fsidOf(journal.entries()) === null ? null : deps.cephNode.commands),
+      explain: (subject, reasons) => this.#explain(subject, reasons),
+      now: deps.now,
+    });
+    const current = (id: EntryId): Entry => {
+      const entry = journal.entry(id);
+      if (!entry) throw new MicrocephError("NOT_FOUND", `no journal entry ${id}`);
+      return entry;
+    };
+    const executors = cephExecutors({
+      ceph: () => deps.cephNode.commands,
+      secrets: () => this.#secrets(),
+      access: async (signal) => {
+        const access = await this.access(signal);
+        if (!access) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
+        return access;
+      },
+      monmap: (signal) => this.#monmap(signal),
+      order: (peer, order, signal) => this.#order(peer, order, signal),
+      handed: async (entry) => {
+        if (!current(entry).handed) await decider.handed(entry);
+      },
+      restamp: (entry) => decider.restamp(entry),
+      cancel: async (peer, entry, signal) => {
+        const { kind, number } = entry;
+        if (peer === runtime.self)
+          return runtime.agent.cancel({ entry: entry.id, number, kind, body: entry.body });
+        const body = { entry: entry.id, number: { ...number }, kind, body: entry.body };
+        return (await mesh.request(peer, methods.cancel, body, { deadlineMs: 10_000, signal })) === true;
+      },
+      voters: {
+        addLearner: (name) => this.#addLearner(name),
+        promote: (name, signal) => promoteLearner(client, name, { deadlineMs: voterMs, signal }),
+      },
+      current,
+      // A Ceph command cannot be fenced, so it must end well before another may hold the lease.
+      callMs: () => Math.min(longestCallMs, Math.max(shortestCallMs, lease.remaining() / 2)),
+    });
+    return new Controller(
+      {
+        idleMs: 5_000,
+        retryMs: { first: 500, longest: 15_000 },
+        repeatMs: { first: 10_000, longest: 600_000 },
+      },
+      {
+        epoch: () => {
+          const held = lease.held();
+          return held !== null && !lease.shaky() && this.#keyLoaded() ? held.epoch : null;
+        },
+        writer: decider,
+        openEntries: () => journal.openEntries(),
+        laneOf,
+        planners: {
+          genesis,
+          admission: async (signal) => {
+            // A founder claims others once it is a member itself: it proves that with its certificate.
+            if (deps.membership.lifecycle.state !== "member") return [];
+            while (await admission.step(signal)) if (signal.aborted) break;
+            return [];
+          },
+          bootstrap: bootstrapPlanner(runtime),
+          ...planners,
+        },
+        executors,
+        now: deps.now,
+        log: deps.log,
+      },
+    );
+  }
+
+  /** Whether the cluster's key is here; if not, it is fetched from etcd and the controller woken. */
+  #keyLoaded(): boolean {
+    if (this.#clusterKey !== null) return true;
+    const { founded } = this.#runtime.options;
+    if (founded !== null) {
+      this.#clusterKey = founded.key;
+      return true;
+    }
+    this.#deps.decider
+      .getSecret(clusterKeySecret)
+      .then((secret) => {
+        if (secret === undefined) return;
+        this.#clusterKey = clusterKeySchema.parse(secret) as ClusterKey;
+        this.#deps.onKey();
+      })
+      .catch((error) => this.#runtime.deps.log.debug({ error: messageOf(error) }, "cluster key not read"));
+    return false;
+  }
+
+  /** Throws NO_QUORUM until it has been read from etcd. */
+  key(): ClusterKey {
+    if (this.#clusterKey === null) throw new MicrocephError("NO_QUORUM", "the cluster's key is not here yet");
+    return this.#clusterKey;
+  }
+
+  #explain(subject: string, reasons: readonly string[]): void {
+    const before = this.#reasons.get(subject);
+    if (before?.join() === reasons.join()) return;
+    this.#reasons.set(subject, reasons);
+    this.#runtime.deps.log.info({ subject, reasons }, "planned");
+  }
+
+  #seatMembers(): (SeatMember & { address: string | null })[] {
+    const { journal, presence, document, self } = this.#runtime;
+    const { labels } = document.view();
+    const states = presence.view();
+    return [...journal.members()].map(([peer, member]) => ({
+      peer,
+      handle: member.handle,
+      zone: labels[peer]?.zone ?? null,
+      alive: peer === self || states.get(peer)?.state === "alive",
+      admitted: member.certificate.decision,
+      address: this.#runtime.publicAddress(peer),
+    }));
+  }
+
+  async #order(peer: PeerId, order: Order, signal: AbortSignal): Promise<Json> {
+    const { mesh, agent, self } = this.#runtime;
+    if (peer === self) return agent.obey(order);
+    const body = { ...order, number: { ...order.number } } as unknown as Json;
+    return mesh.request(peer, methods.obey, body, { deadlineMs: orderMs, signal });
+  }
+
+  async #secrets(): Promise<CephSecrets> {
+    const make = (): string => makeCephKey(randomBytes, this.#runtime.deps.now());
+    const secret = await this.#deps.decider.ensureSecret(cephSecret, () => ({
+      adminKey: make(),
+      monKey: make(),
+    }));
+    return cephSecretsSchema.parse(secret);
+  }
+
+  /** How to reach Ceph; null before it is there. */
+  async access(signal: AbortSignal): Promise<CephAccess | null> {
+    const { journal, deps } = this.#runtime;
+    const fsid = fsidOf(journal.entries());
+    const founding = foundingOf(journal.entries());
+    const own = deps.cephNode.access;
+    if (fsid === null || founding === null) return null;
+    const secrets = cephSecretsSchema.parse(await this.#deps.decider.getSecret(cephSecret));
+    const map = await deps.cephNode.commands?.monMap({ deadlineMs: 3000, signal }).catch(() => undefined);
+    const monitors = map
+      ? map.monitors.map(({ name, addresses }) => ({ name, addresses: [...addresses] }))
+      : (own?.monitors ?? []);
+    const { publicNetwork, clusterNetwork } = founding;
+    return { fsid, adminKey: secrets.adminKey, publicNetwork, clusterNetwork, monitors };
+  }
+
+  /** The binary monitor map, in base64. */
+  async #monmap(signal: AbortSignal): Promise<string> {
+    const { commands } = this.#runtime.deps.cephNode;
+    if (commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
+    return Buffer.from(await commands.monMapBinary({ signal })).toString("base64");
+  }
+
+  async #addLearner(name: Handle): Promise<{ handle: Handle; peer: PeerId }[]> {
+    const members = await addLearner(this.#deps.client, name, { deadlineMs: voterMs });
+    await this.#deps.followVoters();
+    const peers = new Map(
+      [...this.#runtime.journal.members()].map(([peer, member]) => [member.handle as string, peer]),
+    );
+    return members.flatMap((member) => {
+      const handle = handleOf(member);
+      const peer = handle === undefined ? undefined : peers.get(handle);
+      return peer !== undefined && isHandle(handle) ? [{ handle, peer }] : [];
+    });
+  }
+}
+
+const cephSecretsSchema = z.object({ adminKey: z.string(), monKey: z.string() });
+const clusterKeySchema = z.object({ id: z.string(), publicKey: z.string(), privateKey: z.string() });

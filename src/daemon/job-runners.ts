@@ -1,0 +1,121 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { makeCephKey } from "../ceph/config/keyring.ts";
+import { addDisks, type DiskSpecInput } from "../ceph/control/add-disks.ts";
+import { checkPristine, statDisk, wipeDisk } from "../ceph/disks/disks.ts";
+import { MicrocephError } from "../errors/microceph-error.ts";
+import type { Json } from "../ids/json.ts";
+import { ownNetworks } from "../mesh/membership/public-network.ts";
+import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import { foundingWishKey } from "./cluster/genesis.ts";
+import type { Daemon } from "./daemon.ts";
+import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
+import type { JobTools } from "./jobs.ts";
+
+export interface BootstrapRequest {
+  readonly name?: string | undefined;
+  readonly microcephIp?: string | undefined;
+  readonly monIp?: string | undefined;
+  readonly publicNetwork?: string | undefined;
+  readonly clusterNetwork?: string | undefined;
+  readonly availabilityZone?: string | undefined;
+}
+
+/** Refuse at once what a bootstrap could not do. */
+export function checkBootstrap(daemon: Daemon, request: BootstrapRequest): void {
+  const { state } = daemon.membership.lifecycle;
+  if (state !== "fresh") {
+    const text = state === "claimed" || state === "founding" ? "is claimed already" : "Database is online";
+    throw new MicrocephError("ALREADY_INITIALIZED", `Unable to initialize cluster: ${text}`);
+  }
+  if (daemon.versions.ceph === "" || daemon.versions.etcd === "") {
+    throw new MicrocephError("MISSING_PROGRAM", "ceph-mon or etcd is not installed on this node");
+  }
+  const interfaces = interfaceFacts(daemon.settings.interfaces);
+  const own = reachableAddresses(interfaces);
+  for (const address of [request.microcephIp, request.monIp]) {
+    if (address !== undefined && !own.includes(address)) {
+      throw new MicrocephError("USAGE", `${address} is no address of this node (it has ${own.join(", ")})`);
+    }
+  }
+  const networks = ownNetworks(interfaces);
+  for (const network of [request.publicNetwork, request.clusterNetwork]) {
+    if (network !== undefined && !networks.includes(network)) {
+      throw new MicrocephError(
+        "USAGE",
+        `${network} is no subnet of this node (it has ${networks.join(", ") || "none"})`,
+      );
+    }
+  }
+  const { monIp, publicNetwork } = request;
+  if (monIp !== undefined && publicNetwork !== undefined && addressIn([monIp], publicNetwork) === null) {
+    throw new MicrocephError("USAGE", `the monitor's address ${monIp} is not in ${publicNetwork}`);
+  }
+}
+
+/** The own subnet that an address lies in. */
+function networkOf(daemon: Daemon, address: string | undefined): string | undefined {
+  if (address === undefined) return undefined;
+  const networks = ownNetworks(interfaceFacts(daemon.settings.interfaces));
+  return networks.find((network) => addressIn([address], network) !== null);
+}
+
+/** The job of `cluster bootstrap`: found a cluster of this node alone and wait for its Ceph. */
+export async function bootstrapAlone(
+  daemon: Daemon,
+  request: BootstrapRequest,
+  tools: JobTools,
+): Promise<Json> {
+  if (daemon.cluster === null) {
+    tools.report(5, "founding a cluster of this node alone");
+    const publicNetwork = request.publicNetwork ?? networkOf(daemon, request.monIp ?? request.microcephIp);
+    // On disk before the founding, which a crash may leave to the next run.
+    daemon.store.put(foundingWishKey, {
+      monIp: request.monIp ?? request.microcephIp ?? null,
+      clusterNetwork: request.clusterNetwork ?? null,
+    });
+    daemon.membership.bootstrapAlone({
+      ...(request.name === undefined ? {} : { clusterName: request.name }),
+      ...(publicNetwork === undefined ? {} : { publicNetwork }),
+    });
+    await daemon.settled();
+  }
+  const cluster = daemon.cluster as ClusterRuntime | null;
+  if (cluster === null) throw new MicrocephError("INTERNAL", "the cluster did not start");
+  const fsid = await cluster.whenCephAnswers((step) => tools.report(50, step), tools.signal);
+  if (request.availabilityZone !== undefined) {
+    cluster.document.setLabels(daemon.identity.peerId, { zone: request.availabilityZone });
+  }
+  return { cluster: cluster.options.cluster.id, fsid };
+}
+
+/** The job of `disk add` on this node. */
+export async function addDisksHere(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
+  const { specs, wipe } = request as unknown as { specs: DiskSpecInput[]; wipe: boolean };
+  const cluster = daemon.cluster;
+  if (cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
+  const node = cluster.deps.cephNode;
+  const result = await addDisks(
+    specs,
+    { wipe },
+    {
+      daemons: node.deps,
+      ceph: () => {
+        if (node.commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not there yet");
+        return node.commands;
+      },
+      newUuid: randomUUID,
+      newKey: () => makeCephKey(randomBytes, daemon.now()),
+      inspect: statDisk,
+      checkDevice: checkPristine,
+      wipe: wipeDisk,
+      onUp: (osd) => {
+        cluster.upkeep.publishFacts();
+        cluster.announceEvent("osd.up", { osd, node: cluster.handle });
+      },
+    },
+    tools,
+  );
+  await daemon.availableDisks();
+  cluster.upkeep.publishFacts();
+  return result as unknown as Json;
+}
