@@ -238,6 +238,28 @@ describe("disk", () => {
     expect(stderr).toContain("Error: /dev/vdc: it is mounted");
   });
 
+  test.each([
+    { errors: ["/dev/vdb cannot be used: mounted [DISK_IN_USE]"], code: 4, shown: "mounted [DISK_IN_USE]" },
+    {
+      errors: ["busy [DISK_IN_USE]", "mounted [DISK_IN_USE]"],
+      code: 4,
+      shown: "2 of 2 disks failed: /dev/vd0: busy; /dev/vd1: mounted [DISK_IN_USE]",
+    },
+    {
+      errors: ["busy [DISK_IN_USE]", "gone [NOT_FOUND]"],
+      code: 1,
+      shown: "/dev/vd0: busy [DISK_IN_USE]; /dev/vd1: gone [NOT_FOUND] [PROGRAM_FAILED]",
+    },
+    { errors: ["odd [NO_SUCH_CODE]"], code: 1, shown: "/dev/vd0: odd [NO_SUCH_CODE] [PROGRAM_FAILED]" },
+  ])("disks refused for one reason exit with its code: $errors", async ({ errors, code, shown }) => {
+    await using api = await runServer();
+    const report = errors.map((error, n) => ({ path: `/dev/vd${n}`, report: "Failure" as const, error }));
+    api.operations.jobResult = { report };
+    const result = await run(api, `disk add ${report.map(({ path }) => path).join(" ")}`);
+    expect(result.code).toBe(code);
+    expect(result.stderr).toContain(shown);
+  });
+
   test("add whose job fails exits with the job's code", async () => {
     await using api = await runServer();
     api.operations.jobFailure = { code: "NO_QUORUM", message: "two of three voters are away" };
