@@ -1,0 +1,401 @@
+// Who gets in: approval, denial, two nodes, two clusters, and founders that are killed. Real daemons, no disks.
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import type { MeshStatus } from "../../src/api/contract/mesh.ts";
+import { LabCluster, minutes } from "./support/cluster.ts";
+import { Lab } from "./support/lab.ts";
+import { labSuite } from "./support/lab-suite.ts";
+
+const trio = ["n1", "n2", "n3"];
+
+/** `Error: … [CODE]` and a hint on standard error, nothing on standard output. */
+async function refused(cluster: LabCluster, node: string, args: string[], code: string, exitCode: number) {
+  const result = await cluster.cli(node, ...args);
+  expect(result.stderr, args.join(" ")).toMatch(
+    new RegExp(`^Error: .+ \\[${code}\\]\\n(.*\\n)*Hint: .+`, "m"),
+  );
+  expect({ exitCode: result.exitCode, stdout: result.stdout }).toEqual({ exitCode, stdout: "" });
+  return result.stderr;
+}
+
+async function fingerprints(lab: Lab, node: string): Promise<{ cluster: string; words: string }[]> {
+  const report = (await lab.json(node, ["microceph", "mesh", "fingerprint", "--format", "json"])) as {
+    fingerprints: { cluster: { id: string }; words: string }[];
+  };
+  return report.fingerprints.map(({ cluster, words }) => ({ cluster: cluster.id, words }));
+}
+
+labSuite("a cluster that asks before it takes a node", () => {
+  let lab: Lab;
+  let cluster: LabCluster;
+  const members = [...trio];
+
+  /** Every member lists a node of that id as pending; what each shows of it. */
+  const pendingEverywhere = (id: string): Promise<MeshStatus["pending"]> =>
+    lab.waitFor(
+      "every member to list the node as pending",
+      async (note) => {
+        const found = [...(await cluster.meshes(members)).values()].map((mesh) =>
+          mesh.pending.find((one) => one.id === id),
+        );
+        note(found);
+        const shown = found.filter((one) => one !== undefined);
+        return shown.length === members.length && shown.every((one) => one.seenBy.length === members.length)
+          ? shown
+          : undefined;
+      },
+      minutes(2),
+    );
+  const becomesMember = (node: string): Promise<MeshStatus> =>
+    lab.waitFor(
+      `${node} to be a member`,
+      async (note) => {
+        const mesh = await lab.mesh(node);
+        note(mesh.self);
+        return mesh.self.state === "member" && mesh.cluster !== null ? mesh : undefined;
+      },
+      minutes(2),
+    );
+
+  beforeAll(async () => {
+    lab = await Lab.up("approve", { nodes: 3, bare: true, admission: "approve" });
+    cluster = new LabCluster(lab);
+  });
+  afterAll(async () => {
+    await lab?.down();
+  });
+
+  it("is founded by three nodes, though one of them starts and stops while they look for each other", async () => {
+    await Promise.all([lab.start("n1"), lab.start("n2")]);
+    for (let round = 0; round < 3; round += 1) {
+      await lab.start("n3");
+      await lab.waitFor(
+        "n1 to see n3",
+        async (note) => {
+          const mesh = await lab.mesh("n1");
+          note(mesh.pending);
+          return mesh.self.state !== "fresh" || mesh.pending.some((one) => one.name === "n3");
+        },
+        minutes(1),
+      );
+      await lab.kill("n3", "daemon");
+    }
+    await lab.start("n3");
+    const meshes = await cluster.formed(trio);
+    expect([...meshes.values()].map((mesh) => mesh.cluster?.admission)).toEqual(
+      trio.map(() => ({ mode: "approve", until: null })),
+    );
+    await cluster.seated("n1", 3);
+    await cluster.settled("n1");
+  });
+
+  it("lists a stranger as pending, with the words that the stranger shows, until it is approved", async () => {
+    const id = (await lab.mesh("n1")).cluster?.id ?? "";
+    await lab.add("n4");
+    const { self } = await lab.mesh("n4");
+    const shown = await pendingEverywhere(self.id);
+    for (const one of shown) {
+      expect(one).toMatchObject({ id: self.id, name: "n4", windowOpen: true });
+      expect(Object.keys(one).sort()).toEqual([
+        "address",
+        "fingerprint",
+        "firstSeen",
+        "id",
+        "name",
+        "seenBy",
+        "windowOpen",
+      ]);
+      expect(one.address).toContain((await lab.node("n4")).ip);
+    }
+    const words = new Set(shown.map((one) => one.fingerprint));
+    expect(words.size).toBe(1);
+    const [text = ""] = words;
+    expect(text.split(/[ -]/)).toHaveLength(4);
+    expect(await fingerprints(lab, "n4")).toEqual([{ cluster: id, words: text }]);
+    expect((await cluster.cli("n2", "mesh", "status")).stdout).toContain(text);
+
+    const before = await cluster.journal("n1");
+    expect((await lab.mesh("n4")).self.state).toBe("fresh");
+    expect(
+      before.filter((entry) => entry.kind === "member.admit" && entry.state !== "abandoned"),
+    ).toHaveLength(3);
+    expect(await cluster.run("n2", "mesh", "approve", "n4")).toContain(text);
+    const mesh = await becomesMember("n4");
+    expect(mesh.cluster?.id).toBe(id);
+    members.push("n4");
+    await cluster.formed(members);
+  });
+
+  it("tells nodes of one name apart by PeerId, and lets denial beat approval", async () => {
+    for (const node of ["n5", "n6"]) {
+      await lab.add(node, { bare: true });
+      await lab.run(node, ["hostname", "twin"]);
+      await lab.start(node);
+    }
+    const [first, second] = [(await lab.mesh("n5")).self.id, (await lab.mesh("n6")).self.id];
+    await pendingEverywhere(first);
+    await pendingEverywhere(second);
+
+    const candidates = await refused(cluster, "n1", ["mesh", "approve", "twin"], "AMBIGUOUS_NODE", 2);
+    for (const id of [first, second]) expect(candidates).toContain(id);
+    await refused(cluster, "n1", ["mesh", "approve", "nobody"], "NOT_FOUND", 1);
+    // Fewer than six characters of the PeerId's own part name nobody.
+    await refused(cluster, "n1", ["mesh", "approve", first.slice(8, 13)], "NOT_FOUND", 1);
+    await refused(cluster, "n1", ["mesh", "deny", "nobody"], "NOT_FOUND", 1);
+    await refused(cluster, "n1", ["mesh", "approve"], "USAGE", 2);
+    await refused(cluster, "n5", ["mesh", "approve", "twin"], "NOT_INITIALIZED", 3);
+
+    // One member denies while another, which knows nothing of it, approves. Meanwhile nobody gets in.
+    await cluster.run("n1", "mesh", "admission", "closed");
+    const everywhere = (what: string, is: (node: string) => Promise<boolean>): Promise<true> =>
+      lab.waitFor(
+        `every member to know ${what}`,
+        async () => (await Promise.all(members.map(is))).every((yes) => yes) || undefined,
+        minutes(2),
+      );
+    const mode = async (node: string) => (await lab.mesh(node)).cluster?.admission.mode;
+    await everywhere("that admission is closed", async (node) => (await mode(node)) === "closed");
+    await lab.cut("n2");
+    const approved = await lab.api("n2", "POST", "/1.0/mesh/approve", { nodes: [first] });
+    expect(approved.status, JSON.stringify(approved.body)).toBe(200);
+    await lab.api("n2", "PUT", "/1.0/settings/test.approved", { value: "yes" });
+    expect(await cluster.run("n1", "mesh", "deny", first)).toMatch(/^Denied twin /);
+    await lab.api("n1", "PUT", "/1.0/settings/test.denied", { value: "yes" });
+    await lab.heal("n2");
+    await everywhere("of both words", async (node) => {
+      const known = (await lab.get(node, "/1.0/settings")) as Record<string, string>;
+      return known["test.approved"] === "yes" && known["test.denied"] === "yes";
+    });
+    await cluster.run("n1", "mesh", "admission", "approve");
+    await pendingEverywhere(second);
+    expect(await cluster.run("n3", "mesh", "approve", second.slice(8, 16))).toMatch(/^Approved twin /);
+    const mesh = await becomesMember("n6");
+    expect(mesh.self).toMatchObject({ name: "twin", handle: "twin" });
+    // The holder, which took the second, knew of the earlier approval of the first, and of its denial.
+    const { self } = await lab.mesh("n5");
+    expect(self.state).toBe("fresh");
+    const admitted = (await cluster.journal("n1")).filter((entry) => entry.kind === "member.admit");
+    expect(admitted.filter((entry) => entry.state !== "abandoned")).toHaveLength(5);
+    await lab.kill("n5", "all");
+  });
+});
+
+labSuite("two fresh hosts, and two clusters on one network", () => {
+  let lab: Lab;
+  let cluster: LabCluster;
+
+  beforeAll(async () => {
+    lab = await Lab.up("two", { nodes: 2 });
+    cluster = new LabCluster(lab);
+  });
+  afterAll(async () => {
+    await lab?.down();
+  });
+
+  it("wait and say for what, until one is told to found; it takes the other", async () => {
+    for (const [node, other] of [
+      ["n1", "n2"],
+      ["n2", "n1"],
+    ] as const) {
+      await lab.waitFor(
+        `${node} to say whom it sees and what it waits for`,
+        async (note) => {
+          const { self } = await lab.mesh(node);
+          note(self);
+          const text = self.waitingFor ?? "";
+          return (
+            text.includes(other) &&
+            /from 3 fresh nodes/.test(text) &&
+            /microceph cluster bootstrap/.test(text)
+          );
+        },
+        minutes(2),
+      );
+      const mesh = await lab.mesh(node);
+      expect([mesh.cluster, mesh.self.state, mesh.lease.quorum], node).toEqual([null, "fresh", "none"]);
+      expect((await cluster.cli(node, "mesh", "status")).stdout).toMatch(/Waiting/);
+      await refused(cluster, node, ["status"], "NOT_INITIALIZED", 3);
+      await refused(cluster, node, ["cluster", "list"], "NOT_INITIALIZED", 3);
+    }
+    await refused(cluster, "n1", ["cluster", "bootstrap", "--mon-ip", "192.0.2.1"], "USAGE", 2);
+    await refused(cluster, "n1", ["cluster", "bootstrap", "--public-network", "192.0.2.0/24"], "USAGE", 2);
+    expect((await lab.mesh("n1")).self.state).toBe("fresh");
+
+    expect(await cluster.run("n1", "cluster", "bootstrap")).toMatch(/founded/);
+    const meshes = await cluster.formed(["n1", "n2"]);
+    const [first] = meshes.values();
+    await refused(cluster, "n1", ["cluster", "bootstrap"], "ALREADY_INITIALIZED", 4);
+    await refused(cluster, "n2", ["cluster", "bootstrap"], "ALREADY_INITIALIZED", 4);
+    expect((await lab.mesh("n1")).cluster?.id).toBe(first?.cluster?.id);
+    await cluster.seated("n2", 1);
+  });
+
+  it("leave a fresh node that sees two clusters alone; its operator decides", async () => {
+    await lab.add("n3", { bare: true });
+    await lab.partition(["n1", "n2"], ["n3"]);
+    await lab.start("n3");
+    await cluster.run("n3", "cluster", "bootstrap");
+    const ours = (await lab.mesh("n1")).cluster?.id ?? "";
+    const theirs = (await lab.mesh("n3")).cluster?.id ?? "";
+    expect(theirs).not.toBe(ours);
+    await lab.heal();
+    for (const [node, other] of [
+      ["n1", theirs],
+      ["n3", ours],
+    ] as const) {
+      await lab.waitFor(
+        `${node} to report the other cluster`,
+        async (note) => {
+          const { conflicts } = await lab.mesh(node);
+          note(conflicts);
+          return conflicts.some(({ kind, detail }) => kind === "other-cluster" && detail.includes(other));
+        },
+        minutes(2),
+      );
+    }
+
+    await lab.add("n4", { bare: true });
+    await lab.start("n4");
+    await lab.waitFor(
+      "n4 to see both clusters and say so",
+      async (note) => {
+        const mesh = await lab.mesh("n4");
+        note([mesh.self, mesh.conflicts]);
+        const said = `${mesh.self.waitingFor} ${mesh.conflicts.map((one) => one.detail).join()}`;
+        return [ours, theirs].every((id) => said.includes(id)) && said.includes("microceph mesh join");
+      },
+      minutes(2),
+    );
+    const mesh = await lab.mesh("n4");
+    expect(mesh.self.state).toBe("fresh");
+    expect(mesh.conflicts.map(({ kind }) => kind)).toContain("two-clusters");
+    for (const node of ["n1", "n3"]) {
+      await lab.waitFor(
+        `${node} to say why it does not claim n4`,
+        async (note) => {
+          const seen = await lab.mesh(node);
+          note(seen.conflicts);
+          return (
+            seen.pending.some((one) => one.id === mesh.self.id) &&
+            seen.conflicts.some(({ kind, detail }) => kind === "two-clusters" && detail.includes("n4"))
+          );
+        },
+        minutes(2),
+      );
+    }
+    expect(new Set((await fingerprints(lab, "n4")).map((one) => one.cluster))).toEqual(
+      new Set([ours, theirs]),
+    );
+
+    // Both are called "microceph": the name alone does not say which.
+    await refused(cluster, "n4", ["mesh", "join", "microceph"], "AMBIGUOUS_CLUSTER", 2);
+    await refused(cluster, "n4", ["mesh", "join", "no-such"], "NOT_FOUND", 1);
+    expect((await lab.mesh("n4")).self.state).toBe("fresh");
+    await cluster.run("n4", "mesh", "join", theirs);
+    await lab.waitFor(
+      "n4 to be a member of the cluster that it was told to join",
+      async (note) => {
+        const now = await lab.mesh("n4");
+        note(now.self);
+        return now.self.state === "member" && now.cluster?.id === theirs;
+      },
+      minutes(2),
+    );
+    expect((await lab.mesh("n1")).members.map((member) => member.name)).toEqual(["n1", "n2"]);
+    await refused(cluster, "n4", ["mesh", "join", ours], "ALREADY_INITIALIZED", 4);
+  });
+});
+
+/** When the founder is killed: what it shows at that moment. */
+const moments: readonly { name: string; is: (founder: MeshStatus) => boolean }[] = [
+  { name: "has made its first claims", is: (founder) => founder.self.state !== "fresh" },
+  {
+    name: "has taken its seat as the only voter",
+    is: (founder) => founder.cluster !== null && founder.lease.lastDecision !== null,
+  },
+  {
+    name: "is a member, others maybe not",
+    is: (founder) => founder.self.state === "member",
+  },
+];
+
+labSuite("three fresh hosts whose founder is killed", () => {
+  let lab: Lab | undefined;
+
+  afterEach(async () => {
+    await lab?.down();
+  });
+
+  it.each(moments)("end in exactly one cluster when it $name", async ({ is }) => {
+    const here = await Lab.up("killed", { nodes: 3 });
+    lab = here;
+    const cluster = new LabCluster(here);
+    // The lowest PeerId founds.
+    const ids = await Promise.all(trio.map(async (node) => ({ node, id: (await here.mesh(node)).self.id })));
+    const founder = ids.sort((a, b) => (a.id < b.id ? -1 : 1))[0]?.node ?? "";
+    await here.waitFor(
+      "the moment to kill the founder",
+      async (note) => {
+        const mesh = await here.mesh(founder);
+        note([mesh.self, mesh.lease]);
+        return is(mesh);
+      },
+      { ...minutes(2), everyMs: 10 },
+    );
+    await here.kill(founder, "daemon");
+    await here.start(founder);
+    await cluster.formed(trio);
+    const fsid = await here.waitFor(
+      "one Ceph that answers everywhere",
+      async (note) => {
+        const found = [...(await cluster.meshes(trio)).values()].map((mesh) => mesh.cluster?.fsid);
+        const ready = await Promise.all(
+          trio.map(async (node) => ((await here.get(node, "/1.0/ready")) as { ready: boolean }).ready),
+        );
+        note({ found, ready });
+        const [one] = found;
+        return typeof one === "string" && new Set(found).size === 1 && ready.every((yes) => yes)
+          ? one
+          : undefined;
+      },
+      minutes(3),
+    );
+    const journal = await cluster.journal(founder);
+    const count = (kind: string) =>
+      journal.filter((entry) => entry.kind === kind && entry.state === "done").length;
+    expect([count("cluster.found"), count("ceph.bootstrap")]).toEqual([1, 1]);
+    expect((await cluster.ceph(founder, "fsid")).trim()).toBe(fsid);
+  });
+
+  it("found without it when it stays away before it has founded, else wait for it, and are one with it at the end", async () => {
+    const here = await Lab.up("killed", { nodes: 3 });
+    lab = here;
+    const cluster = new LabCluster(here);
+    const ids = await Promise.all(trio.map(async (node) => ({ node, id: (await here.mesh(node)).self.id })));
+    const [founder = "", ...rest] = ids.sort((a, b) => (a.id < b.id ? -1 : 1)).map(({ node }) => node);
+    await here.waitFor(
+      "the founder to begin",
+      async () => (await here.mesh(founder)).self.state !== "fresh",
+      { ...minutes(2), everyMs: 10 },
+    );
+    await here.kill(founder, "all");
+    await here.add("n4");
+    // Either the founder had not committed: the three that are left found. Or it had: they wait for it.
+    const outcome = await here.waitFor(
+      "a cluster without the founder, or nodes that wait for it",
+      async (note) => {
+        const states = [...(await cluster.meshes([...rest, "n4"])).values()];
+        note(states.map((mesh) => mesh.self));
+        if (states.every((mesh) => mesh.self.state === "member")) return "formed";
+        const bound = states.filter((mesh) => mesh.self.state === "claimed");
+        return bound.length > 0 &&
+          bound.every((mesh) => /has promised itself/.test(mesh.self.waitingFor ?? ""))
+          ? "waiting"
+          : undefined;
+      },
+      minutes(3),
+    );
+    await here.start(founder);
+    await cluster.formed([...trio, "n4"]);
+    expect(["formed", "waiting"]).toContain(outcome);
+  });
+});
