@@ -44,6 +44,8 @@ export interface GreeterDeps {
 
 /** Most lobbies and neighbours that are tracked; more are counted and left out. */
 export const maxTracked = 256;
+/** Most of them known only because they knocked: strangers must not crowd out those that mDNS names. */
+const maxKnockers = 64;
 const greetedAtOnce = 8;
 const longestFirstDelayMs = 100;
 /** A sighted lobby holds up a founding for so long at most. */
@@ -166,7 +168,8 @@ export class Greeter {
       if (changed) known.dueAt = Math.min(known.dueAt, now + this.#deps.random() * longestFirstDelayMs);
       return;
     }
-    if (this.#targets.size >= maxTracked) {
+    const knockers = [...this.#targets.keys()].filter((one) => one.startsWith("knock:")).length;
+    if (this.#targets.size >= maxTracked || (key.startsWith("knock:") && knockers >= maxKnockers)) {
       this.counters.leftOut += 1;
       return;
     }

@@ -44,6 +44,7 @@ import {
   shownState,
   timeText,
 } from "./status.ts";
+import { Stepper } from "./stepper.ts";
 import { claimWindow } from "./window.ts";
 
 export interface MembershipOptions {
@@ -89,6 +90,7 @@ export class Membership {
   readonly #greeter: Greeter;
   readonly #door: LobbyDoor;
   readonly #deliveries: Deliveries;
+  readonly #stepper: Stepper;
   readonly #context: Context;
   readonly #operator: Operator;
   readonly #fresh: FreshRole;
@@ -96,15 +98,11 @@ export class Membership {
   readonly #claimed: ClaimedRole;
   readonly #member: MemberRole;
   readonly #startedAt: number;
-  readonly #running = new Set<Promise<void>>();
   readonly #counters: Record<string, number> = {};
   #abort = new AbortController();
   #openedAt: number | null = null;
   #failedAttempts = 0;
-  #cancelTimer: (() => void) | null = null;
   #started = false;
-  #stepping = false;
-  #stepAgain = false;
 
   /** Reads the stored lifecycle; throws STATE_CORRUPT when it cannot. */
   constructor(options: MembershipOptions, deps: MembershipDeps) {
@@ -115,6 +113,7 @@ export class Membership {
     this.#random = deps.random ?? Math.random;
     this.#record = new LifecycleRecord(deps.store);
     this.#startedAt = this.#clock.now();
+    this.#stepper = new Stepper({ clock: this.#clock, log: deps.log, step: () => this.#step() });
     const self = deps.identity.peerId;
     this.#greeter = new Greeter(
       { self, ownPort: deps.lobbyPort },
@@ -126,7 +125,7 @@ export class Membership {
         random: this.#random,
         log: deps.log,
         pace: (neighbour, tracked) => this.#pace(neighbour, tracked),
-        onAnswer: () => this.#wake(),
+        onAnswer: () => this.#stepper.wake(),
       },
     );
     const context = this.#buildContext(self);
@@ -151,15 +150,13 @@ export class Membership {
     this.#abort = new AbortController();
     this.#greeter.start();
     this.#tell(this.#record.current, null);
-    this.#wake();
+    this.#stepper.start();
   }
 
   async stop(): Promise<void> {
     this.#started = false;
-    this.#cancelTimer?.();
     this.#abort.abort();
-    await this.#greeter.stop();
-    await Promise.allSettled(this.#running);
+    await Promise.all([this.#greeter.stop(), this.#stepper.stop()]);
   }
 
   get lifecycle(): Lifecycle {
@@ -180,7 +177,7 @@ export class Membership {
       this.#deps.log.error({ kind: parsed.request.kind, reason: messageOf(error) }, "lobby request failed");
       return { error: "internal" };
     } finally {
-      this.#wake();
+      this.#stepper.wake();
     }
   }
 
@@ -239,7 +236,7 @@ export class Membership {
   join(clusterIdOrName?: string): { readonly cluster: ClusterId | null } {
     const joined = this.#operator.join(clusterIdOrName);
     this.#openedAt = this.#clock.now();
-    this.#wake();
+    this.#stepper.wake();
     return joined;
   }
 
@@ -304,8 +301,8 @@ export class Membership {
       hooks: () => this.#deps.hooks,
       become: (next, why) => this.#become(next, why),
       ask: (peer, request) => this.#ask(peer, request),
-      wake: () => this.#wake(),
-      background: (what, run) => this.#background(what, run),
+      wake: () => this.#stepper.wake(),
+      background: (what, run) => this.#stepper.background(what, run),
     };
   }
 
@@ -324,30 +321,10 @@ export class Membership {
     }
   }
 
-  /** Let the present role step until it waits, then sleep until its time or the next event. */
-  #wake(): void {
-    if (!this.#started) return;
-    if (this.#stepping) {
-      this.#stepAgain = true;
-      return;
-    }
-    this.#stepping = true;
-    let wakeAt: number | null = null;
-    try {
-      do {
-        this.#stepAgain = false;
-        if (this.#record.current.state !== "fresh") this.#fresh.listen();
-        wakeAt = this.#role()?.step() ?? null;
-      } while (this.#stepAgain);
-    } catch (error) {
-      this.#deps.log.error({ reason: messageOf(error) }, "a step of membership failed");
-      wakeAt = this.#clock.now() + protocolTimes.retryMs;
-    } finally {
-      this.#stepping = false;
-    }
-    this.#cancelTimer?.();
-    this.#cancelTimer =
-      wakeAt === null ? null : this.#clock.after(Math.max(1, wakeAt - this.#clock.now()), () => this.#wake());
+  #step(): number | null {
+    // The quiet time runs on while the node is claimed or founding.
+    if (this.#record.current.state !== "fresh") this.#fresh.listen();
+    return this.#role()?.step() ?? null;
   }
 
   #become(next: Lifecycle, why: string): void {
@@ -357,14 +334,14 @@ export class Membership {
     if (next.state === "claimed") this.#claimed.begin();
     if (next.state === "member" && this.#record.joining !== null) this.#record.wish(null);
     this.#tell(next, before.state === next.state ? null : why);
-    this.#wake();
+    this.#stepper.wake();
   }
 
   /** Call the hook of a state. `why` null: nothing has changed, it is told at start. */
   #tell(state: Lifecycle, why: string | null): void {
     const { hooks } = this.#deps;
     hooks.onAnnouncement();
-    this.#background("hook", async () => {
+    this.#stepper.background("hook", async () => {
       if (state.state === "founded") await hooks.onFounded(state);
       if (state.state === "member") await hooks.onMember(state.certificate, state.contacts);
       if (state.state === "removed") await hooks.onRemoved(state);
@@ -399,15 +376,6 @@ export class Membership {
         signal: this.#abort.signal,
       })
       .then(({ reply }) => reply);
-  }
-
-  #background(what: string, run: () => Promise<void>): void {
-    const promise = run()
-      .catch((error: unknown) => {
-        this.#deps.log.debug({ what, reason: messageOf(error) }, "background work failed");
-      })
-      .finally(() => this.#running.delete(promise));
-    this.#running.add(promise);
   }
 
   #window(): { open: boolean; until: number | null } {

@@ -90,18 +90,15 @@ export function seenFoundings(
     });
   };
   for (const neighbour of neighbours) {
-    if (!isSeen(neighbour, now)) continue;
     const { greeting, peer } = neighbour;
     if (greeting.state !== "claimed") continue;
-    if (greeting.founding !== null) add(greeting.founding, peer, greeting.founded);
     // A claim by a member means that the cluster exists, even when no member of it is seen here.
-    if (greeting.claim !== null) {
-      add(
-        greeting.claim.cluster,
-        greeting.claim.founder,
-        greeting.claim.confirmed || greeting.claim.founder === null,
-      );
-    }
+    const firm = greeting.founded || greeting.claim?.founder === null || greeting.claim?.confirmed === true;
+    // What may be a cluster is remembered like one that was proven: its nodes may only have lost power together.
+    const remembered = firm && now - neighbour.answeredAt <= protocolTimes.proofMs;
+    if (!remembered && !isSeen(neighbour, now)) continue;
+    if (greeting.founding !== null) add(greeting.founding, peer, firm);
+    if (greeting.claim !== null) add(greeting.claim.cluster, greeting.claim.founder, firm);
   }
   return [...found.values()].sort(
     (a, b) => Number(b.firm) - Number(a.firm) || (a.cluster < b.cluster ? -1 : 1),

@@ -127,17 +127,13 @@ function calmDown(world: World): void {
   }
 }
 
-/** All are members; of one cluster, or on a network that was split of as many as were founded. */
+/**
+ * All are members of one cluster; or there are two, founded while nobody of the first was in sight (the
+ * invariants see to that), and a fresh node between them waits and says so.
+ */
 export function isSettled(world: World): boolean {
   const clusters = new Set(world.nodes.map(({ durable }) => durable.certificate?.cluster));
-  if (world.nodes.some(({ durable }) => durable.state !== "member")) {
-    return !world.options.oneLan && isHonestConflict(world);
-  }
-  return clusters.size === 1 || !world.options.oneLan;
-}
-
-/** After a split that founded twice, a fresh node between two clusters waits and says so. */
-function isHonestConflict(world: World): boolean {
+  if (world.nodes.every(({ durable }) => durable.state === "member") && clusters.size === 1) return true;
   return (
     world.invariants.founded.length > 1 &&
     world.nodes.every(

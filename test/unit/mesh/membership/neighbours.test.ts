@@ -65,6 +65,15 @@ describe("seenFoundings", () => {
     ]);
   });
 
+  it("remembers what may be a cluster for 30 s after its nodes fell silent, the rest not", () => {
+    const gone = { failures: 5, answeredAt: now - 29_000 };
+    const [firm, loose] = [claimOf("1", true, "z"), claimOf("2", false, "z")];
+    expect(seenFoundings([neighbour("e", gone, firm), neighbour("f", gone, loose)], now, null)).toEqual([
+      { cluster: cluster("1"), founder: peer("z"), firm: true },
+    ]);
+    expect(seenFoundings([neighbour("e", { answeredAt: now - 30_001 }, firm)], now, null)).toEqual([]);
+  });
+
   it("takes the firmest word of one founding", () => {
     const two = [neighbour("e", {}, claimOf("1", false, "z")), neighbour("f", {}, claimOf("1", true, "z"))];
     expect(seenFoundings(two, now, null)).toEqual([
