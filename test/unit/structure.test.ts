@@ -22,7 +22,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Modules that a pure core must not touch: time, files, network and processes are handed in. */
 const impure = /^node:(fs|net|dgram|http|child_process|timers|process|worker_threads)/;
-const pureFolders = ["ceph/plan", "ids"];
+const pureFolders = ["ceph/plan", "discovery/core", "ids"];
 
 interface Import {
   readonly file: string;

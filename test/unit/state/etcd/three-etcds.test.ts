@@ -49,6 +49,16 @@ afterAll(async () => {
 
 describe("three etcds joined by sockets", () => {
   test("a learner becomes a voter, over sockets that the daemon carries", async () => {
+    // n3 itself learns of its promotion with the log, a moment after the leader.
+    await until("n3 has heard of its promotion", () =>
+      n3.client.memberList().then(
+        (members) => members.length === 3 && members.every((member) => !member.learner),
+        (error: unknown) => {
+          if (isMicrocephError(error, "NOT_READY")) return false;
+          throw error;
+        },
+      ),
+    );
     const members = await n3.client.memberList();
     expect(members.map((member) => [member.name, member.learner]).sort()).toEqual([
       ["n1", false],
