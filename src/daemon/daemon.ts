@@ -23,6 +23,7 @@ import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
 import { EventLog } from "./event-log.ts";
+import { assertPortFree } from "./free-port.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
 import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
@@ -161,6 +162,7 @@ export class Daemon {
       const node = this.#cephNode(lifecycle.certificate.handle);
       node.startAll().catch((error) => log.error({ error: messageOf(error) }, "Ceph was not started"));
     }
+    await assertPortFree(settings.meshPort);
     await lobby.start();
     await api.start();
     await discovery.start();

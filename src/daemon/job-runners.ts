@@ -8,6 +8,7 @@ import { ownNetworks } from "../mesh/membership/public-network.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { foundingWishKey } from "./cluster/genesis.ts";
 import type { Daemon } from "./daemon.ts";
+import { assertPortFree } from "./free-port.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
 import type { JobTools } from "./jobs.ts";
 
@@ -66,6 +67,7 @@ export async function bootstrapAlone(
   tools: JobTools,
 ): Promise<Json> {
   if (daemon.cluster === null) {
+    if (daemon.membership.lifecycle.state === "fresh") await assertPortFree(daemon.settings.meshPort);
     tools.report(5, "founding a cluster of this node alone");
     const publicNetwork = request.publicNetwork ?? networkOf(daemon, request.monIp ?? request.microcephIp);
     // On disk before the founding, which a crash may leave to the next run.
