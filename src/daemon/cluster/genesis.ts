@@ -48,15 +48,17 @@ export function genesisPlanner(
         acceptors: founded.acceptors,
       };
       const reason = founded.acceptors.length === 0 ? "asked for by an operator" : "found by fresh nodes";
-      const entry = await decider.open({
+      await decider.open({
         kind: foundKind,
         body: { ...body, acceptors: [...body.acceptors] },
         agent: null,
         reason,
       });
-      await decider.close(entry.id, "done", { reason: "founded" });
-      if (signal.aborted) return [];
     }
+    // By itself: a crash between the two leaves it open to the next run.
+    const founding = runtime.journal.openEntries().find(({ kind }) => kind === foundKind);
+    if (founding !== undefined) await decider.close(founding.id, "done", { reason: "founded" });
+    if (signal.aborted) return [];
     if (!runtime.journal.members().has(runtime.self)) await admitSelf(runtime, decider, key());
     const own = runtime.journal.members().get(runtime.self);
     if (own === undefined) return [];
