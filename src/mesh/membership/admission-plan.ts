@@ -101,9 +101,11 @@ function whyAbandoned(
   if (node === undefined) {
     return facts.now - openedAt >= unseenMs ? "no member has seen it for 10 minutes" : undefined;
   }
-  if (isOurs(node, facts)) return undefined;
+  // What a node was seen as may be older than the reservation: only what cannot change any more counts here,
+  // for the rest the node's own answer to the claim.
   if (node.report.state === "removed") return "it was removed from a cluster and must be reset";
-  return node.report.state === "fresh" ? undefined : "another cluster has claimed it";
+  const { proven } = node.report;
+  return proven !== null && proven.id !== facts.cluster.id ? "it is a member of another cluster" : undefined;
 }
 
 function planMember(
