@@ -66,6 +66,8 @@ export async function bootstrapAlone(
   request: BootstrapRequest,
   tools: JobTools,
 ): Promise<Json> {
+  // Taken up again after a crash, the founding may have been begun: then its parts are starting already.
+  await daemon.settled();
   if (daemon.cluster === null) {
     if (daemon.membership.lifecycle.state === "fresh") await assertPortFree(daemon.settings.meshPort);
     tools.report(5, "founding a cluster of this node alone");
