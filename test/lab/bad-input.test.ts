@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkout, nodeStateDir } from "../../scripts/lab/layout.ts";
 import type { RunResult } from "../../scripts/lab/run.ts";
+import type { Job } from "../../src/api/contract/jobs.ts";
 import { LabCluster, minutes } from "./support/cluster.ts";
 import { Lab } from "./support/lab.ts";
 import { labSuite } from "./support/lab-suite.ts";
@@ -17,7 +18,7 @@ function expectRefusal(result: RunResult, code: string, exitCode: number, what: 
   expect(result.stdout, shown).toBe("");
 }
 
-labSuite("what is refused", () => {
+labSuite("what is refused or interrupted", () => {
   let lab: Lab;
   let cluster: LabCluster;
 
@@ -205,6 +206,28 @@ labSuite("what is refused", () => {
     await lab.run("n1", ["rm", "-r", state]);
   });
 
+  it("a bootstrap while something else listens on the port for members", async () => {
+    const state = "/var/lib/microceph/busy";
+    const end = await startBeside(state);
+    const listener = "require('net').createServer().listen(7544, () => console.log('listening'))";
+    const node = process.execPath;
+    await lab.run("n1", ["sh", "-c", `setsid ${node} -e "${listener}" >/run/listener 2>&1 &`]);
+    await lab.waitFor(
+      "the port to be taken",
+      async () => (await lab.run("n1", ["cat", "/run/listener"])).includes("listening"),
+      minutes(1),
+    );
+    const result = await cli("--state-dir", state, "cluster", "bootstrap");
+    expect(result.stderr).toMatch(/^Error: .*7544 is in use \[PORT_IN_USE\]$/m);
+    expect(result.exitCode).toBe(1);
+    const status = await cli("--state-dir", state, "--format", "json", "mesh", "status");
+    expect(JSON.parse(status.stdout)).toMatchObject({ cluster: null, self: { state: "fresh" } });
+    for (const { pid, args } of lab.processes("n1"))
+      if (args.includes(listener)) process.kill(pid, "SIGKILL");
+    await end();
+    await lab.run("n1", ["rm", "-r", state, "/run/listener"]);
+  });
+
   it("requests that the API does not understand", async () => {
     for (const [method, path, body, status] of [
       ["GET", "/1.0/nothing", undefined, 404],
@@ -224,8 +247,57 @@ labSuite("what is refused", () => {
     }
   });
 
+  it("a bootstrap and a disk add in the midst of which the daemon is killed: the next one completes them", async () => {
+    const job = async (id: string): Promise<Job> => (await lab.get("n1", `/1.0/jobs/${id}`)) as Job;
+    const begin = async (path: string, body: unknown): Promise<string> => {
+      const reply = await lab.api("n1", "POST", path, body);
+      expect(reply.status, JSON.stringify(reply.body)).toBe(202);
+      return (reply.body as { metadata: Job }).metadata.id;
+    };
+    const ends = (id: string): Promise<Job> =>
+      lab.waitFor(
+        "the job to end",
+        async (note) => {
+          const now = await job(id);
+          note(now);
+          return now.state === "running" ? undefined : now;
+        },
+        minutes(3),
+      );
+
+    const founding = await begin("/1.0/cluster", {});
+    await lab.waitFor("n1 to have begun", async () => (await lab.mesh("n1")).self.state !== "fresh", {
+      ...minutes(1),
+      everyMs: 5,
+    });
+    await lab.kill("n1", "daemon");
+    await lab.start("n1");
+    expect(await ends(founding)).toMatchObject({ state: "success", error: null });
+    const mesh = await lab.mesh("n1");
+    expect(mesh.self.state).toBe("member");
+    expect((await cluster.ceph("n1", "fsid")).trim()).toBe(mesh.cluster?.fsid);
+
+    const adding = await begin("/1.0/disks", { path: "loop,1G,2" });
+    await lab.waitFor(
+      "the OSDs to be in the making",
+      async (note) => {
+        const now = await job(adding);
+        note(now);
+        return now.progress > 0;
+      },
+      { ...minutes(1), everyMs: 5 },
+    );
+    await lab.kill("n1", "daemon");
+    await lab.start("n1");
+    expect(await ends(adding)).toMatchObject({ state: "success", error: null });
+    expect(await cluster.cephJson<unknown[]>("n1", "osd", "ls")).toEqual([0, 1]);
+    expect([...cluster.daemons("n1").keys()].filter((name) => name.startsWith("osd.")).sort()).toEqual([
+      "osd.0",
+      "osd.1",
+    ]);
+  });
+
   it("disks that hold something, unless they may be wiped, and a second bootstrap", async () => {
-    await cluster.run("n1", "cluster", "bootstrap");
     expectRefusal(await cli("cluster", "bootstrap"), "ALREADY_INITIALIZED", 4, "second bootstrap");
 
     const [full = "", mounted = ""] = await lab.disk("n1", "1G", 2);
@@ -250,14 +322,14 @@ labSuite("what is refused", () => {
       expect(result.stdout, shown).toMatch(/Failure/);
     }
     expect(await contents()).toBe(before);
-    expect((await lab.cephStatus("n1")).disks).toEqual([]);
-    expect((await cluster.cephJson<unknown[]>("n1", "osd", "ls")).length).toBe(0);
+    expect((await lab.cephStatus("n1")).disks).toHaveLength(2);
+    expect((await cluster.cephJson<unknown[]>("n1", "osd", "ls")).length).toBe(2);
     // The refused ones are not offered either.
     const listed = await cluster.run("n1", "disk", "list", "--json");
     for (const device of [full, mounted]) expect(listed).not.toContain(device);
 
     expect(await cluster.run("n1", "disk", "add", full, "--wipe")).toMatch(/Success/);
-    expect((await lab.cephStatus("n1")).disks).toHaveLength(1);
+    expect((await lab.cephStatus("n1")).disks).toHaveLength(3);
     await lab.run("n1", ["umount", "/mnt"]);
     // One bad disk does not hold up the good one.
     const [good = ""] = await lab.disk("n1", "1G");
@@ -265,6 +337,6 @@ labSuite("what is refused", () => {
     expect(mixed.exitCode).toBe(4);
     expect(mixed.stdout).toMatch(/Failure/);
     expect(mixed.stdout).toMatch(/Success/);
-    expect((await lab.cephStatus("n1")).disks).toHaveLength(2);
+    expect((await lab.cephStatus("n1")).disks).toHaveLength(4);
   });
 });
