@@ -91,6 +91,7 @@ export class VirtualTime {
 
   /** Run until that time; `afterEach` sees the world after every event. */
   async run(untilMs: number, afterEach: () => void = () => undefined): Promise<void> {
+    await settled();
     while (true) {
       const next = this.#events[0];
       if (!next || next.at > untilMs) break;
@@ -102,12 +103,16 @@ export class VirtualTime {
         continue;
       }
       next.run();
-      // Everything here waits for virtual time only, so one turn of the loop runs all that is ready.
-      await new Promise((resolve) => setImmediate(resolve));
+      await settled();
       afterEach();
     }
     this.#now = untilMs;
   }
+}
+
+/** Everything here waits for virtual time only, so one turn of the loop runs all that is ready. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function before(a: Event, b: Event): boolean {

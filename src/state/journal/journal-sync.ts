@@ -143,8 +143,10 @@ export class JournalSync {
     let fromStart = after === 0;
     while (!signal.aborted) {
       const question = { after, hash: copy.hashAt(after), limit: mostRecords };
-      const { diverged, records } = replySchema.parse(await request(peer, question, signal));
-      if (diverged) {
+      const { diverged, head, records } = replySchema.parse(await request(peer, question, signal));
+      const own = copy.head();
+      const recovered = records.length === 0 && head && own && compareNumbers(head, own) > 0;
+      if (diverged || recovered) {
         // One of the two copies misses a recovery: look for the common beginning, from the start.
         if (fromStart) return;
         fromStart = true;

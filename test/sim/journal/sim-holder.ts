@@ -3,8 +3,8 @@ import type { PeerId } from "../../../src/ids/ids.ts";
 import type { Decider } from "../../../src/state/journal/decider.ts";
 import type { Entry } from "../../../src/state/journal/types.ts";
 import type { LeaseKeeper } from "../../../src/state/lease/lease-keeper.ts";
+import type { MemoryCopy } from "../../support/memory-copy.ts";
 import type { Random } from "../../support/virtual-time.ts";
-import type { MemoryCopy } from "./memory-copy.ts";
 import type { SimOrder } from "./sim-agent.ts";
 
 export interface SimHolderDeps {

@@ -1,8 +1,8 @@
-import { checkChain, type Tail, tailOf } from "../../../src/state/journal/chain.ts";
-import { foldRecords } from "../../../src/state/journal/fold.ts";
-import type { RecordSink } from "../../../src/state/journal/read-records.ts";
-import { numberOf, parseRecord } from "../../../src/state/journal/record.ts";
-import type { DecisionNumber, Entry, JournalRecord } from "../../../src/state/journal/types.ts";
+import { checkChain, type Tail, tailOf } from "../../src/state/journal/chain.ts";
+import { foldRecords } from "../../src/state/journal/fold.ts";
+import type { RecordSink } from "../../src/state/journal/read-records.ts";
+import { numberOf, parseRecord } from "../../src/state/journal/record.ts";
+import type { DecisionNumber, Entry, JournalRecord } from "../../src/state/journal/types.ts";
 
 /** A copy of the journal in memory, under the same rules as the one on disk but for signatures. */
 export class MemoryCopy implements RecordSink {
