@@ -23,6 +23,7 @@ import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
 import { EventLog } from "./event-log.ts";
+import { bootId, firstStart } from "./first-start.ts";
 import { assertPortFree } from "./free-port.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
@@ -107,6 +108,7 @@ export class Daemon {
       {
         name: settings.name,
         version: productVersion,
+        bootedAt: firstStart(store, bootId(), this.now()),
         settings: {
           expect: settings.expect,
           windowShut: settings.windowShut,
