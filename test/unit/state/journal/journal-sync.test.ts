@@ -25,6 +25,9 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+/** For a busy machine; what is waited for takes milliseconds. */
+const patience = { timeout: 10_000, interval: 5 };
+
 interface Node {
   readonly peer: PeerId;
   readonly copy: JournalCopy;
@@ -84,7 +87,7 @@ function chainOf(count: number, size = 10): RecordChain {
 test("a new connection brings a copy up, page by page", async () => {
   const { records } = chainOf(450);
   const [, behind] = pair(records, records.slice(0, 3));
-  await vi.waitFor(() => expect(behind.copy.head()?.revision).toBe(450));
+  await vi.waitFor(() => expect(behind.copy.head()?.revision).toBe(450), patience);
   // 447 records, 200 at a time, and the question that finds no more.
   expect(behind.asked).toBe(4);
   // What was pulled is no news to anybody.
@@ -94,7 +97,7 @@ test("a new connection brings a copy up, page by page", async () => {
 test("a hint that is news makes it ask; one that is none, or nonsense, does not", async () => {
   const chain = chainOf(2);
   const [ahead, behind] = pair(chain.records, chain.records);
-  await vi.waitFor(() => expect([ahead.asked, behind.asked]).toEqual([1, 1]));
+  await vi.waitFor(() => expect([ahead.asked, behind.asked]).toEqual([1, 1]), patience);
   for (const hint of [
     { generation: 1, revision: 2 },
     { generation: 0, revision: 9 },
@@ -108,7 +111,7 @@ test("a hint that is news makes it ask; one that is none, or nonsense, does not"
   ahead.copy.append(chain.records);
   expect(ahead.published).toEqual([{ generation: 1, revision: 3 }]);
   behind.sync.onHead(ahead.peer, { generation: 1, revision: 3 });
-  await vi.waitFor(() => expect(behind.copy.head()?.revision).toBe(3));
+  await vi.waitFor(() => expect(behind.copy.head()?.revision).toBe(3), patience);
   expect(behind.asked).toBe(3);
 });
 
@@ -120,7 +123,7 @@ test("a lost hint is made good by asking now and then", async () => {
   behind.sync.start();
   chain.open();
   ahead.copy.append(chain.records);
-  await vi.waitFor(() => expect(behind.copy.head()?.revision).toBe(2));
+  await vi.waitFor(() => expect(behind.copy.head()?.revision).toBe(2), patience);
 });
 
 test("replies stay small enough for one message", () => {
@@ -139,7 +142,7 @@ test("after a recovery the lost end of the journal is replaced", async () => {
   recovered.generation = 2;
   recovered.open();
   const [, stranded] = pair(recovered.records, records);
-  await vi.waitFor(() => expect(stranded.copy.head()).toEqual({ generation: 2, revision: 251 }));
+  await vi.waitFor(() => expect(stranded.copy.head()).toEqual({ generation: 2, revision: 251 }), patience);
 });
 
 test("two journals that nobody recovered from each other are left alone, without end of questions", async () => {
@@ -147,7 +150,7 @@ test("two journals that nobody recovered from each other are left alone, without
   const rival = new RecordChain(records.slice(0, 1));
   for (let index = 0; index < 4; index += 1) rival.open({ kind: "test.rival" });
   const [a, b] = pair(records, rival.records);
-  await vi.waitFor(() => expect([a.asked, b.asked]).toEqual([2, 1]));
+  await vi.waitFor(() => expect([a.asked, b.asked]).toEqual([2, 1]), patience);
   await a.sync.stop();
   await b.sync.stop();
   expect([a.copy.head()?.revision, b.copy.head()?.revision]).toEqual([3, 5]);
