@@ -53,15 +53,14 @@ export class AdmissionControl {
     return planAdmission({ ...this.#deps.facts(), outcomes: this.#outcomes, refusals: this.#refusals });
   }
 
-  /** Do every step of the plan; true when something was done, so that the plan may have changed. */
+  /** Do every step of the plan; true when something has changed here, so that the plan may be another now. */
   async step(signal: AbortSignal): Promise<boolean> {
     const { steps } = this.plan();
     const results = await Promise.all(
       steps.map(async (step) => {
         if (signal.aborted) return false;
         try {
-          await this.#do(step);
-          return step.do !== "admit" && step.do !== "release";
+          return await this.#do(step);
         } catch (error) {
           this.#deps.log.warn(
             { step: step.do, peer: step.peer, error: messageOf(error) },
@@ -74,7 +73,8 @@ export class AdmissionControl {
     return results.includes(true);
   }
 
-  async #do(step: AdmissionPlan["steps"][number]): Promise<void> {
+  /** True when the journal, or what is remembered here, has changed: what a node did is seen of it later. */
+  async #do(step: AdmissionPlan["steps"][number]): Promise<boolean> {
     const { writer } = this.#deps;
     switch (step.do) {
       case "reserve": {
@@ -85,15 +85,17 @@ export class AdmissionControl {
           agent: null,
           reason: "admission",
         });
-        return;
+        return true;
       }
       case "claim": {
+        const before = this.#outcomes.get(step.entry)?.outcome;
         const outcome = await this.#deps.claim(step.via, step.peer, step.entry, step.number);
         this.#outcomes.set(step.entry, outcome);
         if (outcome.outcome === "refused") {
           this.#refusals.set(step.peer, { code: outcome.code, at: this.#deps.facts().now });
         }
-        return;
+        // The same answer leads to the same plan: a node that was asked again at once would be asked without end.
+        return outcome.outcome !== "unreachable" && outcome.outcome !== before;
       }
       case "close": {
         const { entry, peer, handle } = step;
@@ -101,18 +103,18 @@ export class AdmissionControl {
         const result = { certificate: { ...certificate } };
         await writer.close(entry, "done", { result, reason: `${handle} is a member` });
         this.#outcomes.delete(entry);
-        return;
+        return true;
       }
       case "abandon":
         await writer.close(step.entry, "abandoned", { reason: step.reason });
         this.#outcomes.delete(step.entry);
-        return;
+        return true;
       case "admit":
         await this.#deps.admit(step.via, step.peer);
-        return;
+        return false;
       case "release":
         await this.#deps.release(step.via, step.peer);
-        return;
+        return false;
     }
   }
 }
