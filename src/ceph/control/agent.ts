@@ -62,6 +62,7 @@ export interface AgentDeps {
 export class Agent {
   readonly #deps: AgentDeps;
   readonly #running = new Map<EntryId, { readonly done: Promise<Json>; readonly stop: AbortController }>();
+  readonly #cancelling = new Map<EntryId, Promise<boolean>>();
   #stopped = false;
 
   constructor(deps: AgentDeps) {
@@ -75,6 +76,12 @@ export class Agent {
     if (before) {
       // A newer number for a step in flight: let it end (its confirm fails if overtaken), then decide afresh.
       await before.done.catch(() => undefined);
+      return this.obey(order);
+    }
+    const cancelling = this.#cancelling.get(order.entry);
+    if (cancelling) {
+      // What is being taken back must not be begun again beneath it: first the promise, then the fence tells.
+      await cancelling.catch(() => undefined);
       return this.obey(order);
     }
     const verdict = this.#deps.fence.check(order.entry, order.number);
@@ -99,19 +106,32 @@ export class Agent {
    * Promise, durably, never to carry the entry out, after taking back what was begun of it; false when it is
    * done, or has taken effect, already.
    */
-  async cancel({ entry, number, kind, body }: Omit<Order, "payload">): Promise<boolean> {
+  async cancel(order: Omit<Order, "payload">): Promise<boolean> {
+    if (this.#stopped) throw new MicrocephError("CANCELLED", "the daemon is stopping");
+    const before = this.#cancelling.get(order.entry);
+    if (before) {
+      await before.catch(() => undefined);
+      return this.cancel(order);
+    }
+    const cancelling = this.#cancel(order).finally(() => this.#cancelling.delete(order.entry));
+    this.#cancelling.set(order.entry, cancelling);
+    return cancelling;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const { stop } of this.#running.values()) stop.abort();
+    const running = [...this.#running.values()].map(({ done }) => done);
+    await Promise.allSettled([...running, ...this.#cancelling.values()]);
+  }
+
+  async #cancel({ entry, number, kind, body }: Omit<Order, "payload">): Promise<boolean> {
     const running = this.#running.get(entry);
     running?.stop.abort();
     await running?.done.catch(() => undefined);
     const undo = this.#deps.undo?.[kind];
     if (undo && !(await undo(body))) return false;
     return this.#deps.fence.acknowledgeCancel(entry, number);
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    for (const { stop } of this.#running.values()) stop.abort();
-    await Promise.allSettled([...this.#running.values()].map(({ done }) => done));
   }
 
   async #run(order: Order, step: Step, signal: AbortSignal): Promise<Json> {

@@ -126,4 +126,58 @@ describe("Agent", () => {
     expect(await unable.agent.cancel(order(1))).toBe(false);
     expect(unable.fence.cancelled.size).toBe(0);
   });
+
+  it("begins nothing of what is being taken back at the same time", async () => {
+    const { promise: takenBack, resolve: takeBack } = Promise.withResolvers<boolean>();
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    let begun = 0;
+    const made = agent(
+      async () => {
+        begun += 1;
+        return null;
+      },
+      undefined,
+      () => {
+        ask();
+        return takenBack;
+      },
+    );
+    const cancelled = made.agent.cancel(order(1));
+    await asked;
+    const late = made.agent.obey(order(1));
+    takeBack(true);
+    expect(await cancelled).toBe(true);
+    await expect(late).rejects.toMatchObject({ code: "STALE_DECISION" });
+    expect(begun).toBe(0);
+  });
+
+  it("takes back once at a time when it is asked twice, and stops only after that", async () => {
+    let under = 0;
+    let most = 0;
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const made = agent(
+      async () => null,
+      undefined,
+      async () => {
+        under += 1;
+        most = Math.max(most, under);
+        await gate;
+        under -= 1;
+        return true;
+      },
+    );
+    const both = Promise.all([made.agent.cancel(order(1)), made.agent.cancel(order(1)).catch(() => "late")]);
+    const stopped = made.agent.stop().then(() => under);
+    open();
+    expect(await stopped).toBe(0);
+    expect(await both).toEqual([true, "late"]);
+    expect(most).toBe(1);
+  });
+
+  it("refuses orders and cancellations once it stops", async () => {
+    const made = agent(async () => null);
+    await made.agent.stop();
+    await expect(made.agent.obey(order(1))).rejects.toMatchObject({ code: "CANCELLED" });
+    await expect(made.agent.cancel(order(1))).rejects.toMatchObject({ code: "CANCELLED" });
+  });
 });
