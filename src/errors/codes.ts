@@ -16,13 +16,13 @@ export const errorCodes = {
     http: 500,
     exit: 1,
     meaning: "The daemon met a fault of its own.",
-    remedy: "Look at the daemon's log around this time and report it with the log lines.",
+    remedy: "Look at the daemon's log (its standard output) around this time and report it with those lines.",
   },
   USAGE: {
     http: 400,
     exit: 2,
     meaning: "The command line or request is not understood.",
-    remedy: "See `microceph help` or `microceph COMMAND --help`.",
+    remedy: "See `microceph COMMAND --help`, or `microcephd --help` for the daemon.",
   },
   DAEMON_NOT_RUNNING: {
     http: 503,
@@ -106,7 +106,7 @@ export const errorCodes = {
     http: 409,
     exit: 4,
     meaning: "A node may be carrying the decision out and has not promised to leave it.",
-    remedy: "Bring that node back, or remove it from the cluster; then the decision ends by itself.",
+    remedy: "Bring that node back; then the decision ends by itself.",
   },
   DEADLINE_EXCEEDED: {
     http: 504,
@@ -124,19 +124,21 @@ export const errorCodes = {
     http: 500,
     exit: 1,
     meaning: "Another process listens on an address that the daemon needs.",
-    remedy: "Stop that process (`ss -ltnp` names it) or set another port in the configuration.",
+    remedy:
+      "Stop that process (`ss -ltnp` names it), or start microcephd with another --lobby-port or --mesh-port.",
   },
   ADDRESS_UNAVAILABLE: {
     http: 500,
     exit: 1,
     meaning: "An address that the daemon is to listen on cannot be used on this host.",
-    remedy: "Set `listen` in the configuration to addresses that `ip address` shows, or remove the setting.",
+    remedy: "The message says why. Ports below 1024 need root; --lobby-port and --mesh-port choose others.",
   },
   MISSING_PROGRAM: {
     http: 500,
     exit: 3,
     meaning: "A program of Ceph or etcd is not installed.",
-    remedy: "Install the packages ceph-mon, ceph-mgr, ceph-osd, ceph-mds, ceph-common and etcd-server.",
+    remedy:
+      "Install the packages ceph-mon, ceph-mgr, ceph-osd, ceph-mds, ceph-common and etcd-server (3.4 or later).",
   },
   PROGRAM_FAILED: {
     http: 500,
@@ -160,7 +162,8 @@ export const errorCodes = {
     http: 500,
     exit: 1,
     meaning: "A file of the daemon's state cannot be read.",
-    remedy: "The message names the file. A member refetches its documents and journal by itself.",
+    remedy:
+      "The message names the file. A damaged state.db is set aside, and a member fetches what it held from the others; anything else has to be restored.",
   },
   STATE_TOO_NEW: {
     http: 500,
@@ -202,7 +205,8 @@ export const errorCodes = {
     http: 409,
     exit: 4,
     meaning: "The disk is read-only, mounted, partitioned, held by something, or has content.",
-    remedy: "Choose another disk (`microceph disk list`), or wipe this one if its content may be lost.",
+    remedy:
+      "Choose another disk (`microceph disk list`). If only old content is in the way and may be lost, add it with --wipe.",
   },
   UNSUPPORTED_BY_PEER: {
     http: 501,

@@ -138,7 +138,7 @@ function planStranger(draft: Draft, facts: AdmissionFacts, node: SeenNode): void
     if (ours) draft.steps.push({ do: "release", peer, via });
     draft.conflicts.push({
       kind: "removed-node",
-      detail: `${nameOf(node)} was removed from this cluster; \`microceph cluster reset\` on it makes it fresh`,
+      detail: `${nameOf(node)} was removed from this cluster; with a new state directory it is a fresh node`,
     });
     return;
   }

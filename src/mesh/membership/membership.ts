@@ -408,7 +408,7 @@ export class Membership {
     const state = this.#record.current;
     if (state.state === "founded") return "has founded the cluster and starts it";
     if (state.state === "removed") {
-      return "was removed from its cluster: `microceph cluster reset` makes it fresh again";
+      return "was removed from its cluster: started with a new --state-dir it is a fresh node";
     }
     return this.#role()?.waitingFor() ?? null;
   }

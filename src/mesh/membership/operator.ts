@@ -139,6 +139,6 @@ function alreadyInitialized(state: Lifecycle): MicrocephError {
 function removedNode(): MicrocephError {
   return new MicrocephError(
     "ALREADY_INITIALIZED",
-    "this node was removed from its cluster; `microceph cluster reset` makes it fresh again",
+    "this node was removed from its cluster; started with a new --state-dir it is a fresh node",
   );
 }

@@ -220,7 +220,7 @@ describe("a member in its lobby", () => {
     expect(membership.lifecycle.state).toBe("member");
     bury(self, 9);
     expect(store.get("lifecycle")).toMatchObject({ lifecycle: { state: "removed" } });
-    expect(() => membership.bootstrapAlone()).toThrow(/cluster reset/);
+    expect(() => membership.bootstrapAlone()).toThrow(/new --state-dir/);
   });
 });
 
