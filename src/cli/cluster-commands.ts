@@ -21,11 +21,11 @@ export function addClusterCommands(program: Command, io: CliIo): void {
     .command("bootstrap")
     .description("Found a cluster on this node now, instead of waiting for others")
     .option("--name <name>", "name of the cluster")
-    .option("--microceph-ip <address>", "address of this node")
-    .option("--mon-ip <address>", "address of the first Ceph monitor")
-    .option("--public-network <cidr>", "network of Ceph's clients; several with commas")
-    .option("--cluster-network <cidr>", "network between the OSDs")
-    .option("--availability-zone <zone>", "zone of this node")
+    .option("--microceph-ip <address>", "address of this node, and of the first Ceph monitor")
+    .option("--mon-ip <address>", "address of this node for the first Ceph monitor, if another")
+    .option("--public-network <cidr>", "network of Ceph's clients, a subnet of this node")
+    .option("--cluster-network <cidr>", "network between the OSDs, a subnet of this node")
+    .option("--availability-zone <zone>", "zone of this node: voters and monitors are spread over zones")
     .action(async (options: BootstrapOptions, command: Command) => {
       const session = new Session(io, command);
       const { result } = await session.finish(await session.client.bootstrap(bootstrapFields(options)));

@@ -37,7 +37,7 @@ export function addMeshCommands(program: Command, io: CliIo): void {
 
   mesh
     .command("deny")
-    .description("Refuse a node; this beats every approval")
+    .description("Refuse a pending node until it is approved again")
     .argument("<node>", "name, or PeerId prefix of six or more characters")
     .action(async (node: string, _options: object, command: Command) => {
       const session = new Session(io, command);

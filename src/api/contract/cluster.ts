@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { name, type Shape, time } from "./shape.ts";
 
-const networks = z.string().min(1).max(1024).describe("CIDR, or several with commas");
+const networks = z.string().min(1).max(1024).describe("CIDR of a subnet of this node");
 
 /** Found a cluster on this node; every field has a default. The job's result: {cluster, fsid}. */
 export const bootstrapRequest = z.strictObject({

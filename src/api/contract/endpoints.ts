@@ -93,7 +93,7 @@ export const endpoints = {
   deny: {
     method: "POST",
     path: "/1.0/mesh/deny",
-    summary: "Refuse a node; deny beats approve",
+    summary: "Refuse a pending node; of an approval and a denial at the same time the denial holds",
     body: denyRequest,
     reply: namedNodes,
     kind: "sync",
