@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { apiPage } from "./docs/api-page.ts";
 import { cliPage } from "./docs/cli-page.ts";
+import { daemonPage } from "./docs/daemon-page.ts";
 import { errorsPage } from "./docs/errors-page.ts";
 
 /** Path in the repository → content. */
@@ -11,6 +12,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
     ["docs/reference/api.md", apiPage()],
     ["docs/reference/cli.md", cliPage()],
     ["docs/reference/errors.md", errorsPage()],
+    ["docs/reference/microcephd.md", daemonPage()],
   ]);
 }
 

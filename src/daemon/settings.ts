@@ -21,7 +21,7 @@ export interface DaemonSettings {
   readonly leaseTtlSeconds: number;
   readonly lobbyPort: number;
   readonly meshPort: number;
-  /** Interfaces for discovery and lobby; undefined: all but loopback. */
+  /** Interfaces for discovery and for the addresses this node tells of; undefined: all but loopback. */
   readonly interfaces: readonly string[] | undefined;
   /** Name of a cluster founded by this node. */
   readonly clusterName: string;
@@ -56,16 +56,19 @@ The daemon of MicroCeph Mesh: finds its peers, joins or founds a cluster and run
 
   --state-dir DIR          state, keys and data of this node (${defaultStateDir}; MICROCEPH_STATE_DIR)
   --expect N               fresh nodes that form a cluster by themselves (3; MICROCEPH_EXPECT)
-  --admission MODE         auto, approve or closed: how a cluster founded here starts (auto for 24 h)
+  --admission MODE         auto, approve or closed: how a cluster founded here starts
+                           (auto for 24 h; MICROCEPH_ADMISSION)
   --window-shut            take no claim until "microceph mesh join" opens the window
-  --interface NAME         only this interface for discovery (repeatable; all but loopback)
-  --name NAME              name of this node (the host name)
+                           (open for 24 h; MICROCEPH_WINDOW=shut)
+  --interface NAME         interface for discovery and for this node's addresses
+                           (repeatable; all but loopback)
+  --name NAME              name of this node, without a domain (the host name)
   --cluster-name NAME      name of a cluster founded here (microceph)
   --lobby-port PORT        port where anyone may knock (7443)
   --mesh-port PORT         port for members only (7444)
-  --lease-ttl SECONDS      leader lease (10)
+  --lease-ttl SECONDS      time after which a silent leader may be replaced (10)
   --extra-ceph-config FILE ceph.conf fragment merged over the rendered one
-  --log-level LEVEL        error, warn, info or debug (info)
+  --log-level LEVEL        error, warn, info or debug (info; MICROCEPH_LOG_LEVEL)
   --version, --help
 `;
 
