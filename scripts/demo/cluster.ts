@@ -5,7 +5,7 @@ import { jsonOn, runOn } from "../lab/node-exec.ts";
 import type { Tell } from "./steps.ts";
 import { until } from "./until.ts";
 
-/** Monitors that the product runs on so many nodes (DESIGN: 1 at one or two nodes, 3 from three, 5 from seven). */
+/** Monitors that the product runs on so many nodes: 1 at one or two, 3 from three, 5 from seven. */
 export function monitorsFor(nodes: number): number {
   if (nodes < 3) return 1;
   return nodes < 7 ? 3 : 5;
