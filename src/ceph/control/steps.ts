@@ -1,12 +1,20 @@
 import { Buffer } from "node:buffer";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { Json } from "../../ids/json.ts";
-import type { CephCommands } from "../command/commands.ts";
+import type { CephCommands, MonMap } from "../command/commands.ts";
 import { adminCapabilities, monCapabilities } from "../config/keyring.ts";
-import { ensureCephFolders } from "../daemons/deps.ts";
+import { ensureCephFolders, unitName } from "../daemons/deps.ts";
 import { prepareMds, startMds } from "../daemons/mds.ts";
 import { prepareMgr, startMgr } from "../daemons/mgr.ts";
-import { bootstrapMon, monState, prepareMon, removeMon, startMon, waitMonInQuorum } from "../daemons/mon.ts";
+import {
+  bootstrapMon,
+  monState,
+  prepareMon,
+  removeMon,
+  startMon,
+  storeFsid,
+  waitMonInQuorum,
+} from "../daemons/mon.ts";
 import { ourRules } from "../plan/failure-domain.ts";
 import type { Step, Undo } from "./agent.ts";
 import type { CephNode } from "./ceph-node.ts";
@@ -87,12 +95,30 @@ export function cephSteps(node: CephNode): Record<string, Step> {
 /** Takes back what an interrupted order may have begun, before its cancellation is promised. */
 export function cephUndo(node: CephNode): Record<string, Undo> {
   const { deps, handle } = node;
-  const monitor: Undo = async () => {
+  const monitor: Undo = async (body) => {
+    const { address } = monitorBody.parse(body);
+    const isIn = (map: MonMap): boolean => map.monitors.some(({ name }) => name === handle);
     const status = await monState(deps, handle);
     // A monitor that is in the map has taken effect: only another decision may take it out again.
-    if (status?.monMap.monitors.some(({ name }) => name === handle)) return false;
-    await removeMon(deps, handle);
-    return true;
+    if (status && isIn(status.monMap)) return false;
+    // Stopped before the look that counts: one that runs, or does not answer, may join the map at any moment,
+    // and a monitor in the map without its store can cost the others their majority.
+    await deps.runner.stop(unitName("mon", handle));
+    try {
+      const map = await node.commands?.monMap({ deadlineMs: callMs });
+      if (map === undefined || !isIn(map)) {
+        await removeMon(deps, handle);
+        return true;
+      }
+    } catch (error) {
+      await startAgain(address);
+      throw error;
+    }
+    await startAgain(address);
+    return false;
+  };
+  const startAgain = async (address: string): Promise<void> => {
+    if ((await storeFsid(deps, handle)) !== undefined) await startMon(deps, { handle, address });
   };
   return { [kinds.monitor]: monitor };
 }
