@@ -6,7 +6,7 @@ import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
-import { type MemberContact, MeshHost } from "../../mesh/host/mesh-host.ts";
+import { MeshHost } from "../../mesh/host/mesh-host.ts";
 import { verifyCertificate, verifyTombstone } from "../../mesh/identity/certificate.ts";
 import { verifyWithClusterKey } from "../../mesh/identity/cluster-key.ts";
 import type { NodeIdentity } from "../../mesh/identity/node-identity.ts";
@@ -32,6 +32,7 @@ import { foundingOf, fsidOf, votersOf } from "./cluster-facts.ts";
 import { LobbyExchange } from "./lobby-exchange.ts";
 import { methods } from "./member-rpc.ts";
 import { MemberUpkeep } from "./member-upkeep.ts";
+import { meshMembers } from "./mesh-members.ts";
 import { QuorumView } from "./quorum-view.ts";
 import { serveMembers } from "./serve-members.ts";
 import { VoterSeat } from "./voter-seat.ts";
@@ -331,19 +332,14 @@ export class ClusterRuntime {
   }
 
   #setMembers(): void {
-    const nodes = this.document.view().nodes;
-    const members = new Map<PeerId, MemberContact>();
-    const add = (peer: PeerId, addresses: readonly string[], port: number | null): void => {
-      if (peer !== this.self) members.set(peer, { peer, addresses: [...addresses], port });
-    };
-    for (const { peer, addresses, port } of this.options.contacts) add(peer, addresses, port);
-    for (const peer of this.journal.members().keys()) {
-      const facts = nodes[peer];
-      const known = members.get(peer);
-      if (facts) add(peer, facts.addresses, facts.meshPort);
-      else if (!known) add(peer, [], null);
-    }
-    for (const peer of this.journal.tombstones().keys()) members.delete(peer);
+    const { members, denied } = meshMembers({
+      self: this.self,
+      contacts: this.options.contacts,
+      members: this.journal.members().keys(),
+      tombstones: this.journal.tombstones().keys(),
+      nodes: this.document.view().nodes,
+    });
+    for (const peer of denied) this.mesh.deny(peer);
     this.mesh.setMembers(members);
     this.presence.setMembers([...members.keys()]);
   }
