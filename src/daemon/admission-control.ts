@@ -14,7 +14,10 @@ export interface AdmissionControlDeps {
   /** Everything but what this control remembers itself. */
   readonly facts: () => Omit<AdmissionFacts, "outcomes" | "refusals">;
   readonly writer: {
-    open(draft: { kind: string; body: Json; agent: PeerId | null; reason: string }): Promise<Entry>;
+    open(
+      draft: { kind: string; body: Json; agent: PeerId | null; reason: string },
+      options: { readonly epoch: number },
+    ): Promise<Entry>;
     close(
       entry: EntryId,
       state: "done" | "abandoned",
@@ -54,13 +57,13 @@ export class AdmissionControl {
   }
 
   /** Do every step of the plan; true when something has changed here, so that the plan may be another now. */
-  async step(signal: AbortSignal): Promise<boolean> {
+  async step(signal: AbortSignal, epoch: number): Promise<boolean> {
     const { steps } = this.plan();
     const results = await Promise.all(
       steps.map(async (step) => {
         if (signal.aborted) return false;
         try {
-          return await this.#do(step);
+          return await this.#do(step, epoch);
         } catch (error) {
           this.#deps.log.warn(
             { step: step.do, peer: step.peer, error: messageOf(error) },
@@ -74,17 +77,13 @@ export class AdmissionControl {
   }
 
   /** True when the journal, or what is remembered here, has changed: what a node did is seen of it later. */
-  async #do(step: AdmissionPlan["steps"][number]): Promise<boolean> {
+  async #do(step: AdmissionPlan["steps"][number], epoch: number): Promise<boolean> {
     const { writer } = this.#deps;
     switch (step.do) {
       case "reserve": {
         const { peer, name, handle } = step;
-        await writer.open({
-          kind: admitKind,
-          body: { peer, name, handle },
-          agent: null,
-          reason: "admission",
-        });
+        const draft = { kind: admitKind, body: { peer, name, handle }, agent: null, reason: "admission" };
+        await writer.open(draft, { epoch });
         return true;
       }
       case "claim": {

@@ -20,14 +20,20 @@ export type Outcome =
   | { readonly state: "done"; readonly result: Json; readonly reason: string }
   | { readonly state: "abandoned"; readonly reason: string; readonly cancelAcknowledged: boolean };
 
-/** Facts in, wanted decisions out. Runs only with the lease. */
-export type Planner = (signal: AbortSignal) => Promise<readonly Proposal[]>;
+/**
+ * Facts in, wanted decisions out. Runs only with the lease of this epoch: what it writes itself names the
+ * epoch too, so that a plan of an earlier term is never written in a later one.
+ */
+export type Planner = (signal: AbortSignal, epoch: number) => Promise<readonly Proposal[]>;
 
 /** Carries an open entry to its end; run again after any failure, by whoever holds the lease then. */
 export type Executor = (entry: Entry, signal: AbortSignal) => Promise<Outcome>;
 
 export interface DecisionWriter {
-  open(draft: { kind: string; body: Json; agent: PeerId | null; reason: string }): Promise<Entry>;
+  open(
+    draft: { kind: string; body: Json; agent: PeerId | null; reason: string },
+    options: { readonly epoch: number },
+  ): Promise<Entry>;
   close(
     entry: EntryId,
     state: "done" | "abandoned",
@@ -57,6 +63,12 @@ export interface ControllerOptions {
   readonly repeatMs: { readonly first: number; readonly longest: number };
 }
 
+/** One holding of the lease by this node. */
+interface Term {
+  readonly epoch: number;
+  readonly ended: AbortController;
+}
+
 interface Retry {
   readonly at: number;
   readonly pauseMs: number;
@@ -77,7 +89,7 @@ export class Controller {
   readonly #lanes = new Set<string>();
   readonly #retries = new Map<string, Retry>();
   #stop = new AbortController();
-  #term: { epoch: number; ended: AbortController } | null = null;
+  #term: Term | null = null;
   #wake: (() => void) | null = null;
   #woken = false;
   #loop: Promise<void> | null = null;
@@ -135,11 +147,11 @@ export class Controller {
     const term = await this.#enterTerm(epoch);
     if (!term) return;
     for (const entry of this.#deps.openEntries()) this.#takeUp(entry, term.ended.signal);
-    for (const name of Object.keys(this.#deps.planners)) this.#plan(name, term.ended.signal);
+    for (const name of Object.keys(this.#deps.planners)) this.#plan(name, term);
     this.#retries.delete("pass");
   }
 
-  async #enterTerm(epoch: number): Promise<{ epoch: number; ended: AbortController } | null> {
+  async #enterTerm(epoch: number): Promise<Term | null> {
     if (this.#term?.epoch === epoch) return this.#term;
     this.#endTerm();
     // Acts of an earlier term of ours must have ended before they are begun again under a new number.
@@ -168,22 +180,23 @@ export class Controller {
   }
 
   /** Each planner runs by itself, so that one that waits for Ceph does not hold up the others. */
-  #plan(name: string, signal: AbortSignal): void {
+  #plan(name: string, term: Term): void {
     const planner = this.#deps.planners[name];
     const key = `planner ${name}`;
     if (!planner || this.#planning.has(name) || !this.#stale.has(name) || !this.#due(key)) return;
     this.#stale.delete(name);
-    const work = this.#runPlanner(name, planner, signal).finally(() => {
+    const work = this.#runPlanner(name, planner, term).finally(() => {
       this.#planning.delete(name);
       if (this.#stale.has(name)) this.#nudge();
     });
     this.#planning.set(name, work);
   }
 
-  async #runPlanner(name: string, planner: Planner, signal: AbortSignal): Promise<void> {
+  async #runPlanner(name: string, planner: Planner, term: Term): Promise<void> {
+    const { signal } = term.ended;
     const key = `planner ${name}`;
     try {
-      for (const proposal of await planner(signal)) await this.#decide(proposal, signal);
+      for (const proposal of await planner(signal, term.epoch)) await this.#decide(proposal, term);
       this.#retries.delete(key);
     } catch (error) {
       if (signal.aborted) return;
@@ -194,7 +207,7 @@ export class Controller {
     }
   }
 
-  async #decide(proposal: Proposal, signal: AbortSignal): Promise<void> {
+  async #decide(proposal: Proposal, { epoch, ended: { signal } }: Term): Promise<void> {
     const { kind, body, agent, reason, lane } = proposal;
     if (signal.aborted || this.#lanes.has(lane)) return;
     if (this.#deps.openEntries().some((entry) => this.#deps.laneOf(entry) === lane)) return;
@@ -205,7 +218,7 @@ export class Controller {
     this.#postpone(gist, this.#options.repeatMs);
     this.#lanes.add(lane);
     try {
-      const entry = await this.#deps.writer.open({ kind, body, agent, reason });
+      const entry = await this.#deps.writer.open({ kind, body, agent, reason }, { epoch });
       this.#deps.log.info({ entry: entry.id, kind, reason }, "decided");
       this.#takeUp(entry, signal);
     } finally {

@@ -189,7 +189,22 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     return done("carried out before it could be withdrawn");
   }
 
-  return {
+  /**
+   * An agent that calls the entry overtaken under its newest number too has promised, under an earlier holder,
+   * never to carry it out: then it is withdrawn.
+   */
+  const orWithdraw =
+    (executor: Executor): Executor =>
+    async (entry, signal) => {
+      try {
+        return await executor(entry, signal);
+      } catch (error) {
+        if (!isMicrocephError(error, "STALE_DECISION") || signal.aborted) throw error;
+        return withdraw(entry, "its agent has promised not to carry it out", signal);
+      }
+    };
+
+  const executors = {
     [kinds.voter]: voter,
     [kinds.bootstrap]: bootstrap,
     [kinds.monitor]: monitor,
@@ -197,6 +212,9 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     [kinds.failureDomain]: failureDomain,
     [kinds.poolProfile]: poolProfile,
   };
+  return Object.fromEntries(
+    Object.entries(executors).map(([kind, executor]) => [kind, orWithdraw(executor)]),
+  );
 }
 
 function done(reason: string, result: Json = null): Outcome {

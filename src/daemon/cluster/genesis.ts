@@ -35,7 +35,7 @@ export function genesisPlanner(
 ): Planner {
   const { founded, cluster } = runtime.options;
 
-  return async (signal) => {
+  return async (signal, epoch) => {
     if (founded === null) return [];
     if (foundingOf(runtime.journal.entries()) === null) {
       // First the key: a journal without the key that signs it could never grow.
@@ -48,18 +48,19 @@ export function genesisPlanner(
         acceptors: founded.acceptors,
       };
       const reason = founded.acceptors.length === 0 ? "asked for by an operator" : "found by fresh nodes";
-      await decider.open({
+      const draft = {
         kind: foundKind,
         body: { ...body, acceptors: [...body.acceptors] },
         agent: null,
         reason,
-      });
+      };
+      await decider.open(draft, { epoch });
     }
     // By itself: a crash between the two leaves it open to the next run.
     const founding = runtime.journal.openEntries().find(({ kind }) => kind === foundKind);
     if (founding !== undefined) await decider.close(founding.id, "done", { reason: "founded" });
     if (signal.aborted) return [];
-    if (!runtime.journal.members().has(runtime.self)) await admitSelf(runtime, decider, key());
+    if (!runtime.journal.members().has(runtime.self)) await admitSelf(runtime, decider, key(), epoch);
     const own = runtime.journal.members().get(runtime.self);
     if (own === undefined) return [];
     runtime.deps.membership.admitted({
@@ -88,13 +89,14 @@ async function admitSelf(
   runtime: ClusterRuntime,
   decider: Decider<ClusterKey>,
   key: ClusterKey,
+  epoch: number,
 ): Promise<void> {
   const pending = runtime.journal
     .openEntries()
     .find(({ kind, body }) => kind === admitKind && subjectOf(body) === runtime.self);
   const body = { peer: runtime.self, name: runtime.options.settings.name, handle: runtime.handle };
-  const entry =
-    pending ?? (await decider.open({ kind: admitKind, body, agent: null, reason: "the founder" }));
+  const draft = { kind: admitKind, body, agent: null, reason: "the founder" };
+  const entry = pending ?? (await decider.open(draft, { epoch }));
   const { generation, revision } = entry.openedNumber;
   const certificate = signCertificate(
     { peer: runtime.self, handle: runtime.handle, generation, decision: revision },

@@ -130,10 +130,10 @@ export class SeatControl {
         laneOf,
         planners: {
           genesis,
-          admission: async (signal) => {
+          admission: async (signal, epoch) => {
             // A founder claims others once it is a member itself: it proves that with its certificate.
             if (deps.membership.lifecycle.state !== "member") return [];
-            while (await admission.step(signal)) if (signal.aborted) break;
+            while (await admission.step(signal, epoch)) if (signal.aborted) break;
             return [];
           },
           bootstrap: bootstrapPlanner(runtime),

@@ -151,7 +151,7 @@ describe("AdmissionControl, one step of each kind", () => {
     { what: "nothing", of: facts([]), calls: [], again: false },
   ])("$what", async ({ of, calls, again }) => {
     const made = control(() => of);
-    expect(await made.control.step(never)).toBe(again);
+    expect(await made.control.step(never, 1)).toBe(again);
     expect(made.calls).toEqual(calls);
   });
 });
@@ -169,21 +169,21 @@ describe("AdmissionControl", () => {
         return accepted;
       },
     });
-    expect(await made.control.step(never)).toBe(true);
+    expect(await made.control.step(never, 1)).toBe(true);
     expect(done).toEqual([other]);
   });
 
   it("does nothing more once the term has ended", async () => {
     const made = control(() => facts([report(stranger)]));
-    expect(await made.control.step(AbortSignal.abort())).toBe(false);
+    expect(await made.control.step(AbortSignal.abort(), 1)).toBe(false);
     expect(made.calls).toEqual([]);
   });
 
   it("remembers an acceptance until the admission is closed, whatever is seen of the node", async () => {
     const of = facts([report(stranger)], { reservations: [reservation(stranger)] });
     const made = control(() => of);
-    await made.control.step(never);
-    await made.control.step(never);
+    await made.control.step(never, 1);
+    await made.control.step(never, 1);
     expect(made.calls.map((call) => call.split(" ")[0])).toEqual(["claim", "done"]);
   });
 
@@ -192,7 +192,7 @@ describe("AdmissionControl", () => {
       reservations: [reservation(stranger)],
     });
     const made = control(() => of, { claim: async () => ({ outcome: "refused", code: "not-fresh" }) });
-    expect(await made.control.step(never)).toBe(true);
+    expect(await made.control.step(never, 1)).toBe(true);
     expect(made.control.plan().steps).toEqual([
       { do: "abandon", entry, peer: stranger, reason: "the node refused the claim: not-fresh" },
     ]);
@@ -222,7 +222,7 @@ describe("AdmissionControl", () => {
       },
     });
     // As the planner does: on and on while the plan may have changed.
-    while (await made.control.step(never)) if (asked > 5) break;
+    while (await made.control.step(never, 1)) if (asked > 5) break;
     expect(asked).toBeLessThanOrEqual(2);
   });
 });
