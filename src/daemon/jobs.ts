@@ -57,6 +57,8 @@ const keptJobs = 100;
 export class Jobs {
   readonly #deps: JobsDeps;
   readonly #running = new Map<string, { readonly done: Promise<void>; readonly stop: AbortController }>();
+  /** Ends that could not be written: known to this run only. */
+  readonly #unrecorded = new Map<string, JobRecord>();
   #stopped = false;
 
   constructor(deps: JobsDeps) {
@@ -90,14 +92,17 @@ export class Jobs {
   }
 
   get(id: string): JobRecord | undefined {
-    return this.#deps.store.get(prefix + id) as unknown as JobRecord | undefined;
+    return (
+      this.#unrecorded.get(id) ?? (this.#deps.store.get(prefix + id) as unknown as JobRecord | undefined)
+    );
   }
 
   list(): JobRecord[] {
     return this.#deps.store
       .list(prefix)
       .map(([, value]) => value as unknown as JobRecord)
-      .sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
+      .map((job) => this.#unrecorded.get(job.id) ?? job)
+      .sort((a, b) => Number(a.createdAt > b.createdAt) - Number(a.createdAt < b.createdAt));
   }
 
   /** The job when it ended, or as it is after the time. */
@@ -124,6 +129,8 @@ export class Jobs {
     const stop = new AbortController();
     const done = this.#run(job, stop.signal).finally(() => this.#running.delete(job.id));
     this.#running.set(job.id, { done, stop });
+    // Begun while the daemon stops: for the next run.
+    if (this.#stopped) stop.abort();
   }
 
   async #run(job: JobRecord, signal: AbortSignal): Promise<void> {
@@ -148,7 +155,13 @@ export class Jobs {
       if (this.#stopped) return;
       const code = isMicrocephError(error) ? error.code : "INTERNAL";
       this.#deps.log.warn({ job: job.id, kind: job.kind, error: messageOf(error) }, "job failed");
-      update({ state: "failure", step: "failed", error: { code, message: messageOf(error) } });
+      try {
+        update({ state: "failure", step: "failed", error: { code, message: messageOf(error) } });
+      } catch (unsaved) {
+        // What is on disk stays as it was: the next run of the daemon takes the job up.
+        this.#deps.log.error({ job: job.id, error: messageOf(unsaved) }, "job cannot be recorded");
+        this.#unrecorded.set(job.id, current);
+      }
     }
   }
 
