@@ -29,7 +29,13 @@ export class EventLog {
     const event = { seq: this.#seq, at: new Date(this.#now()).toISOString(), type, data };
     this.#kept.push(event);
     if (this.#kept.length > this.#limit) this.#kept.shift();
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch {
+        // A reader's fault is the reader's: what emits here must go on.
+      }
+    }
     return event;
   }
 
