@@ -33,6 +33,8 @@ export const defaultStateDir = "/var/lib/microceph";
 /** Longest path that leaves room for the sockets below it: sun_path holds 108 bytes (unix(7)). */
 const longestStateDir = 60;
 
+const logLevels: readonly string[] = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
+
 const flags = {
   "state-dir": { type: "string" },
   name: { type: "string" },
@@ -87,6 +89,23 @@ function wholeNumber(
   return value;
 }
 
+function logLevel(text: string): string {
+  if (logLevels.includes(text)) return text;
+  throw new MicrocephError("USAGE", `--log-level takes ${logLevels.join(", ")}, not "${text}"`);
+}
+
+/** A name that others see: as long as the messages of the lobby carry, and nothing that steers a terminal. */
+function shownName(text: string, flag: string): string {
+  if (/^[\x20-\x7e\u00a1-\ud7ff]{1,63}$/u.test(text) && text.trim() !== "") return text;
+  throw new MicrocephError("USAGE", `${flag} takes a name of 1 to 63 printable characters`);
+}
+
+/** The host's own name is taken as it is, as far as it can be shown: it is no reason not to start. */
+function hostName(): string {
+  const label = hostname().split(".")[0] ?? "";
+  return label.replace(/[^\x21-\x7e]/g, "-").slice(0, 63) || "node";
+}
+
 function admissionMode(text: string | undefined): AdmissionMode | undefined {
   if (text === undefined || text === "auto" || text === "approve" || text === "closed") return text;
   throw new MicrocephError("USAGE", `--admission takes auto, approve or closed, not "${text}"`);
@@ -108,25 +127,30 @@ export function parseSettings(
   if (values.help) return "help";
   if (values.version) return "version";
   const stateDir = values["state-dir"] ?? environment.MICROCEPH_STATE_DIR ?? defaultStateDir;
-  if (!stateDir.startsWith("/") || stateDir.length > longestStateDir) {
+  if (!stateDir.startsWith("/") || Buffer.byteLength(stateDir) > longestStateDir) {
     throw new MicrocephError(
       "USAGE",
-      `--state-dir takes an absolute path of at most ${longestStateDir} characters, because sockets live below it`,
+      `--state-dir takes an absolute path of at most ${longestStateDir} bytes, because sockets live below it`,
     );
+  }
+  const lobbyPort = wholeNumber(values["lobby-port"], "--lobby-port", 7443, 1, 65_535);
+  const meshPort = wholeNumber(values["mesh-port"], "--mesh-port", 7444, 1, 65_535);
+  if (lobbyPort === meshPort) {
+    throw new MicrocephError("USAGE", `--lobby-port and --mesh-port are both ${meshPort}`);
   }
   return {
     stateDir,
-    name: (values.name ?? hostname()).split(".")[0] || "node",
+    name: values.name === undefined ? hostName() : shownName(values.name.split(".")[0] ?? "", "--name"),
     admission: admissionMode(values.admission ?? environment.MICROCEPH_ADMISSION),
     expect: wholeNumber(values.expect ?? environment.MICROCEPH_EXPECT, "--expect", 3, 2, 1000),
     windowShut: values["window-shut"] ?? environment.MICROCEPH_WINDOW === "shut",
     extraCephConfig: values["extra-ceph-config"],
     leaseTtlSeconds: wholeNumber(values["lease-ttl"], "--lease-ttl", 10, 2, 60),
-    lobbyPort: wholeNumber(values["lobby-port"], "--lobby-port", 7443, 1, 65_535),
-    meshPort: wholeNumber(values["mesh-port"], "--mesh-port", 7444, 1, 65_535),
+    lobbyPort,
+    meshPort,
     interfaces: values.interface,
-    clusterName: values["cluster-name"] ?? "microceph",
-    logLevel: values["log-level"] ?? environment.MICROCEPH_LOG_LEVEL ?? "info",
+    clusterName: shownName(values["cluster-name"] ?? "microceph", "--cluster-name"),
+    logLevel: logLevel(values["log-level"] ?? environment.MICROCEPH_LOG_LEVEL ?? "info"),
   };
 }
 
