@@ -3,9 +3,10 @@ import { Agent } from "../../ceph/control/agent.ts";
 import type { CephNode } from "../../ceph/control/ceph-node.ts";
 import type { CephAccess } from "../../ceph/control/decisions.ts";
 import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
-import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import { maxGossipBytes } from "../../mesh/host/gossip.ts";
 import { MeshHost } from "../../mesh/host/mesh-host.ts";
 import { verifyCertificate, verifyTombstone } from "../../mesh/identity/certificate.ts";
 import { verifyWithClusterKey } from "../../mesh/identity/cluster-key.ts";
@@ -35,7 +36,7 @@ import { MemberUpkeep } from "./member-upkeep.ts";
 import { meshMembers } from "./mesh-members.ts";
 import { QuorumView } from "./quorum-view.ts";
 import { serveMembers } from "./serve-members.ts";
-import { VoterSeat } from "./voter-seat.ts";
+import { seatLost, seatTaken, VoterSeat } from "./voter-seat.ts";
 
 export interface ClusterOptions {
   readonly identity: NodeIdentity;
@@ -80,8 +81,8 @@ export class ClusterRuntime {
   readonly lobby: LobbyExchange;
   readonly cephView: CephView;
   readonly seat: VoterSeat;
-  /** Why this voter runs without its etcd; null when it does not. */
-  seatProblem: string | null = null;
+  /** Voters that told of the loss of their etcd's data, until they are seated anew. */
+  readonly seatLosses = new Set<PeerId>();
   readonly documentSync: DocumentSync;
   readonly journalSync: JournalSync;
   readonly #unsubscribe: (() => void)[] = [];
@@ -164,6 +165,7 @@ export class ClusterRuntime {
       self: this.self,
       own: () => deps.membership.neighbours(),
       publish: (body) => this.mesh.publish("sightings", body),
+      maxBytes: maxGossipBytes,
       now,
       onChange: () => this.wake("lobby"),
     });
@@ -203,11 +205,7 @@ export class ClusterRuntime {
     this.journalSync.start();
     this.presence.start();
     this.lobby.start();
-    await this.seat.start().catch((error) => {
-      // Without its etcd a member still is one; the others may seat it anew.
-      log.error({ error: messageOf(error) }, "this voter's etcd cannot go on with the data it has");
-      this.seatProblem = messageOf(error);
-    });
+    await this.seat.start();
     this.quorum.start();
     this.cephView.start();
     this.upkeep.start();
@@ -380,6 +378,8 @@ export class ClusterRuntime {
   #eventHeard(from: PeerId, body: Json): void {
     if (body === null || typeof body !== "object" || Array.isArray(body)) return;
     if (typeof body.type !== "string" || body.type.length > 64) return;
+    if (body.type === seatLost) this.seatLosses.add(from);
+    if (body.type === seatTaken) this.seatLosses.delete(from);
     this.deps.events.emit(body.type, { from, data: body.data ?? null });
     this.cephView.refresh();
     this.wake("event");

@@ -8,6 +8,8 @@ export interface LobbyExchangeDeps {
   /** What this node sees in its lobby now. */
   readonly own: () => readonly NeighbourReport[];
   readonly publish: (body: Json) => Promise<void>;
+  /** Longest message that can be published, in bytes of its JSON. */
+  readonly maxBytes: number;
   readonly now: () => number;
   readonly onChange: () => void;
 }
@@ -82,6 +84,19 @@ export class LobbyExchange {
   }
 
   #tell(): void {
-    this.#deps.publish([...this.#deps.own()] as unknown as Json).catch(() => undefined);
+    const told = firstThatFit(this.#deps.own(), this.#deps.maxBytes);
+    this.#deps.publish(told as unknown as Json).catch(() => undefined);
   }
+}
+
+/** The list begins with what matters most: of a crowd too large for one message the rest is left out. */
+function firstThatFit<T>(list: readonly T[], maxBytes: number): T[] {
+  const fitting: T[] = [];
+  let bytes = Buffer.byteLength("[]");
+  for (const one of list) {
+    bytes += Buffer.byteLength(JSON.stringify(one)) + (fitting.length === 0 ? 0 : 1);
+    if (bytes > maxBytes) break;
+    fitting.push(one);
+  }
+  return fitting;
 }
