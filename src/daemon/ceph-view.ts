@@ -63,9 +63,13 @@ export class CephView {
   }
 
   refresh(): void {
-    this.#asking ??= this.#ask().finally(() => {
-      this.#asking = null;
-    });
+    this.#asking ??= this.#ask()
+      .catch((error) =>
+        this.#deps.log.warn({ error: messageOf(error) }, "what Ceph said of itself was not told"),
+      )
+      .finally(() => {
+        this.#asking = null;
+      });
   }
 
   async #ask(): Promise<void> {

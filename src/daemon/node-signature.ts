@@ -21,11 +21,21 @@ export function nodeVerifier(): (peer: PeerId, bytes: Uint8Array, signature: Uin
   return (peer, bytes, signature) => {
     let key = keys.get(peer);
     if (key === undefined) {
-      const raw = peerIdFromString(peer).publicKey?.raw;
+      const raw = publicKeyOf(peer);
       if (raw === undefined) return false;
       key = createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: "der", type: "spki" });
       keys.set(peer, key);
     }
     return verify(null, bytes, key, signature);
   };
+}
+
+/** Undefined for a text that only looks like the PeerId of an Ed25519 key. */
+function publicKeyOf(peer: PeerId): Uint8Array | undefined {
+  try {
+    const { type, publicKey } = peerIdFromString(peer);
+    return type === "Ed25519" ? publicKey?.raw : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -73,9 +73,12 @@ export class QuorumView {
 
   /** Look again now, because something changed. */
   refresh(): void {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = null;
-    });
+    this.#looking ??= this.#look()
+      // A fault of a listener, or of what it was asked of: the next look may do better.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#looking = null;
+      });
   }
 
   async #look(): Promise<void> {
