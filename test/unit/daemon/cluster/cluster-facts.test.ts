@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { kinds } from "../../../../src/ceph/control/decisions.ts";
+import { foundingOf, foundKind, fsidOf, votersOf } from "../../../../src/daemon/cluster/cluster-facts.ts";
+import { entryId, type PeerId, peerId } from "../../../../src/ids/ids.ts";
+import type { Json } from "../../../../src/ids/json.ts";
+import type { Entry } from "../../../../src/state/journal/types.ts";
+
+const peer = (letter: string): PeerId => peerId(`12D3KooW${letter.repeat(44)}`);
+const [founder, one, two] = [peer("a"), peer("b"), peer("c")];
+const number = { generation: 1, revision: 1 };
+
+function entry(kind: string, body: Json, state: Entry["state"] = "done"): Entry {
+  return {
+    ...{ id: entryId("1-a"), kind, body, agent: null, state, number, handed: false, result: null },
+    ...{ reason: "", openedAt: "", closedAt: null, openedNumber: number },
+  };
+}
+
+const found = { founder, name: "c", publicNetwork: "10.0.0.0/24" };
+const full = { ...found, clusterNetwork: "10.1.0.0/24", acceptors: [one] };
+const voter = (of: PeerId, handle: string, state: Entry["state"] = "done"): Entry =>
+  entry(kinds.voter, { peer: of, handle }, state);
+
+describe("foundingOf", () => {
+  it.each<[string, readonly Entry[], unknown]>([
+    ["no journal yet", [], null],
+    ["another entry", [entry("member.admit", found)], null],
+    ["all of it", [entry(foundKind, full)], full],
+    ["an open one too: it is what is being founded", [entry(foundKind, full, "open")], full],
+    [
+      "one of an earlier version",
+      [entry(foundKind, found)],
+      { ...found, clusterNetwork: null, acceptors: [] },
+    ],
+    ["acceptors that are none are left out", [entry(foundKind, { ...full, acceptors: ["x", one, 7] })], full],
+    ["no founder", [entry(foundKind, { ...found, founder: "x" })], null],
+    ["no network", [entry(foundKind, { ...found, publicNetwork: null })], null],
+    ["a list", [entry(foundKind, [])], null],
+    ["nothing", [entry(foundKind, null)], null],
+  ])("%s", (_what, entries, expected) => {
+    expect(foundingOf(entries)).toEqual(expected);
+  });
+});
+
+describe("votersOf", () => {
+  it.each<[string, readonly Entry[], readonly PeerId[]]>([
+    ["nobody before the founding is here", [], []],
+    ["the founder", [entry(foundKind, full)], [founder]],
+    ["and who was seated since", [entry(foundKind, full), voter(one, "n2")], [founder, one]],
+    ["nobody twice", [entry(foundKind, full), voter(one, "n2"), voter(one, "n2")], [founder, one]],
+    [
+      "not who is being seated, or was not",
+      [entry(foundKind, full), voter(one, "n2", "open"), voter(two, "n3", "abandoned")],
+      [founder],
+    ],
+  ])("%s", (_what, entries, expected) => {
+    expect(votersOf(entries)).toEqual(expected);
+  });
+});
+
+describe("fsidOf", () => {
+  const fsid = "00000000-1111-2222-3333-444444444444";
+  const body = {
+    fsid,
+    handle: "n1",
+    address: "10.0.0.1",
+    publicNetwork: "10.0.0.0/24",
+    clusterNetwork: null,
+  };
+  it.each<[string, readonly Entry[], string | null]>([
+    ["none yet", [], null],
+    ["not while it is being made", [entry(kinds.bootstrap, body, "open")], null],
+    ["once it is there", [entry(kinds.bootstrap, body, "abandoned"), entry(kinds.bootstrap, body)], fsid],
+  ])("%s", (_what, entries, expected) => {
+    expect(fsidOf(entries)).toBe(expected);
+  });
+});
