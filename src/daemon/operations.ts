@@ -310,8 +310,8 @@ function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
       text: "two voters: no failure is tolerated until the third has joined",
     });
   }
-  if (cluster?.seatProblem)
-    found.push({ code: "VOTER_STOPPED", severity: "error", text: cluster.seatProblem });
+  const lost = cluster?.seat.lost ?? null;
+  if (lost !== null) found.push({ code: "VOTER_STOPPED", severity: "error", text: lost });
   for (const { path, text } of cluster?.document.problems() ?? []) {
     found.push({ code: "DOCUMENT_PROBLEM", severity: "warning", text: `${path || "document"}: ${text}` });
   }

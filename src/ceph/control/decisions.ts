@@ -9,7 +9,15 @@ const brandedHandle = z.string().transform((value) => handle(value));
 const brandedPeer = z.string().transform((value) => peerId(value));
 const address = z.union([z.ipv4(), z.ipv6()]);
 
-export const voterBody = z.object({ peer: brandedPeer, handle: brandedHandle });
+export const voterBody = z.object({
+  peer: brandedPeer,
+  handle: brandedHandle,
+  /** Seat it anew: the etcd member with this id (decimal text) has lost its data and is taken out first. */
+  replaces: z
+    .string()
+    .regex(/^\d{1,20}$/)
+    .optional(),
+});
 export const bootstrapBody = z.object({
   fsid: brandedFsid,
   handle: brandedHandle,

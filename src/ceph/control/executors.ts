@@ -46,6 +46,8 @@ export interface ExecutorDeps {
 }
 
 export interface VoterChange {
+  /** Take the etcd member with this id out, if it is still there; never one that has joined since. */
+  remove(memberId: string, handle: Handle): Promise<void>;
   /** Make the node a learner if it is neither that nor a voter; the members of etcd afterwards. */
   addLearner(handle: Handle): Promise<readonly { handle: Handle; peer: PeerId }[]>;
   /** Promote, waiting until the learner has caught up. */
@@ -80,7 +82,8 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
   }
 
   const voter: Executor = async (entry, signal) => {
-    const { handle } = voterBody.parse(entry.body);
+    const { handle, replaces } = voterBody.parse(entry.body);
+    if (replaces !== undefined) await deps.voters.remove(replaces, handle);
     const members = await deps.voters.addLearner(handle);
     await give(entry, { members: members.map((member) => ({ ...member })) }, signal);
     await deps.voters.promote(handle, signal);

@@ -3,8 +3,8 @@ import { z } from "zod";
 import { makeCephKey } from "../../ceph/config/keyring.ts";
 import type { Order } from "../../ceph/control/agent.ts";
 import { cephPlanners } from "../../ceph/control/ceph-planner.ts";
-import { Controller } from "../../ceph/control/controller.ts";
-import { type CephAccess, laneOf } from "../../ceph/control/decisions.ts";
+import { Controller, type Proposal } from "../../ceph/control/controller.ts";
+import { type CephAccess, kinds, laneOf } from "../../ceph/control/decisions.ts";
 import { type CephSecrets, cephExecutors } from "../../ceph/control/executors.ts";
 import type { SeatMember } from "../../ceph/plan/seats.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
@@ -12,7 +12,7 @@ import { type EntryId, type Handle, isHandle, type PeerId } from "../../ids/ids.
 import type { Json } from "../../ids/json.ts";
 import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
 import type { EtcdClient } from "../../state/etcd/etcd-client.ts";
-import { addLearner, handleOf, promoteLearner } from "../../state/etcd/voters.ts";
+import { addLearner, handleOf, promoteLearner, removeMember } from "../../state/etcd/voters.ts";
 import type { Decider } from "../../state/journal/decider.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
@@ -107,6 +107,11 @@ export class SeatControl {
         return (await mesh.request(peer, methods.cancel, body, { deadlineMs: 10_000, signal })) === true;
       },
       voters: {
+        remove: async (id, name) => {
+          const members = await client.memberList();
+          if (!members.some((member) => member.id === id)) return;
+          await removeMember(client, name, { deadlineMs: voterMs });
+        },
         addLearner: (name) => this.#addLearner(name),
         promote: (name, signal) => promoteLearner(client, name, { deadlineMs: voterMs, signal }),
       },
@@ -137,6 +142,7 @@ export class SeatControl {
             return [];
           },
           bootstrap: bootstrapPlanner(runtime),
+          lostSeats: () => this.#planLostSeats(),
           ...planners,
         },
         executors,
@@ -169,6 +175,22 @@ export class SeatControl {
   key(): ClusterKey {
     if (this.#clusterKey === null) throw new MicrocephError("NO_QUORUM", "the cluster's key is not here yet");
     return this.#clusterKey;
+  }
+
+  /** Voters that have said that their etcd lost its data: each is taken out and seated anew. */
+  async #planLostSeats(): Promise<Proposal[]> {
+    const { journal, presence, seatLosses } = this.#runtime;
+    if (seatLosses.size === 0) return [];
+    const members = await this.#deps.client.memberList();
+    return [...seatLosses].flatMap((peer): Proposal[] => {
+      const handle = journal.members().get(peer)?.handle;
+      const seat = members.find((member) => handle !== undefined && handleOf(member) === handle);
+      if (handle === undefined || seat === undefined || presence.view().get(peer)?.state !== "alive")
+        return [];
+      const body = { peer, handle, replaces: seat.id };
+      const reason = `the etcd of ${handle} has lost its data`;
+      return [{ kind: kinds.voter, body, agent: peer, reason, lane: "seats" }];
+    });
   }
 
   #explain(subject: string, reasons: readonly string[]): void {

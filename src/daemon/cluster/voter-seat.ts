@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Step } from "../../ceph/control/agent.ts";
 import type { Controller } from "../../ceph/control/controller.ts";
 import { type CephAccess, kinds, voterPayload } from "../../ceph/control/decisions.ts";
-import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type EntryId, type Handle, isHandle, isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import { type ClusterKey, signWithClusterKey } from "../../mesh/identity/cluster-key.ts";
@@ -28,12 +28,21 @@ const seatSchema = z.object({
 type Seat = z.infer<typeof seatSchema>;
 
 const seatKey = "voter-seat";
+/** Set, with the reason, from the loss of the etcd's data until the node is seated anew. */
+const lostKey = "voter-seat-lost";
+/** Events by which a voter tells of it. */
+export const seatLost = "voter.lost";
+export const seatTaken = "voter.seated";
+const repeatMs = 5_000;
 const tunnelService = "etcd-peer";
 
 /** The part of a member that votes: its etcd, the lease, and the controller that acts with it. */
 export class VoterSeat {
   readonly #runtime: ClusterRuntime;
   #parts: SeatParts | null = null;
+  #teller: NodeJS.Timeout | undefined;
+  #etcd: EtcdProcess | null = null;
+  #standing: Promise<void> = Promise.resolve();
 
   constructor(runtime: ClusterRuntime) {
     this.#runtime = runtime;
@@ -43,11 +52,21 @@ export class VoterSeat {
     return this.#parts !== null;
   }
 
+  /** Why this voter runs without its etcd; null when it does not. */
+  get lost(): string | null {
+    const reason = this.#runtime.deps.store.get(lostKey);
+    return typeof reason === "string" ? reason : null;
+  }
+
   async start(): Promise<void> {
     const { store } = this.#runtime.deps;
     const { founded } = this.#runtime.options;
+    // Told again and again, as news among members may be lost.
+    this.#teller = setInterval(() => this.#tellLoss(), repeatMs);
+    this.#teller.unref();
     const kept = seatSchema.safeParse(store.get(seatKey));
-    if (kept.success) return this.#sit(kept.data);
+    if (this.lost !== null) return;
+    if (kept.success) return this.#sitOrStand(kept.data);
     if (founded !== null) {
       const seat: Seat = {
         mode: "new",
@@ -59,6 +78,12 @@ export class VoterSeat {
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.#teller);
+    await this.#standing;
+    await this.#stopParts();
+  }
+
+  async #stopParts(): Promise<void> {
     const parts = this.#parts;
     this.#parts = null;
     if (!parts) return;
@@ -109,11 +134,48 @@ export class VoterSeat {
         if (this.#parts) return null;
         await confirm();
         const seat: Seat = { mode: "existing", members };
-        this.#runtime.deps.store.put(seatKey, seat as unknown as Json);
+        const { store } = this.#runtime.deps;
+        store.transaction(() => {
+          store.put(seatKey, seat as unknown as Json);
+          store.delete(lostKey);
+        });
         await this.#sit(seat);
+        this.#runtime.announceEvent(seatTaken, null);
         return null;
       },
     };
+  }
+
+  /** Without its etcd's data a member goes on as one, and is seated anew by the others. */
+  async #sitOrStand(seat: Seat): Promise<void> {
+    try {
+      await this.#sit(seat);
+    } catch (error) {
+      if (!isMicrocephError(error, "STATE_CORRUPT")) throw error;
+      await this.#giveUp(messageOf(error));
+    }
+  }
+
+  /** The etcd ended for good while it ran. */
+  #stand(reason: string): void {
+    this.#standing = this.#stopParts()
+      .then(() => this.#giveUp(reason))
+      .catch((error) =>
+        this.#runtime.deps.log.error({ error: messageOf(error) }, "the seat was not given up"),
+      );
+  }
+
+  /** Set the data aside, remember the loss, and tell of it. */
+  async #giveUp(reason: string): Promise<void> {
+    const { store, log, now } = this.#runtime.deps;
+    log.error({ reason }, "this voter's etcd cannot go on with the data it has");
+    store.put(lostKey, reason);
+    await this.#etcd?.setDataAside(new Date(now()));
+    this.#tellLoss();
+  }
+
+  #tellLoss(): void {
+    if (this.lost !== null && this.#parts === null) this.#runtime.announceEvent(seatLost, null);
   }
 
   async #sit(seat: Seat): Promise<void> {
@@ -127,13 +189,20 @@ export class VoterSeat {
       { dir, name: handle, peers, mode: seat.mode, token: options.cluster.id },
       { log },
     );
+    this.#etcd = etcd;
     const sockets = new PeerSockets(
       { dir, self: handle },
       { openTunnel: (peer, signal) => mesh.openTunnel(peer, tunnelService, signal), log },
     );
     await sockets.start(seat.members);
     const closeTunnel = mesh.offerTunnel(tunnelService, () => sockets.connectOwn());
-    await etcd.start();
+    try {
+      await etcd.start();
+    } catch (error) {
+      closeTunnel();
+      await sockets.stop();
+      throw error;
+    }
     const client = new EtcdClient({ socketPath: etcd.clientSocket });
     const lease = new LeaseKeeper(
       { self: runtime.self, ttlSeconds: options.settings.leaseTtlSeconds },
@@ -158,6 +227,9 @@ export class VoterSeat {
     const controller = control.controller();
     const undo = [
       closeTunnel,
+      etcd.onExit(({ cause, detail }) => {
+        if (cause === "data-lost" || cause === "removed") this.#stand(`${cause}: ${detail}`);
+      }),
       lease.on("taken", (taken) => {
         deps.events.emit("lease.taken", { holder: runtime.self, epoch: taken.epoch });
         runtime.quorum.refresh();
