@@ -271,4 +271,31 @@ labSuite("three hosts with one disk each, and faults", () => {
     ]);
     expect((await cluster.ceph("n3", "fsid")).trim()).toBe(before?.fsid);
   });
+
+  it("seat a voter anew whose etcd has lost its data", async () => {
+    const { members, lease } = await lab.mesh("n1");
+    const victim = members.find(({ voter, id }) => voter && id !== lease.holder);
+    const witness = members.find(({ id }) => id === lease.holder)?.name ?? "n1";
+    if (victim === undefined) throw new Error("no voter beside the holder");
+    const seated = async (): Promise<number> =>
+      (await cluster.journal(witness)).filter(
+        ({ kind, state, agent }) => kind === "quorum.voter" && state === "done" && agent === victim.id,
+      ).length;
+    const before = await seated();
+    await lab.kill(victim.name, "daemon");
+    await lab.run(victim.name, ["rm", "-rf", "/var/lib/microceph/etcd/data"]);
+    await lab.start(victim.name);
+    await lab.waitFor(
+      `${victim.name} to be seated again`,
+      async (note) => {
+        const now = await seated();
+        note({ before, now });
+        return now === before + 1;
+      },
+      minutes(3),
+    );
+    const status = (await lab.get(victim.name, "/1.0/health")) as { conditions: { code: string }[] };
+    expect(status.conditions.map(({ code }) => code)).not.toContain("VOTER_STOPPED");
+    await cluster.seated(witness, 3);
+  });
 });
