@@ -33,6 +33,11 @@ export function addMeshCommands(program: Command, io: CliIo): void {
       const session = new Session(io, command);
       const approved = await session.client.approve({ nodes, all });
       await session.print(approved, (list) => named(list, "Approved", "Nothing is pending."));
+      if (approved.length > 0 && (await session.client.admission()).mode === "closed") {
+        io.stderr.write(
+          "Admission is closed: they are taken once `microceph mesh admission approve` is set.\n",
+        );
+      }
     });
 
   mesh

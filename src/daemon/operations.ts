@@ -2,8 +2,8 @@ import type { ClusterMember } from "../api/contract/cluster.ts";
 import { parseDiskSpecs } from "../api/contract/disk-spec.ts";
 import type { ConfiguredDisk } from "../api/contract/disks.ts";
 import type { Job } from "../api/contract/jobs.ts";
-import type { Admission, MeshStatus, NamedNodes, PendingNode, SelfStatus } from "../api/contract/mesh.ts";
-import type { Condition, Service } from "../api/contract/status.ts";
+import type { Admission, MeshStatus, NamedNodes, SelfStatus } from "../api/contract/mesh.ts";
+import type { Service } from "../api/contract/status.ts";
 import { notInitialized } from "../api/not-initialized.ts";
 import type { ForwardReply, ForwardRequest, Operations, RequestContext } from "../api/operations.ts";
 import type { DiskSpecInput } from "../ceph/control/add-disks.ts";
@@ -14,11 +14,13 @@ import { fingerprintWords } from "../mesh/identity/fingerprint.ts";
 import { productVersion } from "../version/version.ts";
 import { admissionOf, clusterFacts, configuredDisks, memberFingerprint } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
 import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
 import { meshReport } from "./mesh-report.ts";
+import { candidate, inSight, lobbyPending } from "./nodes-in-sight.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
 
 const dayMs = 86_400_000;
@@ -109,16 +111,16 @@ export function daemonOperations(daemon: Daemon): Operations {
 
     async approve({ nodes, all }) {
       const cluster = runtime();
-      const pending = mesh().pending.map((one) => ({ ...one, id: one.id as PeerId }));
-      const chosen = all ? pending : nodes.map((text) => resolveNode(text, pending));
+      const chosen = all
+        ? inSight(cluster).filter(({ stage }) => stage !== "denied")
+        : nodes.map((text) => candidate(cluster, text));
       for (const { id } of chosen) cluster.document.approve(id);
       cluster.wake("approval");
       return named(chosen);
     },
     async deny({ node }) {
       const cluster = runtime();
-      const pending = mesh().pending.map((one) => ({ ...one, id: one.id as PeerId }));
-      const chosen = resolveNode(node, pending);
+      const chosen = candidate(cluster, node);
       cluster.document.deny(chosen.id);
       cluster.wake("denial");
       return named([chosen]);
@@ -267,56 +269,4 @@ function shown(job: JobRecord): Job {
 function found(job: JobRecord | undefined, id: string): JobRecord {
   if (job === undefined) throw new MicrocephError("NOT_FOUND", `there is no job ${id}`);
   return job;
-}
-
-/** Before there is a cluster, the nodes in the own lobby are what there is to see. */
-function lobbyPending(daemon: Daemon): PendingNode[] {
-  const status = daemon.membership.status();
-  return status.neighbours
-    .filter((node) => node.cluster === null)
-    .map((node) => ({
-      id: node.id,
-      name: node.name,
-      address: node.address,
-      fingerprint: status.cluster === null ? "" : fingerprintWords(status.cluster.publicKey, node.id),
-      windowOpen: node.windowOpen,
-      seenBy: [daemon.identity.peerId],
-      firstSeen: node.firstSeen,
-    }));
-}
-
-/** What a person should know of, each with a stable code. */
-function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
-  const found: Condition[] = [];
-  const { cluster } = daemon;
-  if (mesh.lease.quorum === "lost") {
-    const at = mesh.lease.lastDecision?.at;
-    found.push({
-      code: "QUORUM_LOST",
-      severity: "error",
-      text: `no majority of the voters is reachable: nothing can be decided${at ? ` since ${at}` : ""}`,
-    });
-  }
-  for (const member of mesh.members) {
-    if (member.presence === "failed") {
-      found.push({ code: "MEMBER_FAILED", severity: "warning", text: `${member.name} does not answer` });
-    }
-  }
-  const voters = mesh.members.filter((member) => member.voter).length;
-  if (voters === 2) {
-    found.push({
-      code: "TWO_VOTERS",
-      severity: "warning",
-      text: "two voters: no failure is tolerated until the third has joined",
-    });
-  }
-  const lost = cluster?.seat.lost ?? null;
-  if (lost !== null) found.push({ code: "VOTER_STOPPED", severity: "error", text: lost });
-  for (const { path, text } of cluster?.document.problems() ?? []) {
-    found.push({ code: "DOCUMENT_PROBLEM", severity: "warning", text: `${path || "document"}: ${text}` });
-  }
-  for (const { kind, detail } of mesh.conflicts) {
-    found.push({ code: kind.toUpperCase().replaceAll("-", "_"), severity: "warning", text: detail });
-  }
-  return found;
 }

@@ -2,6 +2,7 @@ import type { ConfiguredDisk } from "../../api/contract/disks.ts";
 import type { Admission } from "../../api/contract/mesh.ts";
 import type { PeerId } from "../../ids/ids.ts";
 import { fingerprintWords } from "../../mesh/identity/fingerprint.ts";
+import type { AdmissionPlan } from "../../mesh/membership/admission-facts.ts";
 import { planAdmission } from "../../mesh/membership/admission-plan.ts";
 import type { MeshFacts } from "../mesh-report.ts";
 import { admissionFacts } from "./admission-planner.ts";
@@ -17,7 +18,7 @@ export function clusterFacts(runtime: ClusterRuntime): Omit<MeshFacts, "now" | "
   const head = journal.last();
   const voters = runtime.voters();
   const states = presence.view();
-  const admission = planAdmission({ ...admissionFacts(runtime), outcomes: new Map(), refusals: new Map() });
+  const admission = admissionInSight(runtime);
   const members = [...journal.members()].map(([peer, member]): MeshFacts["members"][number] => {
     const facts = view.nodes[peer];
     const state = states.get(peer);
@@ -48,17 +49,33 @@ export function clusterFacts(runtime: ClusterRuntime): Omit<MeshFacts, "now" | "
       lastDecision: head === null ? null : { number: head.revision, at: head.at },
     },
     members,
-    pending: admission.pending.map(({ id, name, address, fingerprint, windowOpen, seenBy, firstSeen }) => ({
-      id,
-      name,
-      address,
-      fingerprint,
-      windowOpen,
-      seenBy: [...seenBy],
-      firstSeen,
-    })),
-    conflicts: admission.conflicts,
+    pending: admission.pending
+      .filter(({ stage }) => stage !== "denied")
+      .map(({ id, name, address, fingerprint, windowOpen, seenBy, firstSeen }) => ({
+        id,
+        name,
+        address,
+        fingerprint,
+        windowOpen,
+        seenBy: [...seenBy],
+        firstSeen,
+      })),
+    conflicts: [
+      ...admission.conflicts,
+      ...admission.pending.filter(({ stage }) => stage === "denied").map(denial),
+    ],
   };
+}
+
+/** The nodes in this cluster's lobbies and what is to become of them, denied ones included. */
+export function admissionInSight(runtime: ClusterRuntime): AdmissionPlan {
+  return planAdmission({ ...admissionFacts(runtime), outcomes: new Map(), refusals: new Map() });
+}
+
+/** A refused node is not pending: nobody has to decide on it, but it is there. */
+function denial({ id, name, address }: AdmissionPlan["pending"][number]): { kind: string; detail: string } {
+  const detail = `${name} (${id}) at ${address} was denied; \`microceph mesh approve ${name}\` takes that back`;
+  return { kind: "denied-node", detail };
 }
 
 export function admissionOf(runtime: ClusterRuntime): Admission {

@@ -49,7 +49,10 @@ export function electFounder(facts: ElectionFacts): Election {
     const list = facts.clusters.map(({ id, name }) => `${name} (${id})`).join(", ");
     return wait(`sees more than one cluster: ${list}; \`microceph mesh join CLUSTER\` decides`);
   }
-  if (cluster !== undefined) return wait(`waits for cluster ${cluster.name} (${cluster.id}) to claim it`);
+  if (cluster !== undefined)
+    return wait(
+      `waits for cluster ${cluster.name} (${cluster.id}) to claim it; where its admission is by approval, one of its members must approve this node`,
+    );
   const peers = facts.neighbours.filter((one) => isSeen(one, now) && isEligible(one));
   const names = peers.map(nameOf).join(", ");
   const founding = facts.foundings[0];

@@ -1,0 +1,39 @@
+import type { MeshStatus } from "../api/contract/mesh.ts";
+import type { Condition } from "../api/contract/status.ts";
+import type { Daemon } from "./daemon.ts";
+
+/** What a person should know of, each with a stable code. */
+export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
+  const found: Condition[] = [];
+  const { cluster } = daemon;
+  if (mesh.lease.quorum === "lost") {
+    const at = mesh.lease.lastDecision?.at;
+    found.push({
+      code: "QUORUM_LOST",
+      severity: "error",
+      text: `no majority of the voters is reachable: nothing can be decided${at ? ` since ${at}` : ""}`,
+    });
+  }
+  for (const member of mesh.members) {
+    if (member.presence === "failed") {
+      found.push({ code: "MEMBER_FAILED", severity: "warning", text: `${member.name} does not answer` });
+    }
+  }
+  const voters = mesh.members.filter((member) => member.voter).length;
+  if (voters === 2) {
+    found.push({
+      code: "TWO_VOTERS",
+      severity: "warning",
+      text: "two voters: no failure is tolerated until the third has joined",
+    });
+  }
+  const lost = cluster?.seat.lost ?? null;
+  if (lost !== null) found.push({ code: "VOTER_STOPPED", severity: "error", text: lost });
+  for (const { path, text } of cluster?.document.problems() ?? []) {
+    found.push({ code: "DOCUMENT_PROBLEM", severity: "warning", text: `${path || "document"}: ${text}` });
+  }
+  for (const { kind, detail } of mesh.conflicts) {
+    found.push({ code: kind.toUpperCase().replaceAll("-", "_"), severity: "warning", text: detail });
+  }
+  return found;
+}
