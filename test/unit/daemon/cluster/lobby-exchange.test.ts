@@ -99,7 +99,7 @@ describe("telling the others", () => {
 });
 
 describe("hearing the others", () => {
-  it.each<[string, Json]>([
+  it.each<[string, unknown]>([
     ["no list", { peer: fellow }],
     ["nothing", null],
     ["too long a list", Array.from({ length: 129 }, (_, n) => ({ ...report(peer(n)) }))],
@@ -108,7 +108,7 @@ describe("hearing the others", () => {
     ["an age below zero", [{ ...report(peer(7)), answeredAgoMs: -1 }]],
     ["a PeerId that is none", [{ ...report(peer(7)), peer: "n7" }]],
   ])("counts and drops what cannot be read: %s", (_what, body) => {
-    exchange.receive(fellow, body);
+    exchange.receive(fellow, body as Json);
     expect(exchange.dropped).toBe(1);
     expect(changes).toBe(0);
     expect([...exchange.reports(alive).keys()]).toEqual([self]);
