@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands } from "../command/commands.ts";
 import type { DaemonDeps } from "../daemons/deps.ts";
 import { listLocalOsds } from "../daemons/osd.ts";
-import { makeOsd, type OsdSource, type OsdStep, planOsd } from "../daemons/osd-make.ts";
+import { abandonOsdPlan, makeOsd, type OsdSource, type OsdStep, planOsd } from "../daemons/osd-make.ts";
 
 /** One OSD to be made: chosen and remembered before anything of it exists. */
 const wantedOsd = z.object({
@@ -18,7 +18,13 @@ const wantedOsd = z.object({
   ]),
 });
 type WantedOsd = z.infer<typeof wantedOsd>;
-const memorySchema = z.array(wantedOsd).max(200);
+const refusedDisk = z.object({ path: z.string(), report: z.literal("Failure"), error: z.string() });
+/** As many as one request may name. */
+const mostDisks = 1000;
+const memorySchema = z.object({
+  wanted: z.array(wantedOsd).max(mostDisks),
+  refused: z.array(refusedDisk).max(mostDisks),
+});
 
 export type DiskSpecInput =
   | { readonly kind: "loop"; readonly spec: string; readonly bytes: number; readonly count: number }
@@ -31,7 +37,7 @@ export interface AddDisksDeps {
   readonly newKey: () => string;
   /** Size in bytes and stable path of a device. Throws when there is no such block device. */
   readonly inspect: (path: string) => Promise<{ readonly path: string; readonly bytes: number }>;
-  /** Throws DISK_IN_USE or DISK_NOT_EMPTY when the device must not be written to. */
+  /** Throws DISK_IN_USE when the device must not be written to. */
   readonly checkDevice: (path: string) => Promise<void>;
   /** Wipe a device's signatures; only when the user asked for it. */
   readonly wipe: (path: string) => Promise<void>;
@@ -71,7 +77,7 @@ export async function addDisks(
 ): Promise<{ report: DiskResult[] }> {
   const { wanted, refused } = await choose(specs, deps, tools);
   const progress = new Map(wanted.map(({ uuid }) => [uuid, 0]));
-  const results = await Promise.all(
+  const results = await Promise.allSettled(
     wanted.map(async (osd): Promise<DiskResult> => {
       try {
         await make(osd, options, deps, tools, (step, id) => {
@@ -82,11 +88,19 @@ export async function addDisks(
         return { path: osd.spec, report: "Success", error: "" };
       } catch (error) {
         if (tools.signal.aborted) throw error;
+        // Nobody completes it after this: its device and its room are free for another try.
+        await abandonOsdPlan(deps.daemons, osd.uuid);
         return failure(osd.spec, error);
       }
     }),
   );
-  return { report: [...refused, ...results] };
+  // Only when all have ended: a stopping daemon must not leave one behind that still writes.
+  return { report: [...refused, ...results.map(resultOf)] };
+}
+
+function resultOf<T>(result: PromiseSettledResult<T>): T {
+  if (result.status === "rejected") throw result.reason;
+  return result.value;
 }
 
 async function choose(
@@ -95,7 +109,7 @@ async function choose(
   tools: AddDisksTools,
 ): Promise<{ wanted: readonly WantedOsd[]; refused: DiskResult[] }> {
   const before = memorySchema.safeParse(tools.memory);
-  if (before.success) return { wanted: before.data, refused: [] };
+  if (before.success) return before.data;
   const wanted: WantedOsd[] = [];
   const refused: DiskResult[] = [];
   for (const spec of specs) {
@@ -106,13 +120,16 @@ async function choose(
         }
       } else {
         const { path, bytes } = await deps.inspect(spec.path);
+        if (wanted.some(({ source }) => source.kind === "device" && source.path === path)) {
+          throw new MicrocephError("DISK_IN_USE", `${spec.path} is named twice`, { data: { path } });
+        }
         wanted.push({ uuid: deps.newUuid(), spec: spec.spec, source: { kind: "device", path, bytes } });
       }
     } catch (error) {
       refused.push(failure(spec.spec, error));
     }
   }
-  tools.remember(wanted);
+  tools.remember({ wanted, refused });
   return { wanted, refused };
 }
 
