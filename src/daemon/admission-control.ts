@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { DecisionWriter } from "../ceph/control/controller.ts";
 import { messageOf } from "../errors/microceph-error.ts";
 import type { EntryId, Handle, PeerId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
@@ -13,17 +14,7 @@ export const admitKind = "member.admit";
 export interface AdmissionControlDeps {
   /** Everything but what this control remembers itself. */
   readonly facts: () => Omit<AdmissionFacts, "outcomes" | "refusals">;
-  readonly writer: {
-    open(
-      draft: { kind: string; body: Json; agent: PeerId | null; reason: string },
-      options: { readonly epoch: number },
-    ): Promise<Entry>;
-    close(
-      entry: EntryId,
-      state: "done" | "abandoned",
-      ending: { result?: Json; reason: string },
-    ): Promise<Entry>;
-  };
+  readonly writer: Pick<DecisionWriter, "open" | "close">;
   readonly sign: (peer: PeerId, handle: Handle, number: DecisionNumber) => Promise<MemberCertificate>;
   readonly openedNumber: (entry: EntryId) => DecisionNumber;
   /** Deliver through the member that sees the node: by rpc, or here. */
