@@ -2,12 +2,10 @@ import type { Logger } from "pino";
 import type { DecisionWriter } from "../ceph/control/controller.ts";
 import { messageOf } from "../errors/microceph-error.ts";
 import type { EntryId, Handle, PeerId } from "../ids/ids.ts";
-import type { Json } from "../ids/json.ts";
 import type { MemberCertificate } from "../mesh/identity/certificate.ts";
 import type { DecisionNumber } from "../mesh/lobby/messages.ts";
 import type { AdmissionFacts, AdmissionPlan, ClaimOutcome } from "../mesh/membership/admission-facts.ts";
 import { planAdmission } from "../mesh/membership/admission-plan.ts";
-import type { Entry } from "../state/journal/types.ts";
 
 export const admitKind = "member.admit";
 
