@@ -69,18 +69,9 @@ export async function bootstrapAlone(
   // Taken up again after a crash, the founding may have been begun: then its parts are starting already.
   await daemon.settled();
   if (daemon.cluster === null) {
-    if (daemon.membership.lifecycle.state === "fresh") await assertPortFree(daemon.settings.meshPort);
+    await assertPortFree(daemon.settings.meshPort);
     tools.report(5, "founding a cluster of this node alone");
-    const publicNetwork = request.publicNetwork ?? networkOf(daemon, request.monIp ?? request.microcephIp);
-    // On disk before the founding, which a crash may leave to the next run.
-    daemon.store.put(foundingWishKey, {
-      monIp: request.monIp ?? request.microcephIp ?? null,
-      clusterNetwork: request.clusterNetwork ?? null,
-    });
-    daemon.membership.bootstrapAlone({
-      ...(request.name === undefined ? {} : { clusterName: request.name }),
-      ...(publicNetwork === undefined ? {} : { publicNetwork }),
-    });
+    found(daemon, request);
     await daemon.settled();
   }
   const cluster = daemon.cluster as ClusterRuntime | null;
@@ -92,10 +83,39 @@ export async function bootstrapAlone(
   return { cluster: cluster.options.cluster.id, fsid };
 }
 
+/** Found it, or leave nothing of the wish: another founding of this node must not take it for its own. */
+function found(daemon: Daemon, request: BootstrapRequest): void {
+  const { store, membership } = daemon;
+  // Another bootstrap, or a claim, came first: that one's wish is not touched.
+  if (membership.lifecycle.state !== "fresh") {
+    throw new MicrocephError("ALREADY_INITIALIZED", "Unable to initialize cluster: is claimed already");
+  }
+  const publicNetwork = request.publicNetwork ?? networkOf(daemon, request.monIp ?? request.microcephIp);
+  // On disk before the founding, which a crash may leave to the next run.
+  store.put(foundingWishKey, {
+    monIp: request.monIp ?? request.microcephIp ?? null,
+    clusterNetwork: request.clusterNetwork ?? null,
+  });
+  try {
+    membership.bootstrapAlone({
+      ...(request.name === undefined ? {} : { clusterName: request.name }),
+      ...(publicNetwork === undefined ? {} : { publicNetwork }),
+    });
+  } catch (error) {
+    store.delete(foundingWishKey);
+    throw error;
+  }
+}
+
 /** The job of `disk add` on this node. */
 export async function addDisksHere(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
   const { specs, wipe } = request as unknown as { specs: DiskSpecInput[]; wipe: boolean };
-  const cluster = daemon.cluster;
+  // Taken up again after a crash, this node's parts, and Ceph itself, may be starting still.
+  await daemon.settled();
+  const { cluster } = daemon;
+  if (cluster !== null && tools.memory !== null) {
+    await cluster.whenCephAnswers(() => tools.report(0, "waiting for Ceph"), tools.signal);
+  }
   if (cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
   const node = cluster.deps.cephNode;
   const result = await addDisks(
