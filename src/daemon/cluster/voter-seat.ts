@@ -43,6 +43,8 @@ export class VoterSeat {
   #teller: NodeJS.Timeout | undefined;
   #etcd: EtcdProcess | null = null;
   #standing: Promise<void> = Promise.resolve();
+  /** The start from local disk and an order to sit may come together: there is one etcd all the same. */
+  #sitting: Promise<void> = Promise.resolve();
 
   constructor(runtime: ClusterRuntime) {
     this.#runtime = runtime;
@@ -79,6 +81,7 @@ export class VoterSeat {
 
   async stop(): Promise<void> {
     clearInterval(this.#teller);
+    await this.#sitting;
     await this.#standing;
     await this.#stopParts();
   }
@@ -131,6 +134,7 @@ export class VoterSeat {
     return {
       [kinds.voter]: async ({ payload }, { confirm }) => {
         const { members } = voterPayload.parse(payload);
+        await Promise.all([this.#sitting, this.#standing]);
         if (this.#parts) return null;
         await confirm();
         const seat: Seat = { mode: "existing", members };
@@ -147,13 +151,14 @@ export class VoterSeat {
   }
 
   /** Without its etcd's data a member goes on as one, and is seated anew by the others. */
-  async #sitOrStand(seat: Seat): Promise<void> {
-    try {
-      await this.#sit(seat);
-    } catch (error) {
+  #sitOrStand(seat: Seat): Promise<void> {
+    const sat = this.#sit(seat).catch(async (error) => {
       if (!isMicrocephError(error, "STATE_CORRUPT")) throw error;
       await this.#giveUp(messageOf(error));
-    }
+    });
+    // An order to sit anew comes after the old data is set aside.
+    this.#sitting = sat.catch(() => undefined);
+    return sat;
   }
 
   /** The etcd ended for good while it ran. */
@@ -178,7 +183,13 @@ export class VoterSeat {
     if (this.lost !== null && this.#parts === null) this.#runtime.announceEvent(seatLost, null);
   }
 
-  async #sit(seat: Seat): Promise<void> {
+  #sit(seat: Seat): Promise<void> {
+    const sat = this.#sitting.then(() => (this.#parts ? undefined : this.#sitDown(seat)));
+    this.#sitting = sat.catch(() => undefined);
+    return sat;
+  }
+
+  async #sitDown(seat: Seat): Promise<void> {
     const runtime = this.#runtime;
     const { mesh, deps, options, handle } = runtime;
     const { log } = deps;
@@ -194,7 +205,8 @@ export class VoterSeat {
       { dir, self: handle },
       { openTunnel: (peer, signal) => mesh.openTunnel(peer, tunnelService, signal), log },
     );
-    await sockets.start(seat.members);
+    // Those who were there when it sat down, and those who have come since.
+    await sockets.start([...seat.members, ...this.#otherVoters()]);
     const closeTunnel = mesh.offerTunnel(tunnelService, () => sockets.connectOwn());
     try {
       await etcd.start();
@@ -257,7 +269,11 @@ export class VoterSeat {
   }
 
   /** Offer a socket for every other member that has, or is being given, a seat. */
-  async #followVoters(sockets: PeerSockets): Promise<void> {
+  #followVoters(sockets: PeerSockets): Promise<void> {
+    return sockets.setVoters(this.#otherVoters());
+  }
+
+  #otherVoters(): { readonly peer: PeerId; readonly handle: Handle }[] {
     const { journal, self } = this.#runtime;
     const seats = new Set(
       journal
@@ -267,10 +283,9 @@ export class VoterSeat {
     );
     const founder = foundingOf(journal.entries())?.founder;
     if (founder) seats.add(founder);
-    const peers = [...journal.members()]
+    return [...journal.members()]
       .filter(([peer]) => peer !== self && seats.has(peer))
       .map(([peer, member]) => ({ peer, handle: member.handle }));
-    await sockets.setVoters(peers);
   }
 }
 
