@@ -6,7 +6,7 @@ import { planPoolProfile } from "../plan/pool-profile.ts";
 import { planSeats, type SeatMember } from "../plan/seats.ts";
 import { type CountedDaemon, planDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
-import { daemonBody, kinds } from "./decisions.ts";
+import { daemonBody, kinds, poolProfileBody } from "./decisions.ts";
 
 export interface PlannerOptions {
   /** Managers and metadata servers wanted, each. */
@@ -149,12 +149,17 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
       const { from, to, reason } = plan.next;
       return [{ kind: kinds.failureDomain, body: { from, to }, agent: null, reason, lane: "crush" }];
     }
+    const chosen = await poolChoice(ceph, "osd_pool_default_size", call);
+    if (chosen !== undefined && chosen !== lastSize(deps.entries())) {
+      deps.explain("pool-profile", [`the default of ${chosen} copies is not ours`]);
+      return [];
+    }
     const profile = planPoolProfile(
       {
         members: deps.members().length,
         osds: live.length,
         stableMs: steadyOsds.forMs(String(live.length), now),
-        defaultSize: await poolDefault(ceph, "osd_pool_default_size", call),
+        defaultSize: chosen ?? cephDefaults.osd_pool_default_size,
         ourPools: pools.filter((pool) => isCephsOwn(pool.name, pool.applications)),
       },
       options.settleMs,
@@ -174,6 +179,12 @@ function decidedMonitors(entries: readonly Entry[]): number {
   return done(kinds.bootstrap) + done(kinds.monitor);
 }
 
+/** Copies that the last decision gave to new pools; null before the first. Another number is a user's choice. */
+function lastSize(entries: readonly Entry[]): number | null {
+  const last = entries.findLast(({ kind, state }) => kind === kinds.poolProfile && state === "done");
+  return last === undefined ? null : poolProfileBody.parse(last.body).size;
+}
+
 /** Ceph's own defaults of the options that we set (options: osd_pool_default_crush_rule, osd_pool_default_size). */
 const cephDefaults = { osd_pool_default_crush_rule: -1, osd_pool_default_size: 3 } as const;
 
@@ -183,8 +194,17 @@ export async function poolDefault(
   key: keyof typeof cephDefaults,
   call: CallOptions,
 ): Promise<number> {
+  return (await poolChoice(ceph, key, call)) ?? cephDefaults[key];
+}
+
+/** What somebody has set; undefined while Ceph's own default is in force. */
+async function poolChoice(
+  ceph: CephCommands,
+  key: keyof typeof cephDefaults,
+  call: CallOptions,
+): Promise<number | undefined> {
   const set = (await ceph.configGet("mon", key, call)) ?? (await ceph.configGet("global", key, call));
-  return set === undefined ? cephDefaults[key] : Number(set);
+  return set === undefined ? undefined : Number(set);
 }
 
 /** OSDs that are up and in and have a host. */

@@ -4,7 +4,7 @@ import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
 import type { Order } from "./agent.ts";
-import { isCephsOwn, poolDefault, ruleNameOf } from "./ceph-planner.ts";
+import { isCephsOwn, liveOsds, poolDefault, ruleNameOf } from "./ceph-planner.ts";
 import type { Executor, Outcome } from "./controller.ts";
 import {
   bootstrapBody,
@@ -170,8 +170,10 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     await ceph().configSet("global", "osd_pool_default_size", String(size), call);
     await ceph().configSet("global", "osd_pool_default_min_size", String(minSize), call);
     await ceph().configSet("global", "mon_allow_pool_size_one", String(size === 1), call);
+    // No pool of Ceph's own is given more copies than there are OSDs: it would stop to take writes.
+    const possible = Math.min(size, liveOsds(await ceph().osdTree(call)).length);
     const pools = (await ceph().pools(call)).filter(
-      (pool) => isCephsOwn(pool.name, pool.applications) && pool.size < size,
+      (pool) => isCephsOwn(pool.name, pool.applications) && pool.size < possible,
     );
     for (const pool of pools) {
       await ceph().setPool(pool.name, "size", String(size), call);

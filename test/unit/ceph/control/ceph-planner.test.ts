@@ -1,0 +1,303 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { CephCommands, OsdTree, Pool } from "../../../../src/ceph/command/commands.ts";
+import { cephPlanners, isCephsOwn, liveOsds } from "../../../../src/ceph/control/ceph-planner.ts";
+import type { Proposal } from "../../../../src/ceph/control/controller.ts";
+import { kinds } from "../../../../src/ceph/control/decisions.ts";
+import { entryId, handle, osdId, type PeerId, peerId } from "../../../../src/ids/ids.ts";
+import type { Json } from "../../../../src/ids/json.ts";
+import type { Entry } from "../../../../src/state/journal/types.ts";
+
+const peer = (n: number): PeerId => peerId(`12D3KooW${"abcdefgh".charAt(n).repeat(44)}`);
+const gib = 2 ** 20;
+const options = { daemonLimit: 3, settleMs: 5_000, crushPauseMs: 2_500, freeMoveBytes: 10 * 2 ** 30 };
+
+let nodes: number;
+let voters: number[];
+let entries: Entry[];
+let monitors: string[];
+let asked: string[];
+let now: number;
+let hosts: string[];
+let pools: Pool[];
+let rules: { id: number; name: string; failureDomain: string }[];
+let settings: Map<string, string>;
+let managerThere: boolean;
+let hasCeph: boolean;
+let reasons: Map<string, readonly string[]>;
+let noAddress: boolean;
+
+const ceph = {
+  quorumStatus: async () => {
+    asked.push("quorumStatus");
+    return { quorum: monitors, monMap: { epoch: 9, monitors: monitors.map((name) => ({ name })) } };
+  },
+  monMap: async () => {
+    asked.push("monMap");
+    return { epoch: 9, monitors: monitors.map((name) => ({ name })) };
+  },
+  osdTree: async (): Promise<OsdTree> => {
+    asked.push("osdTree");
+    return { osds: hosts.map(osd), hosts: [] };
+  },
+  mgrStat: async () => ({ available: managerThere }),
+  osdDf: async () => hosts.map((_, id) => ({ id: osdId(id), sizeKiB: 10 * gib, usedKiB: 0 })),
+  crushRules: async () => rules,
+  pools: async () => pools,
+  osdDump: async () => ({ nearfullRatio: 0.85 }),
+  configGet: async (who: string, key: string) => settings.get(`${who} ${key}`),
+} as unknown as CephCommands;
+
+function osd(host: string, id: number): OsdTree["osds"][number] {
+  const weight = { reweight: 1, crushWeight: 1, deviceClass: "ssd" };
+  return { id: osdId(id), name: `osd.${id}`, up: true, ...weight, host, rack: null };
+}
+
+function pool(name: string, change: Partial<Pool> = {}): Pool {
+  const shape = { size: 3, minSize: 2, crushRule: 1, pgNum: 1, erasure: false };
+  return { id: 1, name, ...shape, applications: [], ...change };
+}
+
+function entry(kind: string, body: Json, state: Entry["state"] = "done"): Entry {
+  const number = { generation: 1, revision: 1 };
+  return {
+    ...{ id: entryId("1-a"), kind, body, agent: null, state, number, handed: false, result: null },
+    ...{ reason: "", openedAt: "", closedAt: null, openedNumber: number },
+  };
+}
+
+beforeEach(() => {
+  nodes = 1;
+  voters = [0];
+  entries = [entry(kinds.bootstrap, null)];
+  monitors = ["n0"];
+  asked = [];
+  now = 1_000_000;
+  hosts = [];
+  pools = [];
+  rules = [
+    { id: 1, name: "microceph_auto_osd", failureDomain: "osd" },
+    { id: 2, name: "replicated_rule", failureDomain: "host" },
+  ];
+  settings = new Map([["global osd_pool_default_crush_rule", "1"]]);
+  managerThere = true;
+  hasCeph = true;
+  reasons = new Map();
+  noAddress = false;
+});
+
+function planners() {
+  return cephPlanners(options, {
+    members: () =>
+      Array.from({ length: nodes }, (_, n) => ({
+        ...{ peer: peer(n), handle: handle(`n${n}`), zone: null, alive: true, admitted: n },
+        address: noAddress ? null : `10.0.0.${n}`,
+      })),
+    voters: async () => voters.map(peer),
+    entries: () => entries,
+    ceph: () => (hasCeph ? ceph : null),
+    explain: (subject, why) => void reasons.set(subject, why),
+    now: () => now,
+  });
+}
+
+async function plan(name: "seats" | "daemons" | "crush", made = planners()): Promise<readonly Proposal[]> {
+  return (await made[name]?.(new AbortController().signal, 1)) ?? [];
+}
+
+/** As often as an idle controller does, until the facts have settled. */
+async function settled(): Promise<readonly Proposal[]> {
+  const made = planners();
+  for (const _ of [0, 1, 2]) {
+    const proposals = await plan("crush", made);
+    if (proposals.length > 0) return proposals;
+    now += 5_000;
+  }
+  return [];
+}
+
+describe("seats", () => {
+  it("asks Ceph nothing while there is nothing to ask it about", async () => {
+    expect(await plan("seats")).toEqual([]);
+    nodes = 3;
+    expect(await plan("seats")).toMatchObject([
+      { kind: kinds.voter, body: { peer: peer(1), handle: "n1" }, agent: peer(1), lane: "seats" },
+    ]);
+    expect(asked).toEqual([]);
+  });
+
+  it("seats voters before Ceph is there", async () => {
+    nodes = 3;
+    hasCeph = false;
+    expect(await plan("seats")).toMatchObject([{ kind: kinds.voter }]);
+  });
+
+  it("plans a monitor from the map that it has read, and says from which", async () => {
+    nodes = 3;
+    voters = [0, 1, 2];
+    expect(await plan("seats")).toMatchObject([
+      {
+        ...{ kind: kinds.monitor, agent: peer(1), lane: "seats" },
+        body: { handle: "n1", address: "10.0.0.1", monmapEpoch: 9 },
+      },
+    ]);
+    expect(asked).toEqual(["quorumStatus"]);
+  });
+
+  it("asks no more once as many monitors are decided as are wanted", async () => {
+    nodes = 3;
+    voters = [0, 1, 2];
+    entries.push(entry(kinds.monitor, null), entry(kinds.monitor, null));
+    expect(await plan("seats")).toEqual([]);
+    expect(asked).toEqual([]);
+  });
+
+  it("waits for an address in the public network, and says so", async () => {
+    nodes = 3;
+    voters = [0, 1, 2];
+    noAddress = true;
+    expect(await plan("seats")).toEqual([]);
+    expect(reasons.get("seats")).toEqual(["n1 has no address in the public network"]);
+  });
+});
+
+describe("daemons", () => {
+  const daemon = (type: string, name: string, state?: Entry["state"]): Entry =>
+    entry(kinds.daemon, { type, handle: name }, state);
+
+  it.each<[string, Entry[], string[]]>([
+    ["both kinds on the only node", [], ["mgr.n0", "mds.n0"]],
+    ["what is missing", [daemon("mgr", "n0")], ["mds.n0"]],
+    ["nothing twice while it is being made", [daemon("mgr", "n0", "open"), daemon("mds", "n0")], []],
+    ["again what was given up", [daemon("mgr", "n0", "abandoned"), daemon("mds", "n0")], ["mgr.n0"]],
+  ])("places %s", async (_what, placed, lanes) => {
+    entries.push(...placed);
+    expect((await plan("daemons")).map(({ lane }) => lane)).toEqual(lanes);
+    // Asked only when there is something to place.
+    expect(asked).toEqual(lanes.length === 0 ? [] : ["monMap"]);
+  });
+
+  it("places nothing before Ceph is there", async () => {
+    hasCeph = false;
+    expect(await plan("daemons")).toEqual([]);
+  });
+});
+
+describe("failure domain and pool profile", () => {
+  beforeEach(() => {
+    nodes = 3;
+    hosts = ["n0", "n1", "n2"];
+  });
+
+  it("widens to hosts once three of them have had OSDs for a while", async () => {
+    const made = planners();
+    expect(await plan("crush", made)).toEqual([]);
+    now += 4_999;
+    expect(await plan("crush", made)).toEqual([]);
+    now += 2_500;
+    expect(await plan("crush", made)).toMatchObject([
+      { kind: kinds.failureDomain, body: { from: "osd", to: "host" }, agent: null, lane: "crush" },
+    ]);
+  });
+
+  it("starts to wait anew when the hosts change", async () => {
+    const made = planners();
+    await plan("crush", made);
+    now += 4_000;
+    hosts = ["n0", "n1", "n2", "n3"];
+    await plan("crush", made);
+    now += 4_000;
+    expect(await plan("crush", made)).toEqual([]);
+  });
+
+  it.each<[string, () => void]>([
+    ["by id", () => settings.set("global osd_pool_default_crush_rule", "2")],
+    ["for the monitors only", () => settings.set("mon osd_pool_default_crush_rule", "2")],
+    ["by leaving it to Ceph", () => settings.delete("global osd_pool_default_crush_rule")],
+  ])("leaves a default rule alone that a user has chosen: %s", async (_what, choose) => {
+    choose();
+    expect(await settled()).toEqual([]);
+    expect(reasons.get("failure-domain")?.[0]).toMatch(/is not ours$/);
+  });
+
+  it("looks once in a burst of events", async () => {
+    const made = planners();
+    await plan("crush", made);
+    await plan("crush", made);
+    expect(asked).toEqual(["osdTree"]);
+  });
+
+  it.each<[string, () => void]>([
+    ["before there are OSDs", () => hosts.splice(0)],
+    [
+      "without a manager, who alone knows how full they are",
+      () => {
+        managerThere = false;
+      },
+    ],
+  ])("plans nothing %s", async (_what, arrange) => {
+    arrange();
+    expect(await settled()).toEqual([]);
+  });
+
+  describe("of one or two nodes", () => {
+    beforeEach(() => {
+      nodes = 1;
+      hosts = ["n0"];
+    });
+
+    it("gives as many copies as there are OSDs, once their number has settled", async () => {
+      expect(await settled()).toMatchObject([{ kind: kinds.poolProfile, body: { size: 1, minSize: 1 } }]);
+      expect(now).toBe(1_005_000);
+    });
+
+    it("goes on from its own last decision", async () => {
+      settings.set("global osd_pool_default_size", "1");
+      entries.push(entry(kinds.poolProfile, { size: 1, minSize: 1 }));
+      hosts = ["n0", "n0"];
+      expect(await settled()).toMatchObject([{ body: { size: 2, minSize: 1 } }]);
+    });
+
+    it.each<[string, string, Entry[]]>([
+      ["before the first decision", "2", []],
+      ["even Ceph's own number", "3", []],
+      ["after one", "3", [entry(kinds.poolProfile, { size: 1, minSize: 1 })]],
+      ["after one that was given up", "1", [entry(kinds.poolProfile, { size: 1, minSize: 1 }, "abandoned")]],
+    ])("leaves a number of copies alone that a user has set: %s", async (_what, size, decided) => {
+      settings.set("global osd_pool_default_size", size);
+      entries.push(...decided);
+      hosts = ["n0", "n0"];
+      expect(await settled()).toEqual([]);
+      expect(reasons.get("pool-profile")).toEqual([`the default of ${size} copies is not ours`]);
+    });
+
+    it("looks at Ceph's own pools only: a user's stay as they are", async () => {
+      settings.set("global osd_pool_default_size", "1");
+      entries.push(entry(kinds.poolProfile, { size: 1, minSize: 1 }));
+      pools = [pool("rbd", { size: 0 })];
+      expect(await settled()).toEqual([]);
+      pools = [pool(".mgr", { size: 0, applications: ["mgr"] })];
+      expect(await settled()).toHaveLength(1);
+    });
+  });
+});
+
+describe("what counts", () => {
+  it.each<[Partial<OsdTree["osds"][number]>, number]>([
+    [{}, 1],
+    [{ up: false }, 0],
+    [{ reweight: 0 }, 0],
+    [{ host: null }, 0],
+  ])("as a live OSD: %j", (change, count) => {
+    expect(liveOsds({ osds: [{ ...osd("n0", 0), ...change }], hosts: [] })).toHaveLength(count);
+  });
+
+  it.each<[string, string[], boolean]>([
+    [".mgr", [], true],
+    ["device_health_metrics", [], true],
+    ["any", ["mgr"], true],
+    ["rbd", ["rbd"], false],
+    ["mgr", [], false],
+  ])("as a pool of Ceph's own: %s with %j is %s", (name, applications, own) => {
+    expect(isCephsOwn(name, applications)).toBe(own);
+  });
+});
