@@ -229,6 +229,8 @@ export class Controller {
   #takeUp(entry: Entry, signal: AbortSignal): void {
     // Kinds without an executor are carried on by their planner (admissions).
     if (!(entry.kind in this.#deps.executors)) return;
+    // The term may have ended while the decision was written: then it is for the next holder.
+    if (signal.aborted) return;
     if (this.#running.has(entry.id) || !this.#due(`entry ${entry.id}`)) return;
     const done = this.#execute(entry, signal).finally(() => {
       this.#running.delete(entry.id);

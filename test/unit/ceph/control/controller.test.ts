@@ -249,4 +249,57 @@ describe("Controller", () => {
     await often;
     expect(journal.entries).toHaveLength(1);
   });
+
+  it("carries out nothing when the lease went while the decision was written", async () => {
+    const journal = new FakeJournal();
+    const { promise: written, resolve: write } = Promise.withResolvers<void>();
+    const { promise: writing, resolve: begin } = Promise.withResolvers<void>();
+    const open = journal.open.bind(journal);
+    journal.open = async (draft) => {
+      begin();
+      await written;
+      return open(draft);
+    };
+    let epoch: number | null = 1;
+    let carriedOut = 0;
+    const made = controller(journal, {
+      planner: async () => [wanted("a")],
+      executors: {
+        a: async () => {
+          carriedOut += 1;
+          return { state: "done", result: null, reason: "too late" };
+        },
+      },
+      epoch: () => epoch,
+    });
+    await writing;
+    epoch = null;
+    made.leaseLost();
+    write();
+    await journal.until("open 1-a");
+    await made.stop();
+    expect(carriedOut).toBe(0);
+  });
+
+  it("waits at its stop for what is under way", async () => {
+    const journal = new FakeJournal();
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    let ended = false;
+    const made = controller(journal, {
+      planner: async () => [wanted("a")],
+      executors: {
+        a: async (_entry, signal) => {
+          begin();
+          await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+          await new Promise((resolve) => setImmediate(resolve));
+          ended = true;
+          throw new MicrocephError("CANCELLED", "stopped");
+        },
+      },
+    });
+    await begun;
+    await made.stop();
+    expect(ended).toBe(true);
+    expect(journal.openEntries()).toHaveLength(1);
+  });
 });
