@@ -24,7 +24,6 @@ export class MemberUpkeep {
   }
 
   start(): void {
-    this.publishFacts();
     this.#timer = setInterval(() => this.look(), periodMs);
     this.#timer.unref();
     this.look();
@@ -35,6 +34,8 @@ export class MemberUpkeep {
   }
 
   look(): void {
+    // Addresses change without a word, and of two tellings at once the older may come last.
+    this.publishFacts();
     this.#fetchAccess();
     this.#followMonMap();
   }

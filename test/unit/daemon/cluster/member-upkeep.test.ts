@@ -1,0 +1,146 @@
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { ClusterRuntime } from "../../../../src/daemon/cluster/cluster-runtime.ts";
+import { MemberUpkeep } from "../../../../src/daemon/cluster/member-upkeep.ts";
+import { type PeerId, peerId } from "../../../../src/ids/ids.ts";
+import type { Json } from "../../../../src/ids/json.ts";
+
+const voter: PeerId = peerId(`12D3KooW${"b".repeat(44)}`);
+const access = {
+  ...{ fsid: "00000000-1111-2222-3333-444444444444", adminKey: "k", publicNetwork: "10.0.0.0/24" },
+  ...{ clusterNetwork: null, monitors: [] },
+};
+
+let facts: { addresses: string[] }[];
+let address: string;
+let entries: { kind: string; state: string }[];
+let connected: PeerId[];
+let asked: PeerId[];
+let configured: unknown[];
+let answer: Json;
+let maps: number;
+let hasCommands: boolean;
+let upkeep: MemberUpkeep;
+
+function runtime(): ClusterRuntime {
+  const cephNode = {
+    get access() {
+      return configured.at(-1) ?? null;
+    },
+    get commands() {
+      const monMap = async () => {
+        maps += 1;
+        return { monitors: [] };
+      };
+      return hasCommands ? { monMap } : null;
+    },
+    configure: async (given: unknown) => void configured.push(given),
+    follow: async () => undefined,
+    osds: async () => [],
+    services: async () => ["mon"],
+  };
+  return {
+    options: { settings: { name: "n1", lobbyPort: 7443 } },
+    mesh: {
+      port: 7444,
+      connected: () => connected,
+      request: async (peer: PeerId) => {
+        asked.push(peer);
+        return answer;
+      },
+    },
+    journal: { entries: () => entries },
+    document: { setFacts: (said: { addresses: string[] }) => void facts.push(said) },
+    voters: () => [voter],
+    cephView: { refresh: () => undefined },
+    deps: {
+      cephNode,
+      log: pino({ level: "silent" }),
+      versions: { ceph: "19", etcd: "3" },
+      interfaces: () => [{ name: "eth0", address, cidr: `${address}/24`, defaultRoute: true }],
+      disks: () => [],
+      now: () => 0,
+    },
+  } as unknown as ClusterRuntime;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  facts = [];
+  address = "10.0.0.1";
+  entries = [];
+  connected = [voter];
+  asked = [];
+  configured = [];
+  answer = access;
+  maps = 0;
+  hasCommands = false;
+  upkeep = new MemberUpkeep(runtime());
+});
+afterEach(() => {
+  upkeep.stop();
+  vi.useRealTimers();
+});
+
+/** Everything that was begun has ended: the fakes wait for nothing. */
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe("what a member sees to", () => {
+  it("says what it is at the start, and again when that has changed without a word", async () => {
+    upkeep.start();
+    await settle();
+    expect(facts.at(-1)?.addresses).toEqual(["10.0.0.1"]);
+    address = "10.0.0.2";
+    vi.advanceTimersByTime(10_000);
+    await settle();
+    expect(facts.at(-1)?.addresses).toEqual(["10.0.0.2"]);
+    upkeep.stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it.each<[string, () => void, number]>([
+    ["not before Ceph is there", () => undefined, 0],
+    ["not while it is being made", () => entries.push({ kind: "ceph.bootstrap", state: "open" }), 0],
+    ["once it is", () => entries.push({ kind: "ceph.bootstrap", state: "done" }), 1],
+  ])("asks a voter how to reach Ceph: %s", async (_what, arrange, times) => {
+    arrange();
+    upkeep.start();
+    await settle();
+    expect(asked).toHaveLength(times);
+    upkeep.look();
+    await settle();
+    // It knows now, and asks no more.
+    expect(asked).toHaveLength(times);
+    expect(configured).toHaveLength(times);
+  });
+
+  it("asks nobody while no voter is connected, and again after an answer that is none", async () => {
+    entries.push({ kind: "ceph.bootstrap", state: "done" });
+    connected = [];
+    upkeep.start();
+    await settle();
+    expect(asked).toEqual([]);
+    connected = [voter];
+    answer = null;
+    upkeep.look();
+    await settle();
+    answer = access;
+    upkeep.look();
+    await settle();
+    expect(asked).toEqual([voter, voter]);
+    expect(configured).toEqual([access]);
+  });
+
+  it("reads the monitor map anew when a monitor was decided, and one reading at a time", async () => {
+    hasCommands = true;
+    upkeep.look();
+    upkeep.look();
+    await settle();
+    expect(maps).toBe(1);
+    entries.push({ kind: "ceph.mon", state: "done" });
+    upkeep.journalChanged();
+    upkeep.journalChanged();
+    await settle();
+    expect(maps).toBe(2);
+  });
+});
