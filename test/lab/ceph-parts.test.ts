@@ -234,7 +234,13 @@ describe.skipIf(reason !== undefined)(`the parts of Ceph${reason ? ` (skipped: $
     expect(await ceph.mgrStat()).toMatchObject({ available: true, activeName: "n1" });
     expect((await ceph.osdTree()).osds).toMatchObject([{ id: 0, host: "n1", up: true, rack: null }]);
     expect((await ceph.osdDump()).osds).toMatchObject([{ id: 0, uuid: first, up: true, in: true }]);
-    expect((await ceph.osdDf())[0]?.sizeKiB).toBe(gib / 1024);
+    // The manager tells sizes once the OSD has reported to it; until then they are 0.
+    const size = await waitUntil(
+      "the OSD's size to be reported",
+      async () => (await ceph.osdDf())[0]?.sizeKiB || undefined,
+      { deadlineMs: 60_000, intervalMs: 200 },
+    );
+    expect(size).toBe(gib / 1024);
     expect((await ceph.crushRules()).map(({ name, failureDomain }) => [name, failureDomain])).toContainEqual([
       "microceph_auto_osd",
       "osd",
