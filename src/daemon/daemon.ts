@@ -51,6 +51,7 @@ export class Daemon {
   #changing: Promise<void> = Promise.resolve();
   #disks: readonly AvailableDisk[] = [];
   #stopped = false;
+  #stopping: Promise<void> | null = null;
 
   constructor(settings: DaemonSettings, deps: { readonly log: Logger }) {
     this.settings = settings;
@@ -179,7 +180,13 @@ export class Daemon {
     log.info({ peer: identity.peerId, version: productVersion }, "microcephd is up");
   }
 
-  async stop(): Promise<void> {
+  /** Stops everything; asked again, by a second signal, it is the same stop. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     this.#stopped = true;
     const parts = this.#parts;
     if (parts) {

@@ -256,7 +256,7 @@ export function daemonOperations(daemon: Daemon): Operations {
         members.length > 0 ? members : [{ id: own, name: daemon.settings.name, handle: null }];
       const chosen = resolveNode(target, known);
       if (chosen.id === own) return undefined;
-      return runtime().forward(chosen.id, request, context.signal);
+      return runtime().forward(chosen.id, request, context);
     },
   };
 }

@@ -280,14 +280,10 @@ export class ClusterRuntime {
   async forward(
     peer: PeerId,
     request: { readonly method: string; readonly path: string; readonly body: Json },
-    signal: AbortSignal,
+    { deadlineMs, signal }: { readonly deadlineMs: number; readonly signal: AbortSignal },
   ): Promise<{ status: number; body: Json }> {
-    const reply = await this.mesh.request(
-      peer,
-      methods.forward,
-      { ...request },
-      { deadlineMs: rpcMs, signal },
-    );
+    // What may take longer, as the wait for a job, has a longer deadline here too.
+    const reply = await this.mesh.request(peer, methods.forward, { ...request }, { deadlineMs, signal });
     if (
       reply === null ||
       typeof reply !== "object" ||
