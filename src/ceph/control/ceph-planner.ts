@@ -121,6 +121,12 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
       ceph.osdDump(call),
     ]);
     const live = liveOsds(tree);
+    // An OSD reports its size some seconds after it is up: before that nobody can tell what would fit.
+    const sized = live.every((osd) => usage.some((row) => row.id === osd.id && row.sizeKiB > 0));
+    if (!sized) {
+      deps.explain("failure-domain", ["not every OSD has reported its size yet"]);
+      return [];
+    }
     const ruleNames = new Map(rules.map((rule) => [rule.id, rule.name]));
     const defaultRule = await poolDefault(ceph, "osd_pool_default_crush_rule", call);
     const now = deps.now();
