@@ -25,6 +25,8 @@ let managerThere: boolean;
 let hasCeph: boolean;
 let reasons: Map<string, readonly string[]>;
 let noAddress: boolean;
+/** OSDs below this number have reported their size. */
+let sized: number;
 
 const ceph = {
   quorumStatus: async () => {
@@ -40,7 +42,8 @@ const ceph = {
     return { osds: hosts.map(osd), hosts: [] };
   },
   mgrStat: async () => ({ available: managerThere }),
-  osdDf: async () => hosts.map((_, id) => ({ id: osdId(id), sizeKiB: 10 * gib, usedKiB: 0 })),
+  osdDf: async () =>
+    hosts.map((_, id) => ({ id: osdId(id), sizeKiB: id < sized ? 10 * gib : 0, usedKiB: 0 })),
   crushRules: async () => rules,
   pools: async () => pools,
   osdDump: async () => ({ nearfullRatio: 0.85 }),
@@ -83,6 +86,7 @@ beforeEach(() => {
   hasCeph = true;
   reasons = new Map();
   noAddress = false;
+  sized = Number.POSITIVE_INFINITY;
 });
 
 function planners() {
@@ -197,6 +201,14 @@ describe("failure domain and pool profile", () => {
     expect(await plan("crush", made)).toMatchObject([
       { kind: kinds.failureDomain, body: { from: "osd", to: "host" }, agent: null, lane: "crush" },
     ]);
+  });
+
+  it("waits until every OSD has reported its size, and says so", async () => {
+    sized = 2;
+    expect(await settled()).toEqual([]);
+    expect(reasons.get("failure-domain")?.join()).toContain("reported its size");
+    sized = 3;
+    expect(await settled()).toHaveLength(1);
   });
 
   it("starts to wait anew when the hosts change", async () => {
