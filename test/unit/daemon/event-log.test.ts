@@ -51,10 +51,22 @@ describe("EventLog.next", () => {
   it("resolves at the next event and leaves nothing behind", async () => {
     vi.useFakeTimers();
     const log = new EventLog({}, { now });
+    const listening = new Set<unknown>();
+    const { on } = log;
+    log.on = (listener) => {
+      listening.add(listener);
+      const off = on.call(log, listener);
+      return () => {
+        listening.delete(listener);
+        off();
+      };
+    };
     const next = log.next(never, 1000);
+    expect(listening.size).toBe(1);
     log.emit("a", null);
     await next;
     expect(vi.getTimerCount()).toBe(0);
+    expect(listening.size).toBe(0);
   });
 
   it("resolves after the time", async () => {

@@ -139,6 +139,7 @@ describe("what a member sees to", () => {
     expect(maps).toBe(1);
     entries.push({ kind: "ceph.mon", state: "done" });
     upkeep.journalChanged();
+    await settle();
     upkeep.journalChanged();
     await settle();
     expect(maps).toBe(2);
