@@ -85,10 +85,13 @@ function ordered(confirm: () => Promise<void> = async () => undefined): Promise<
 }
 
 describe("a voter's seat", () => {
-  it("is taken from local disk, and left in order", async () => {
+  it("is not taken by a member that was given none", async () => {
     await seat.start();
     expect(seat.seated).toBe(false);
     await expect(seat.confirm({ entry: "1-a", number })).rejects.toMatchObject({ code: "NO_QUORUM" });
+  });
+
+  it("is taken from local disk, and left in order", async () => {
     keep();
     await seat.start();
     expect(seat.seated).toBe(true);
