@@ -146,6 +146,8 @@ async function firstSettings(ceph: CephCommands, signal: AbortSignal): Promise<J
   // -1 is Ceph's "no choice made".
   if (current === -1) await ceph.configSet("global", "osd_pool_default_crush_rule", String(rule), call);
   // All image features on, as MicroCeph sets it.
-  await ceph.configSet("global", "rbd_default_features", "63", call);
+  if ((await ceph.configGet("global", "rbd_default_features", call)) === undefined) {
+    await ceph.configSet("global", "rbd_default_features", "63", call);
+  }
   return null;
 }
