@@ -64,6 +64,7 @@ export class VoterSeat {
     const { store } = this.#runtime.deps;
     const { founded } = this.#runtime.options;
     // Told again and again, as news among members may be lost.
+    clearInterval(this.#teller);
     this.#teller = setInterval(() => this.#tellLoss(), repeatMs);
     this.#teller.unref();
     const kept = seatSchema.safeParse(store.get(seatKey));
