@@ -86,10 +86,10 @@ export function daemonOperations(daemon: Daemon): Operations {
     async ready() {
       const waiting = self().waitingFor;
       const { cluster } = daemon;
-      const ready = cluster !== null && cluster.cephView.answers;
+      const ready = cluster?.cephView.answers ?? false;
       return {
         ready,
-        storage: ready && cluster.cephView.storageReady,
+        storage: ready && (cluster?.cephView.storageReady ?? false),
         waitingFor: ready ? null : (waiting ?? "Ceph's monitors do not answer yet"),
       };
     },
