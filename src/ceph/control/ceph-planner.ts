@@ -1,7 +1,7 @@
 import type { Handle, PeerId } from "../../ids/ids.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CallOptions, CephCommands, MonMap, OsdTree } from "../command/commands.ts";
-import { ourRules, planFailureDomain } from "../plan/failure-domain.ts";
+import { planFailureDomain } from "../plan/failure-domain.ts";
 import { planPoolProfile } from "../plan/pool-profile.ts";
 import { planSeats, type SeatMember } from "../plan/seats.ts";
 import { type CountedDaemon, planDaemons } from "../plan/service-daemons.ts";
@@ -221,9 +221,4 @@ export function liveOsds(tree: OsdTree): OsdTree["osds"] {
 /** Pools that Ceph makes for itself: the only ones whose size follows the profile. */
 export function isCephsOwn(name: string, applications: readonly string[]): boolean {
   return name.startsWith(".mgr") || name === "device_health_metrics" || applications.includes("mgr");
-}
-
-/** The rule name of a failure domain, for those who carry the change out. */
-export function ruleNameOf(domain: "osd" | "host" | "rack"): string {
-  return ourRules[domain];
 }

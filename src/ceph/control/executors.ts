@@ -3,8 +3,9 @@ import type { EntryId, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
+import { ourRules } from "../plan/failure-domain.ts";
 import type { Order } from "./agent.ts";
-import { isCephsOwn, liveOsds, poolDefault, ruleNameOf } from "./ceph-planner.ts";
+import { isCephsOwn, liveOsds, poolDefault } from "./ceph-planner.ts";
 import type { Executor, Outcome } from "./controller.ts";
 import {
   bootstrapBody,
@@ -144,16 +145,16 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
       },
       signal,
     };
-    const rule = await ceph().createReplicatedRule(ruleNameOf(to), to, call);
+    const rule = await ceph().createReplicatedRule(ourRules[to], to, call);
     const rules = await ceph().crushRules(call);
-    const before = rules.find((candidate) => candidate.name === ruleNameOf(from))?.id;
+    const before = rules.find((candidate) => candidate.name === ourRules[from])?.id;
     const current = await poolDefault(ceph(), "osd_pool_default_crush_rule", call);
     if (current !== rule && current !== before) {
       return { state: "abandoned", reason: "the default rule is no longer ours", cancelAcknowledged: true };
     }
     await ceph().configSet("global", "osd_pool_default_crush_rule", String(rule), call);
     const pools = (await ceph().pools(call)).filter((pool) => pool.crushRule === before && !pool.erasure);
-    for (const pool of pools) await ceph().setPool(pool.name, "crush_rule", ruleNameOf(to), call);
+    for (const pool of pools) await ceph().setPool(pool.name, "crush_rule", ourRules[to], call);
     return done(`failure domain ${to}, ${pools.length} pools moved`, {
       pools: pools.map((pool) => pool.name),
     });

@@ -51,11 +51,6 @@ export class SeatControl {
     this.#deps = deps;
   }
 
-  /** Why the planners want what they want, by subject. */
-  get reasons(): ReadonlyMap<string, readonly string[]> {
-    return this.#reasons;
-  }
-
   /** The controller of this seat, with all that its planners and executors need. */
   controller(): Controller {
     const runtime = this.#runtime;

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { canonicalJson } from "../../ids/canonical-json.ts";
 import type { ClusterId, Handle, PeerId } from "../../ids/ids.ts";
 import { isClusterId, isHandle, isPeerId } from "../../ids/ids.ts";
-import { canonicalJson } from "./canonical-json.ts";
 import { type ClusterKey, clusterIdOf, signWithClusterKey, verifyWithClusterKey } from "./cluster-key.ts";
 
 /** What a certificate says of its holder; `decision` is the number of the admitting decision in `generation`. */

@@ -1,10 +1,10 @@
 import type { Logger } from "pino";
 import { MicrocephError } from "../../errors/microceph-error.ts";
+import { canonicalJson } from "../../ids/canonical-json.ts";
 import type { ClusterId, EntryId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { EtcdApi } from "../etcd/etcd-api.ts";
 import type { Lease } from "../lease/lease-value.ts";
-import { canonicalJson } from "./canonical-json.ts";
 import { mustBeAcknowledged } from "./fold.ts";
 import { JournalWriter, type RecordDraft, type View } from "./journal-writer.ts";
 import { entryKey, entryPrefix } from "./keys.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { canonicalJson } from "../../ids/canonical-json.ts";
 import { type EntryId, isEntryId, isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
-import { canonicalJson } from "./canonical-json.ts";
 import type { DecisionNumber, JournalRecord } from "./types.ts";
 
 /** Longest record in bytes of canonical JSON: a reply of many still fits into one message of the mesh. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { canonicalJson } from "../../../../src/ids/canonical-json.ts";
 import type { Handle } from "../../../../src/ids/ids.ts";
-import { canonicalJson } from "../../../../src/mesh/identity/canonical-json.ts";
 import {
   maxCertificateBytes,
   signCertificate,
