@@ -1,7 +1,7 @@
 import type { ClusterId, PeerId } from "../../ids/ids.ts";
 import type { Sight } from "../lobby/messages.ts";
 import type { SeenFounding } from "./neighbours.ts";
-import { type FormationGuards, protocolTimes } from "./settings.ts";
+import { protocolTimes } from "./settings.ts";
 
 /** One node that a provisional founder has asked. */
 export interface Participant {
@@ -31,7 +31,6 @@ export interface AttemptFacts {
   /** Until then the founder has not listened long enough in this run to ask or decide anything. */
   readonly listensUntil: number;
   readonly expect: number;
-  readonly guards: FormationGuards;
   /** The founder's own view. */
   readonly sight: Sight;
   /** Eligible or already accepted nodes on the chosen subnet; null: no subnet is common to enough. */
@@ -74,7 +73,6 @@ export function nextStep(attempt: Attempt, facts: AttemptFacts): AttemptStep {
         wakeAt: wakeAt(attempt, facts),
       };
     }
-    if (!facts.guards.confirmPhase) return { step: "commit", acceptors: peersOf(holding) };
     return { step: "confirm", peers: peersOf(holding), wakeAt: wakeAt(attempt, facts) };
   }
   const confirmed = participants.filter(({ standing }) => standing === "confirmed");
@@ -99,14 +97,12 @@ export function nextStep(attempt: Attempt, facts: AttemptFacts): AttemptStep {
 }
 
 /** A cluster, or a founding that goes before this one, seen by the founder or by an acceptor. */
-function findObstacle(attempt: Attempt, { self, sight, guards }: AttemptFacts): string | undefined {
+function findObstacle(attempt: Attempt, { self, sight }: AttemptFacts): string | undefined {
   const sights = [sight, ...[...attempt.participants.values()].flatMap((one) => one.sight ?? [])];
   for (const { clusters, foundings } of sights) {
     const cluster = clusters.find((id) => id !== attempt.cluster);
     if (cluster !== undefined) return `cluster ${cluster} exists already`;
-    const founding = guards.otherFounding
-      ? foundings.find((one) => one.cluster !== attempt.cluster && goesBefore(one, self))
-      : undefined;
+    const founding = foundings.find((one) => one.cluster !== attempt.cluster && goesBefore(one, self));
     if (founding !== undefined) return `${founding.founder ?? "another node"} founds a cluster`;
   }
   return undefined;
@@ -119,7 +115,7 @@ export function goesBefore(founding: SeenFounding, self: PeerId): boolean {
 /** Enough nodes, and a majority of all fresh nodes that they and the founder see. */
 function isSupported(attempt: Attempt, holding: readonly Participant[], facts: AttemptFacts): boolean {
   const { support, total } = weigh(attempt, holding, facts);
-  return support >= facts.expect && (!facts.guards.majority || 2 * support > total);
+  return support >= facts.expect && 2 * support > total;
 }
 
 function weigh(

@@ -3,7 +3,7 @@ import type { RefusalCode } from "../lobby/messages.ts";
 import type { HeldClaim, Lifecycle } from "./lifecycle.ts";
 import { clusterOf } from "./lifecycle.ts";
 import type { SeenFounding } from "./neighbours.ts";
-import { type FormationGuards, protocolTimes } from "./settings.ts";
+import { protocolTimes } from "./settings.ts";
 
 /** What a node knows when a claim with a valid proof arrives. */
 export interface ClaimFacts {
@@ -19,7 +19,6 @@ export interface ClaimFacts {
   readonly clusters: readonly ClusterId[];
   /** Foundings seen, other than that of the claim. */
   readonly foundings: readonly SeenFounding[];
-  readonly guards: FormationGuards;
 }
 
 /** `hold`: put this on disk, then say yes. `repeat`: it is there already, say yes again. */
@@ -33,7 +32,7 @@ export function decideClaim(facts: ClaimFacts, claim: HeldClaim): ClaimDecision 
   const { lifecycle } = facts;
   switch (lifecycle.state) {
     case "claimed":
-      return decideWhileClaimed(facts, lifecycle.claim, claim);
+      return decideWhileClaimed(lifecycle.claim, claim);
     case "founding":
       return decideWhileFounding(facts, lifecycle.key.id, claim);
     case "fresh":
@@ -49,7 +48,7 @@ export function decideClaim(facts: ClaimFacts, claim: HeldClaim): ClaimDecision 
   }
 }
 
-function decideWhileClaimed(facts: ClaimFacts, held: HeldClaim, claim: HeldClaim): ClaimDecision {
+function decideWhileClaimed(held: HeldClaim, claim: HeldClaim): ClaimDecision {
   if (held.cluster === claim.cluster) {
     if (claim.by === "founder") {
       return held.by === "member" || held.founder === claim.founder
@@ -60,7 +59,6 @@ function decideWhileClaimed(facts: ClaimFacts, held: HeldClaim, claim: HeldClaim
     if (held.by === "founder" || isLater(claim, held)) return { answer: "hold", claim };
     return { answer: "repeat" };
   }
-  if (!facts.guards.oneClaim) return { answer: "hold", claim };
   return refuse("not-fresh", "it has accepted another claim");
 }
 
@@ -93,7 +91,7 @@ function decideWhileFresh(facts: ClaimFacts, claim: HeldClaim): ClaimDecision {
     ({ firm, founder, cluster }) =>
       cluster !== claim.cluster && (firm || (founder !== null && founder < claim.founder)),
   );
-  if (other !== undefined && facts.guards.otherFounding) {
+  if (other !== undefined) {
     return refuse("other-founding", "it sees another founding that goes before");
   }
   return { answer: "hold", claim };

@@ -6,9 +6,10 @@ import type { Contact, LobbyRequest, Sight } from "../lobby/messages.ts";
 import type { InterfaceFact } from "./cidr.ts";
 import type { JournalStanding } from "./claim-standing.ts";
 import type { Clock } from "./clock.ts";
+import type { FormationDecisions } from "./decisions.ts";
 import type { Founded, Lifecycle, LifecycleRecord, Removed } from "./lifecycle.ts";
 import type { Neighbour } from "./neighbours.ts";
-import type { FormationGuards, MembershipSettings } from "./settings.ts";
+import type { MembershipSettings } from "./settings.ts";
 import type { ClaimWindow } from "./window.ts";
 
 /** The lobby's asking side: dial, check the Noise identity when `expect` is given, one request, one reply. */
@@ -81,7 +82,7 @@ export interface Context {
   readonly self: PeerId;
   readonly startedAt: number;
   readonly settings: MembershipSettings;
-  readonly guards: FormationGuards;
+  readonly decisions: FormationDecisions;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;

@@ -5,7 +5,6 @@ import {
   type Attempt,
   type AttemptStep,
   newAttempt,
-  nextStep,
   withAnswer,
   withAsked,
   withConfirming,
@@ -36,12 +35,11 @@ export class FounderRole implements Role {
     const { clock } = this.#context;
     const attempt = this.#attemptFor(state);
     const choice = this.#reachable(state.key.id, attempt);
-    const step = nextStep(attempt, {
+    const step = this.#context.decisions.nextStep(attempt, {
       self: this.#context.self,
       now: clock.now(),
       listensUntil: this.#context.startedAt + this.#context.settings.quietMs,
       expect: this.#context.settings.expect,
-      guards: this.#context.guards,
       sight: this.#context.sight(),
       reachable: choice?.nodes ?? [],
     });

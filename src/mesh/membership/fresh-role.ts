@@ -1,7 +1,7 @@
 import type { PeerId } from "../../ids/ids.ts";
 import { generateClusterKey } from "../identity/cluster-key.ts";
 import type { Context, Role } from "./context.ts";
-import { type Election, electFounder, type Quiet, quietFrom, trackQuiet } from "./election.ts";
+import { type Election, type Quiet, quietFrom, trackQuiet } from "./election.ts";
 import { isEligible, isSeen, provenClusters, seenFoundings } from "./neighbours.ts";
 
 /** A fresh node: listens, and founds when it is the one to do so. */
@@ -55,10 +55,11 @@ export class FreshRole implements Role {
   }
 
   #elect(): Election {
-    const { self, clock, settings, guards, record, window, neighbours, untried, interfaces } = this.#context;
+    const { self, clock, settings, decisions, record, window, neighbours, untried, interfaces } =
+      this.#context;
     const now = clock.now();
     const seen = neighbours();
-    return electFounder({
+    return decisions.electFounder({
       self,
       now,
       expect: settings.expect,
@@ -68,7 +69,7 @@ export class FreshRole implements Role {
       joining: record.joining,
       neighbours: seen,
       clusters: provenClusters(seen, now),
-      foundings: guards.otherFounding ? seenFoundings(seen, now, null) : [],
+      foundings: seenFoundings(seen, now, null),
       untried: untried(),
       interfaces: interfaces(),
       quietSince: this.#quiet.since,

@@ -18,7 +18,6 @@ import {
   type RefusalCode,
   type ReleaseRequest,
 } from "../lobby/messages.ts";
-import { decideClaim } from "./claim-decision.ts";
 import { isFounderClaimProved } from "./claim-proof.ts";
 import { claimStatus } from "./claim-standing.ts";
 import type { Context, Knocker } from "./context.ts";
@@ -93,9 +92,9 @@ export class LobbyDoor {
   }
 
   #decide(claim: HeldClaim): Json {
-    const { self, clock, startedAt, settings, record, window, neighbours, guards, log } = this.#context;
+    const { self, clock, startedAt, settings, record, window, neighbours, decisions, log } = this.#context;
     const now = clock.now();
-    const decision = decideClaim(
+    const decision = decisions.decideClaim(
       {
         self,
         now,
@@ -106,7 +105,6 @@ export class LobbyDoor {
         joining: record.joining,
         clusters: provenClusters(neighbours(), now).map(({ id }) => id),
         foundings: seenFoundings(neighbours(), now, claim.cluster),
-        guards,
       },
       claim,
     );

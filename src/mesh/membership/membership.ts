@@ -17,6 +17,7 @@ import type {
   MemberView,
   Role,
 } from "./context.ts";
+import { type FormationDecisions, formationDecisions } from "./decisions.ts";
 import { Deliveries } from "./deliveries.ts";
 import { FounderRole } from "./founder-role.ts";
 import { FreshRole } from "./fresh-role.ts";
@@ -29,13 +30,7 @@ import { type NeighbourReport, reportNeighbours } from "./neighbour-report.ts";
 import { type Neighbour, provenClusters, sightOf } from "./neighbours.ts";
 import { type Admission, type BootstrapOptions, Operator } from "./operator.ts";
 import { ownNetworks } from "./public-network.ts";
-import {
-  allGuards,
-  defaultMembershipSettings,
-  type FormationGuards,
-  type MembershipSettings,
-  protocolTimes,
-} from "./settings.ts";
+import { defaultMembershipSettings, type MembershipSettings, protocolTimes } from "./settings.ts";
 import {
   conflictsOf,
   type MembershipStatus,
@@ -54,8 +49,6 @@ export interface MembershipOptions {
   readonly settings?: Partial<MembershipSettings>;
   /** Epoch milliseconds of the boot whose uptime the window counts; default: the start of this object. */
   readonly bootedAt?: number;
-  /** For the simulation only. */
-  readonly guards?: Partial<FormationGuards>;
 }
 
 export interface MembershipDeps {
@@ -68,6 +61,7 @@ export interface MembershipDeps {
   readonly store: DurableStore;
   readonly clock?: Clock;
   readonly random?: () => number;
+  readonly decisions?: Partial<FormationDecisions>;
   readonly log: Logger;
   readonly interfaces: () => readonly InterfaceFact[];
   readonly disks: () => { readonly count: number; readonly bytes: number };
@@ -286,7 +280,7 @@ export class Membership {
       self,
       startedAt: this.#startedAt,
       settings: this.#settings,
-      guards: { ...allGuards, ...this.#options.guards },
+      decisions: { ...formationDecisions, ...this.#deps.decisions },
       clock: this.#clock,
       random: this.#random,
       log,

@@ -43,25 +43,3 @@ export const protocolTimes = {
   /** Pause between two questions of a claimed node after its claim. */
   pollMs: 2_000,
 } as const;
-
-/**
- * The guards of formation. All are on; the simulation switches one off and must find the violation that it
- * prevents (two clusters on one LAN).
- */
-export interface FormationGuards {
-  /** Acceptors confirm before the commit, and are then not released by time. */
-  readonly confirmPhase: boolean;
-  /** A node holds one claim at a time. */
-  readonly oneClaim: boolean;
-  /** The acceptors are a majority of the fresh nodes that they see. */
-  readonly majority: boolean;
-  /** A founding seen elsewhere, which may be final already, stands in the way of another. */
-  readonly otherFounding: boolean;
-}
-
-export const allGuards: FormationGuards = {
-  confirmPhase: true,
-  oneClaim: true,
-  majority: true,
-  otherFounding: true,
-};

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { FormationGuards } from "../../../src/mesh/membership/settings.ts";
 import { runScenario, type Weather } from "./scenario.ts";
+import type { FormationGuards } from "./weakened.ts";
 import { soundLan, World } from "./world.ts";
 
 /** What is switched off, where, and a seed that found the violation when this was written: it is tried first. */

@@ -5,7 +5,7 @@ import type { Json } from "../../../src/ids/json.ts";
 import type { LobbySighting, MemberView } from "../../../src/mesh/membership/context.ts";
 import type { Founded } from "../../../src/mesh/membership/lifecycle.ts";
 import { Membership } from "../../../src/mesh/membership/membership.ts";
-import type { FormationGuards } from "../../../src/mesh/membership/settings.ts";
+import { type FormationGuards, weakened } from "./weakened.ts";
 import type { World } from "./world.ts";
 
 /** Thrown into a node's code where it is killed. */
@@ -45,7 +45,6 @@ export class SimRun {
           expect: world.options.expect,
           windowShut: world.options.shut?.includes(node.index) ?? false,
         },
-        guards: world.options.guards,
       },
       {
         identity: { peerId: node.peer },
@@ -75,6 +74,7 @@ export class SimRun {
           after: (ms, run) => world.time.after(ms, () => world.whenAwake(node, this, run)),
         },
         random: world.random.next,
+        decisions: weakened(world.options.guards),
         log: world.options.trace ? traceLog(node, world) : silent,
         interfaces: () => [
           { name: "eth0", address: node.address, cidr: `${node.address}/24`, defaultRoute: false },

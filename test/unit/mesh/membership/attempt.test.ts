@@ -8,7 +8,6 @@ import {
   withAsked,
   withConfirming,
 } from "../../../../src/mesh/membership/attempt.ts";
-import { allGuards } from "../../../../src/mesh/membership/settings.ts";
 import { cluster, emptySight, now, peer } from "./fixtures.ts";
 
 const own = cluster("1");
@@ -20,7 +19,6 @@ function facts(changes: Partial<AttemptFacts> = {}): AttemptFacts {
     now,
     listensUntil: 0,
     expect: 3,
-    guards: allGuards,
     sight: { ...emptySight, sees: letters("bc"), seesCount: 2 },
     reachable: letters("bc"),
     ...changes,
@@ -92,7 +90,6 @@ describe("nextStep", () => {
   it("needs a majority of the fresh nodes that the acceptors see: 3 of 6 are none, 3 of 5 are", () => {
     const six = answered(fresh, "bc", "accepted", "abcdef");
     expect(nextStep(six, facts()).step).toBe("claim");
-    expect(nextStep(six, facts({ guards: { ...allGuards, majority: false } })).step).toBe("confirm");
     const five = answered(fresh, "bc", "accepted", "abcde");
     expect(nextStep(five, facts()).step).toBe("confirm");
   });
@@ -118,10 +115,6 @@ describe("nextStep", () => {
     expect(nextStep(most, later)).toEqual({ step: "commit", acceptors: letters("bc") });
     const free = answered(confirming, "c", "refused");
     expect(nextStep(free, facts({ now: now + 1_500 }))).toMatchObject({ step: "claim", peers: letters("c") });
-  });
-
-  it("without the confirm round commits on promises", () => {
-    expect(nextStep(accepted, facts({ guards: { ...allGuards, confirmPhase: false } })).step).toBe("commit");
   });
 
   const obstacles: [string, Partial<AttemptFacts["sight"]>, boolean][] = [

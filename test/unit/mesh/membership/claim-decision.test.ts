@@ -6,7 +6,6 @@ import {
   isClaimForsaken,
 } from "../../../../src/mesh/membership/claim-decision.ts";
 import type { HeldClaim } from "../../../../src/mesh/membership/lifecycle.ts";
-import { allGuards } from "../../../../src/mesh/membership/settings.ts";
 import { cluster, now, peer } from "./fixtures.ts";
 
 const facts: ClaimFacts = {
@@ -19,7 +18,6 @@ const facts: ClaimFacts = {
   joining: null,
   clusters: [],
   foundings: [],
-  guards: allGuards,
 };
 
 function byFounder(letter: string, digit = "1", confirmed = false): Extract<HeldClaim, { by: "founder" }> {
@@ -111,15 +109,6 @@ describe("decideClaim", () => {
   it.each(rows)("%s: %o claimed by %o → %s", (_, changes, claim, expected) => {
     const decision = decideClaim({ ...facts, ...changes }, claim);
     expect(decision.answer === "refuse" ? decision.code : decision.answer).toBe(expected);
-  });
-
-  it("without the guard takes a second claim over the first: the guard is what prevents it", () => {
-    const unguarded = { ...facts, guards: { ...allGuards, oneClaim: false } };
-    const decision = decideClaim(
-      { ...unguarded, lifecycle: claimed(byFounder("b", "2", true)) },
-      byFounder("a"),
-    );
-    expect(decision.answer).toBe("hold");
   });
 });
 
