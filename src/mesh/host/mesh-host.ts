@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { messageOf } from "../../errors/microceph-error.ts";
 import { type ClusterId, isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
-import { type MemberCertificate, verifyCertificate } from "../identity/certificate.ts";
+import type { MemberCertificate } from "../identity/certificate.ts";
 import type { NodeIdentity } from "../identity/node-identity.ts";
 import type { Deadline } from "./deadline.ts";
 import { Dialer } from "./dialer.ts";
@@ -12,19 +12,14 @@ import { Gossip, type GossipListener } from "./gossip.ts";
 import { Links, pulseProtocol } from "./links.ts";
 import { createMemberHost } from "./member-host.ts";
 import type { Endpoint } from "./redial.ts";
+import { type MemberContact, Roster } from "./roster.ts";
 import { Rpc, type RpcHandler, rpcProtocol } from "./rpc.ts";
 import { TcpDoor } from "./tcp-door.ts";
 import type { Topic } from "./topics.ts";
 import { type TunnelOpener, Tunnels, tunnelProtocol } from "./tunnel.ts";
 
+export type { MemberContact } from "./roster.ts";
 export type { Topic } from "./topics.ts";
-
-/** Where a member can be dialled; `port` null or no addresses: it has to dial us. */
-export interface MemberContact {
-  readonly peer: PeerId;
-  readonly addresses: readonly string[];
-  readonly port: number | null;
-}
 
 export interface MeshHostOptions {
   readonly identity: NodeIdentity;
@@ -65,9 +60,7 @@ export class MeshHost {
   readonly #tunnels: Tunnels;
   readonly #listeners = new Set<ConnectionListener>();
   readonly #hearers = new Set<(peer: PeerId) => void>();
-  readonly #members = new Map<PeerId, MemberContact>();
-  readonly #introduced = new Map<PeerId, MemberContact>();
-  readonly #denied = new Set<PeerId>();
+  readonly #roster: Roster;
   #host: Libp2p | undefined;
 
   constructor(options: MeshHostOptions, deps: MeshHostDeps) {
@@ -76,7 +69,8 @@ export class MeshHost {
     this.#log = deps.log;
     const { log, random = Math.random, now = () => performance.now() } = deps;
     const { self } = this;
-    const admits = (peer: PeerId): boolean => this.#admits(peer);
+    this.#roster = new Roster(self, options.cluster);
+    const admits = (peer: PeerId): boolean => this.#roster.admits(peer);
     const connectionTo = (peer: PeerId) => this.#links.connectionTo(peer);
     this.#rpc = new Rpc({ connectionTo, log });
     this.#tunnels = new Tunnels({ connectionTo, log });
@@ -150,12 +144,7 @@ export class MeshHost {
 
   /** All members; this node itself may be among them. Who is no longer named is cut before this returns. */
   setMembers(members: ReadonlyMap<PeerId, MemberContact>): void {
-    this.#members.clear();
-    for (const [peer, contact] of members) {
-      if (peer === this.self) continue;
-      this.#members.set(peer, contact);
-      this.#introduced.delete(peer);
-    }
+    this.#roster.setMembers(members);
     this.#apply();
   }
 
@@ -164,18 +153,12 @@ export class MeshHost {
    * `setMembers` names it or `deny` is called. A certificate that does not verify for this cluster is ignored.
    */
   introduce(certificate: MemberCertificate, contact: MemberContact): void {
-    const { peer } = contact;
-    const expected = { cluster: this.#options.cluster, peer };
-    if (peer === this.self || verifyCertificate(certificate, expected) === undefined) return;
-    if (this.#members.has(peer) || this.#denied.has(peer)) return;
-    this.#introduced.set(peer, contact);
-    this.#apply();
+    if (this.#roster.introduce(certificate, contact)) this.#apply();
   }
 
   /** Refuse this peer from now on, whatever `setMembers` says: it was removed, and a removed key never returns. */
   deny(peer: PeerId): void {
-    this.#denied.add(peer);
-    this.#introduced.delete(peer);
+    this.#roster.deny(peer);
     this.#apply();
   }
 
@@ -241,21 +224,15 @@ export class MeshHost {
     return this.#tunnels.open(peer, service, signal);
   }
 
-  #admits(peer: PeerId): boolean {
-    return !this.#denied.has(peer) && (this.#members.has(peer) || this.#introduced.has(peer));
-  }
-
   /** Make dialer and connections fit the members. */
   #apply(): void {
     for (const peer of this.#dialer.wanted()) {
-      if (!this.#admits(peer)) this.#dialer.forget(peer);
+      if (!this.#roster.admits(peer)) this.#dialer.forget(peer);
     }
     for (const peer of this.#links.all()) {
-      if (!this.#admits(peer)) this.#links.cut(peer, "no longer a member");
+      if (!this.#roster.admits(peer)) this.#links.cut(peer, "no longer a member");
     }
-    for (const contact of [...this.#members.values(), ...this.#introduced.values()]) {
-      if (this.#admits(contact.peer)) this.#dialer.want(contact.peer, endpointsOf(contact));
-    }
+    for (const contact of this.#roster.contacts()) this.#dialer.want(contact.peer, endpointsOf(contact));
   }
 
   #changed(peer: PeerId, up: boolean): void {
@@ -273,7 +250,7 @@ export class MeshHost {
   /** At the Noise handshake, before any of our protocols: strangers, and the second of two simultaneous dials. */
   #refuses(remote: { toString(): string }, inbound: boolean): boolean {
     const peer = remote.toString();
-    if (!isPeerId(peer) || !this.#admits(peer)) return true;
+    if (!isPeerId(peer) || !this.#roster.admits(peer)) return true;
     if (!inbound || this.self > peer) return false;
     return this.#dialer.isDialing(peer, simultaneousDialMs) || this.#links.justDialed(peer);
   }
