@@ -1,10 +1,13 @@
-import { MicrocephError } from "../../../src/errors/microceph-error.ts";
+import { Agent, type Step } from "../../../src/ceph/control/agent.ts";
 import type { EntryId } from "../../../src/ids/ids.ts";
 import type { Json } from "../../../src/ids/json.ts";
 import { AgentFence, type FenceStore } from "../../../src/state/journal/agent-fence.ts";
 import type { DecisionNumber } from "../../../src/state/journal/types.ts";
+import { silent } from "../../support/simulated-voter.ts";
 import type { Random } from "../../support/virtual-time.ts";
 import type { Act } from "./truth.ts";
+
+export const kind = "sim.mon";
 
 export interface SimOrder {
   readonly entry: EntryId;
@@ -26,56 +29,40 @@ export interface SimAgentDeps {
   readonly act: (act: Act) => void;
 }
 
-/** Carries out orders as the real agent does: one step of an entry at a time, confirm, act, remember. */
+/** The real agent and fence, with a step that takes its time before and after an act that is seen. */
 export class SimAgent {
-  readonly #deps: SimAgentDeps;
-  readonly #fence: AgentFence;
-  readonly #running = new Map<EntryId, Promise<Json>>();
+  readonly #agent: Agent;
 
   constructor(deps: SimAgentDeps) {
-    this.#deps = deps;
-    this.#fence = new AgentFence({ store: deps.store });
+    const { store, confirm } = deps;
+    this.#agent = new Agent({
+      fence: new AgentFence({ store }),
+      confirm: async (entry, number) => (confirm ? confirm(entry, number) : true),
+      steps: { [kind]: stepOf(deps) },
+      log: silent,
+    });
   }
 
-  async obey(order: SimOrder): Promise<Json> {
-    const before = this.#running.get(order.entry);
-    if (before) {
-      await before.catch(() => undefined);
-      return this.obey(order);
-    }
-    const verdict = this.#fence.check(order.entry, order.number);
-    if (verdict.verdict === "done") return verdict.result;
-    if (verdict.verdict === "stale") throw stale(order.entry);
-    const done = this.#step(order);
-    this.#running.set(order.entry, done);
-    try {
-      return await done;
-    } finally {
-      this.#running.delete(order.entry);
-    }
+  obey({ entry, number, epoch }: SimOrder): Promise<Json> {
+    return this.#agent.obey({ entry, number, kind, body: null, payload: epoch });
   }
 
-  async cancel(entry: EntryId, number: DecisionNumber): Promise<boolean> {
-    await this.#running.get(entry)?.catch(() => undefined);
-    return this.#fence.acknowledgeCancel(entry, number);
-  }
-
-  async #step({ entry, number, epoch }: SimOrder): Promise<Json> {
-    const { random, sleep, confirm, hasHappened, act, node, now } = this.#deps;
-    const begunAt = now();
-    await sleep(random.between(0, 800));
-    if (!hasHappened(entry)) {
-      if (confirm && !(await confirm(entry, number))) throw stale(entry);
-      // Between the confirmation and the act anything may happen: a pause of many seconds, a new holder.
-      await sleep(random.chance(0.2) ? random.between(0, 8000) : random.between(0, 400));
-      act({ node, entry, number, epoch, begunAt });
-    }
-    await sleep(random.between(0, 400));
-    this.#fence.finish(entry, number, { by: node });
-    return { by: node };
+  cancel(entry: EntryId, number: DecisionNumber): Promise<boolean> {
+    return this.#agent.cancel({ entry, number, kind, body: null });
   }
 }
 
-function stale(entry: EntryId): MicrocephError {
-  return new MicrocephError("STALE_DECISION", `simulated: ${entry} was overtaken`);
+function stepOf({ random, sleep, hasHappened, act, node, now }: SimAgentDeps): Step {
+  return async ({ entry, number, payload }, { confirm }) => {
+    const begunAt = now();
+    await sleep(random.between(0, 800));
+    if (!hasHappened(entry)) {
+      await confirm();
+      // Between the confirmation and the act anything may happen: a pause of many seconds, a new holder.
+      await sleep(random.chance(0.2) ? random.between(0, 8000) : random.between(0, 400));
+      act({ node, entry, number, epoch: Number(payload), begunAt });
+    }
+    await sleep(random.between(0, 400));
+    return { by: node };
+  };
 }

@@ -5,7 +5,7 @@ import type { Entry } from "../../../src/state/journal/types.ts";
 import type { LeaseKeeper } from "../../../src/state/lease/lease-keeper.ts";
 import type { MemoryCopy } from "../../support/memory-copy.ts";
 import type { Random } from "../../support/virtual-time.ts";
-import type { SimOrder } from "./sim-agent.ts";
+import { kind, type SimOrder } from "./sim-agent.ts";
 
 export interface SimHolderDeps {
   readonly decider: Decider<null>;
@@ -20,8 +20,6 @@ export interface SimHolderDeps {
   /** Ask for the agent's acknowledgement before an entry in its hands is abandoned. */
   readonly cancelAcknowledgement: boolean;
 }
-
-const kind = "sim.mon";
 
 /** What a holder does with the lease: take up what is open, then decide one monitor change after the other. */
 export class SimHolder {
