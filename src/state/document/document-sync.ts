@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { messageOf } from "../../errors/microceph-error.ts";
 import type { PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import { type After, afterInRealTime } from "./after.ts";
 import type { DocumentStore } from "./document-store.ts";
 import { SyncLink } from "./sync-link.ts";
 import { headsSchema, sameHeads } from "./sync-messages.ts";
@@ -33,6 +34,8 @@ export interface DocumentSyncDeps {
   readonly now: () => number;
   /** [0, 1) */
   readonly random: () => number;
+  /** Run something after so many milliseconds; the result takes it back. */
+  readonly after?: After;
 }
 
 interface Peer {
@@ -41,7 +44,7 @@ interface Peer {
   /** What it last said it has. */
   heads: readonly string[] | undefined;
   running: boolean;
-  timer: NodeJS.Timeout | undefined;
+  timer: (() => void) | undefined;
   dueAt: number;
   /** Run again after the one that is running. */
   again: boolean;
@@ -66,13 +69,15 @@ export class DocumentSync {
   readonly #running = new Set<Promise<void>>();
   #started = false;
   #stopListening: (() => void) | undefined;
-  #periodTimer: NodeJS.Timeout | undefined;
-  #newsTimer: NodeJS.Timeout | undefined;
+  readonly #after: After;
+  #periodTimer: (() => void) | undefined;
+  #newsTimer: (() => void) | undefined;
   #localNews = false;
 
   constructor(deps: DocumentSyncDeps, options: Partial<typeof syncDefaults> = {}) {
     this.#deps = deps;
     this.#options = { ...syncDefaults, ...options };
+    this.#after = deps.after ?? afterInRealTime;
     this.#responder = new SyncResponder({
       document: deps.document,
       now: deps.now,
@@ -92,8 +97,8 @@ export class DocumentSync {
   async stop(): Promise<void> {
     this.#started = false;
     this.#stopListening?.();
-    clearTimeout(this.#periodTimer);
-    clearTimeout(this.#newsTimer);
+    this.#periodTimer?.();
+    this.#newsTimer?.();
     this.#newsTimer = undefined;
     for (const id of [...this.#peers.keys(), ...this.#responder.peers()]) this.onDisconnect(id);
     await Promise.allSettled(this.#running);
@@ -142,7 +147,7 @@ export class DocumentSync {
     this.#responder.forget(id);
     const peer = this.#peers.get(id);
     if (peer === undefined) return;
-    clearTimeout(peer.timer);
+    peer.timer?.();
     peer.abort.abort();
     this.#peers.delete(id);
   }
@@ -161,7 +166,7 @@ export class DocumentSync {
     this.#localNews ||= local;
     if (this.#newsTimer !== undefined) return;
     const wait = local ? this.#options.gatherMs : this.#options.gatherMs + this.#spread(1);
-    this.#newsTimer = setTimeout(() => {
+    this.#newsTimer = this.#after(wait, () => {
       this.#newsTimer = undefined;
       const heads = this.#deps.document.heads();
       if (this.#localNews) this.#publish(heads);
@@ -169,8 +174,7 @@ export class DocumentSync {
       for (const id of this.#choose(this.#chosen)) {
         if (!sameHeads(this.#peers.get(id)?.heads, heads)) this.#want(id, 0);
       }
-    }, wait);
-    this.#newsTimer.unref();
+    });
   }
 
   #publish(heads: string[]): void {
@@ -188,8 +192,7 @@ export class DocumentSync {
     }
     for (const id of this.#choose([])) this.#want(id, this.#spread(1));
     const wait = this.#options.periodMs * (0.75 + this.#deps.random() / 2);
-    this.#periodTimer = setTimeout(() => this.#period(), wait);
-    this.#periodTimer.unref();
+    this.#periodTimer = this.#after(wait, () => this.#period());
   }
 
   /** The peers to sync with: those chosen before, while they are connected and as many as they should be. */
@@ -217,10 +220,9 @@ export class DocumentSync {
     const now = this.#deps.now();
     const dueAt = Math.max(now + wait, peer.notBefore);
     if (planned && peer.dueAt <= dueAt) return;
-    clearTimeout(peer.timer);
+    peer.timer?.();
     peer.dueAt = dueAt;
-    peer.timer = setTimeout(() => this.#run(id, peer), dueAt - now);
-    peer.timer.unref();
+    peer.timer = this.#after(dueAt - now, () => this.#run(id, peer));
   }
 
   #run(id: PeerId, peer: Peer): void {
