@@ -23,6 +23,11 @@ export class Random {
     return low + this.next() * (high - low);
   }
 
+  /** A whole number from low to high, both included. */
+  whole(low: number, high: number): number {
+    return low + Math.floor(this.next() * (high - low + 1));
+  }
+
   pick<T>(items: readonly T[]): T {
     const item = items[Math.floor(this.next() * items.length)];
     if (item === undefined) throw new Error("nothing to pick from");
@@ -36,7 +41,7 @@ export class VirtualProcess {
   alive = true;
   paused = false;
   /** What came due while it was paused. */
-  readonly waiting: (() => void)[] = [];
+  readonly waiting: { readonly run: () => void; readonly cancelled: boolean }[] = [];
 
   constructor(name: string) {
     this.name = name;
@@ -48,13 +53,22 @@ interface Event {
   readonly order: number;
   readonly owner: VirtualProcess | null;
   readonly run: () => void;
+  cancelled: boolean;
 }
 
 /** Virtual milliseconds: events run one at a time, each with all that follows from it without waiting. */
 export class VirtualTime {
   #now = 0;
   #order = 0;
+  #settles: boolean;
+  readonly #settlesAlways: boolean;
   readonly #events: Event[] = [];
+
+  /** `settles`: after every event what waits for it runs; "when told": only after one that called `settle`. */
+  constructor(options: { settles: "always" | "when told" } = { settles: "always" }) {
+    this.#settlesAlways = options.settles === "always";
+    this.#settles = true;
+  }
 
   now(): number {
     return this.#now;
@@ -62,8 +76,27 @@ export class VirtualTime {
 
   /** Run something later; with an owner, only while that process lives, and not while it is paused. */
   after(ms: number, owner: VirtualProcess | null, run: () => void): void {
+    this.#schedule(ms, owner, run);
+  }
+
+  /** The same; the result takes it back. */
+  timer(ms: number, owner: VirtualProcess | null, run: () => void): () => void {
+    const event = this.#schedule(ms, owner, run);
+    return () => {
+      event.cancelled = true;
+    };
+  }
+
+  #schedule(ms: number, owner: VirtualProcess | null, run: () => void): Event {
     this.#order += 1;
-    push(this.#events, { at: this.#now + Math.max(0, ms), order: this.#order, owner, run });
+    const event = { at: this.#now + Math.max(0, ms), order: this.#order, owner, run, cancelled: false };
+    push(this.#events, event);
+    return event;
+  }
+
+  /** The event that runs has promises wait for it. */
+  settle(): void {
+    this.#settles = true;
   }
 
   /** Resolves after that time, or early when aborted. */
@@ -81,7 +114,11 @@ export class VirtualTime {
 
   resume(process: VirtualProcess): void {
     process.paused = false;
-    for (const run of process.waiting.splice(0)) this.after(0, process, run);
+    for (const event of process.waiting.splice(0)) {
+      this.after(0, process, () => {
+        if (!event.cancelled) event.run();
+      });
+    }
   }
 
   kill(process: VirtualProcess): void {
@@ -97,13 +134,16 @@ export class VirtualTime {
       if (!next || next.at > untilMs) break;
       pop(this.#events);
       this.#now = next.at;
-      if (next.owner?.alive === false) continue;
+      if (next.cancelled || next.owner?.alive === false) continue;
       if (next.owner?.paused) {
-        next.owner.waiting.push(next.run);
+        next.owner.waiting.push(next);
         continue;
       }
       next.run();
-      await settled();
+      if (this.#settlesAlways || this.#settles) {
+        this.#settles = false;
+        await settled();
+      }
       afterEach();
     }
     this.#now = untilMs;

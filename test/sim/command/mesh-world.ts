@@ -1,0 +1,248 @@
+import type { PresenceChange } from "../../../src/mesh/presence/presence-core.ts";
+import { Random, VirtualProcess, VirtualTime } from "../../support/virtual-time.ts";
+import { peer } from "../../unit/state/document/fixture.ts";
+import { indexOf, SimDocuments } from "./documents.ts";
+import { GossipModel, gossipsub } from "./gossip-model.ts";
+import { Invariant, type InvariantReport, type Summary } from "./measures.ts";
+import { MeshTruth } from "./mesh-truth.ts";
+import type { SimOptions } from "./options.ts";
+import { PresenceDriver } from "./presence-driver.ts";
+import { SimLinks } from "./sim-links.ts";
+import { calmMs, type Fault, type Timeline, warmUpMs } from "./timeline.ts";
+import { type Traffic, Wire } from "./wire.ts";
+
+interface MeshNode {
+  readonly index: number;
+  process: VirtualProcess;
+  powered: boolean;
+  /** How far its wall clock is ahead. */
+  clockMs: number;
+  runs: number;
+  presence: PresenceDriver;
+}
+
+export interface MeshResult {
+  readonly documents: "real" | "model";
+  readonly traffic: Readonly<Record<Traffic, { messages: number; bytes: number }>>;
+  readonly converged: Summary;
+  readonly suspected: Summary;
+  readonly failed: Summary;
+  readonly falsePositives: number;
+  readonly falseSuspicions: number;
+  readonly edits: number;
+  readonly invariants: readonly InvariantReport[];
+}
+
+const epochMs = 1_700_000_000_000;
+
+/** Members of one cluster: links, presence, gossip and the document on one virtual network. */
+export class MeshWorld {
+  readonly time = new VirtualTime({ settles: "when told" });
+  readonly truth: MeshTruth;
+  readonly #options: SimOptions;
+  readonly #timeline: Timeline;
+  readonly #random: Random;
+  readonly #wire: Wire;
+  readonly #nodes: MeshNode[];
+  readonly #links: SimLinks;
+  readonly #gossip: GossipModel;
+  readonly #documents: SimDocuments;
+  readonly #all: readonly number[];
+  readonly #written = new Map<string, { value: string; heads: readonly string[] }>();
+  #edits = 0;
+
+  constructor(options: SimOptions, timeline: Timeline, realDocuments?: boolean) {
+    this.#options = options;
+    this.#timeline = timeline;
+    this.#random = new Random(options.seed);
+    this.#all = Array.from({ length: options.nodes }, (_, n) => n);
+    const now = (): number => this.time.now();
+    this.truth = new MeshTruth(timeline, now);
+    this.#wire = new Wire(options, timeline, this.#random);
+    this.#nodes = this.#all.map((index) => this.#newNode(index));
+    this.#links = new SimLinks(this.#nodes, {
+      time: this.time,
+      wire: this.#wire,
+      random: this.#random,
+      events: {
+        connection: (self, other, up) => this.#connection(self, other, up),
+        heard: (self, other) => this.#node(self).presence.heard(peer(other)),
+      },
+    });
+    this.#gossip = new GossipModel(
+      {
+        peers: (self) => this.#links.peers(self),
+        send: (from, to, bytes, arrived) => void this.#links.send(from, to, "gossip", bytes, arrived),
+      },
+      this.#random,
+      (to, from, heads) => this.#documents.hint(to, from, heads as string[]),
+    );
+    this.#documents = new SimDocuments(
+      options.nodes,
+      {
+        time: this.time,
+        random: this.#random,
+        process: (self) => this.#node(self).process,
+        connected: (self) => this.#links.peers(self),
+        send: (from, to, bytes, arrived) => this.#links.send(from, to, "document", bytes, arrived),
+        publish: (from, heads, bytes) => this.#gossip.publish(from, heads, bytes),
+        changed: (self) => this.#documentChanged(self),
+      },
+      realDocuments,
+    );
+  }
+
+  async run(): Promise<MeshResult> {
+    for (const { index } of this.#nodes)
+      this.time.after(this.#random.between(0, 5_000), null, () => this.#start(index));
+    for (const fault of this.#timeline.faults) this.#plan(fault);
+    this.#editLater();
+    await this.time.run(this.#timeline.endsAt);
+    const invariants = [...this.truth.invariants(), ...this.#lastLook()];
+    await this.#documents.remove();
+    const { converged, suspected, failed, falsePositives, falseSuspicions } = this.truth;
+    return {
+      documents: this.#documents.real ? "real" : "model",
+      traffic: this.#wire.counts,
+      converged: converged.summary(),
+      suspected: suspected.summary(),
+      failed: failed.summary(),
+      falsePositives,
+      falseSuspicions,
+      edits: this.#edits,
+      invariants,
+    };
+  }
+
+  #newNode(index: number): MeshNode {
+    const process = new VirtualProcess(`n${index + 1}`);
+    process.alive = false;
+    const node = { index, process, powered: false, clockMs: 0, runs: 0 };
+    return Object.assign(node, { presence: undefined as never });
+  }
+
+  #start(self: number): void {
+    const node = this.#node(self);
+    node.process = new VirtualProcess(`n${self + 1}`);
+    node.powered = true;
+    node.runs += 1;
+    const { process } = node;
+    node.presence = new PresenceDriver(
+      {
+        time: this.time,
+        process,
+        now: () => epochMs + this.time.now() + node.clockMs,
+        self: peer(self),
+        connected: () => this.#links.peers(self).map((other) => peer(other)),
+        send: (to, bytes, arrived) => {
+          const target = this.#node(indexOf(to));
+          return this.#links.send(self, target.index, "presence", bytes, () => arrived(target.presence));
+        },
+        onChange: (changes) => this.#presenceChanged(self, changes),
+      },
+      `${self}/${node.runs}`,
+    );
+    this.#gossip.join(self);
+    node.presence.start(this.#all.map(peer), this.#random.between(0, 250));
+    this.#links.start(
+      self,
+      this.#all.filter((other) => other !== self),
+    );
+    this.#documents.start(self);
+    const heartbeat = (): void => {
+      this.#gossip.heartbeat(self);
+      this.time.after(gossipsub.heartbeatMs, process, heartbeat);
+    };
+    this.time.after(this.#random.between(0, gossipsub.heartbeatMs), process, heartbeat);
+  }
+
+  #end(self: number, how: "power" | "kill"): void {
+    const node = this.#node(self);
+    this.#documents.end(self);
+    this.time.kill(node.process);
+    this.#links.end(self, how === "kill");
+    if (how === "power") node.powered = false;
+  }
+
+  #plan(fault: Fault): void {
+    const { at, until } = fault;
+    const when = (ms: number, run: () => void): void => this.time.after(ms, null, run);
+    switch (fault.kind) {
+      case "partition":
+        return;
+      case "pause":
+        when(at, () => this.time.pause(this.#node(fault.node).process));
+        when(until, () => this.time.resume(this.#node(fault.node).process));
+        return;
+      case "crash":
+        when(at, () => this.#end(fault.node, fault.how));
+        when(until, () => this.#start(fault.node));
+        return;
+      case "clock":
+        when(at, () => {
+          this.#node(fault.node).clockMs += fault.byMs;
+        });
+    }
+  }
+
+  #connection(self: number, other: number, up: boolean): void {
+    this.#node(self).presence.connection(peer(other), up);
+    this.#documents.connection(self, other, up);
+  }
+
+  #presenceChanged(self: number, changes: readonly PresenceChange[]): void {
+    for (const { peer: about, to } of changes) this.truth.believes(self, indexOf(about), to);
+  }
+
+  /** Somebody edits the document, until shortly before the last look. */
+  #editLater(): void {
+    this.time.after(this.#options.editEverySeconds * 1_000 * this.#random.between(0.5, 1.5), null, () => {
+      const running = this.#nodes.filter(({ process }) => process.alive && !process.paused);
+      if (this.time.now() > warmUpMs / 2 && running.length > 0) {
+        this.#edit(this.#random.pick(running).index, running);
+      }
+      if (this.time.now() < this.#timeline.endsAt - calmMs / 2) this.#editLater();
+    });
+  }
+
+  #edit(self: number, running: readonly MeshNode[]): void {
+    // A key has one writer, so that its last value is the one that must be there in the end.
+    const key = `n${self + 1}.k${this.#random.whole(0, 5)}`;
+    const value = `${this.#random.whole(0, 1e9)}`;
+    const heads = this.#documents.write(self, key, value);
+    this.#edits += 1;
+    this.#written.set(key, { value, heads });
+    this.truth.wrote(
+      heads,
+      running.map(({ index }) => index).filter((other) => other !== self),
+    );
+  }
+
+  #documentChanged(self: number): void {
+    this.truth.documentChanged(self, (heads) => this.#documents.hasHeads(self, heads));
+  }
+
+  #lastLook(): InvariantReport[] {
+    const views = new Invariant("in the end every member sees every other alive");
+    const equal = new Invariant("in the end all documents are equal");
+    const kept = new Invariant("no accepted edit is lost");
+    const [first = 0] = this.#all;
+    const heads = this.#documents.heads(first).join();
+    for (const self of this.#all) {
+      for (const [about, { state }] of this.#node(self).presence.core.view()) {
+        views.check(state === "alive", () => `n${self + 1} sees n${indexOf(about) + 1} ${state}`);
+      }
+      equal.check(this.#documents.heads(self).join() === heads, () => `n${self + 1} differs from n1`);
+      for (const [key, { value, heads: made }] of this.#written) {
+        kept.check(this.#documents.has(self, key, value, made), () => `n${self + 1} has another ${key}`);
+      }
+    }
+    return [views.report(), equal.report(), kept.report()];
+  }
+
+  #node(index: number): MeshNode {
+    const node = this.#nodes[index];
+    if (node === undefined) throw new RangeError(`no node ${index}`);
+    return node;
+  }
+}
