@@ -16,7 +16,7 @@ export interface DocumentWire {
   readonly time: VirtualTime;
   readonly random: Random;
   process(self: number): VirtualProcess;
-  connected(self: number): readonly number[];
+  connected(self: number): readonly PeerId[];
   /** False: not connected. */
   send(from: number, to: number, bytes: number, arrived: () => void): boolean;
   publish(from: number, heads: string[], bytes: number): void;
@@ -62,7 +62,7 @@ export class SimDocuments {
   }
 
   #model(self: number): Holder {
-    const model = new ModelDocument(peer(self), self, cluster, this.#registry);
+    const model = new ModelDocument(idOf(self), self, cluster, this.#registry);
     return {
       document: model.asStore(),
       write: () => model.write(),
@@ -81,7 +81,7 @@ export class SimDocuments {
     const sync = new DocumentSync({
       document,
       request: (to, body, signal) => this.#request(self, to, body, signal),
-      connected: () => this.#wire.connected(self).map(peer),
+      connected: () => [...this.#wire.connected(self)],
       publishHeads: (heads) => this.#wire.publish(self, heads, JSON.stringify(heads).length),
       log: silent,
       now: () => time.now(),
@@ -104,13 +104,13 @@ export class SimDocuments {
   }
 
   connection(self: number, other: number, up: boolean): void {
-    if (up) this.#syncs[self]?.onConnect(peer(other));
-    else this.#syncs[self]?.onDisconnect(peer(other));
+    if (up) this.#syncs[self]?.onConnect(idOf(other));
+    else this.#syncs[self]?.onDisconnect(idOf(other));
     this.#wire.time.settle();
   }
 
   hint(self: number, from: number, heads: Json): void {
-    this.#syncs[self]?.onHeads(peer(from), heads);
+    this.#syncs[self]?.onHeads(idOf(from), heads);
   }
 
   /** An edit; the heads that it leads to. */
@@ -159,7 +159,7 @@ export class SimDocuments {
         const sync = this.#syncs[target];
         if (sync === undefined) return;
         time.settle();
-        void sync.handle(peer(from), copyOf(body)).then((reply) => {
+        void sync.handle(idOf(from), copyOf(body)).then((reply) => {
           send(target, from, sizeOf(reply), () => settle(() => resolve(copyOf(reply))));
         }, reject);
       });
@@ -168,7 +168,16 @@ export class SimDocuments {
   }
 }
 
-const indexes = new Map<PeerId, number>(Array.from({ length: 1000 }, (_, n) => [peer(n), n]));
+const ids: readonly PeerId[] = Array.from({ length: 1000 }, (_, n) => peer(n));
+const indexes = new Map<PeerId, number>(ids.map((id, n) => [id, n]));
+
+/** PeerIds in the order of the nodes. */
+export function idOf(index: number): PeerId {
+  const id = ids[index];
+  if (id === undefined) throw new RangeError(`no node ${index}`);
+  return id;
+}
+
 export function indexOf(id: PeerId): number {
   return indexes.get(id) ?? -1;
 }

@@ -1,10 +1,10 @@
 import type { PresenceChange } from "../../../src/mesh/presence/presence-core.ts";
 import { Random, VirtualProcess, VirtualTime } from "../../support/virtual-time.ts";
-import { peer } from "../../unit/state/document/fixture.ts";
-import { indexOf, SimDocuments } from "./documents.ts";
+import { idOf, indexOf, SimDocuments } from "./documents.ts";
 import { GossipModel, gossipsub } from "./gossip-model.ts";
 import { Invariant, type InvariantReport, type Summary } from "./measures.ts";
 import { MeshTruth } from "./mesh-truth.ts";
+import { neighboursIn } from "./neighbours.ts";
 import type { SimOptions } from "./options.ts";
 import { PresenceDriver } from "./presence-driver.ts";
 import { SimLinks } from "./sim-links.ts";
@@ -48,6 +48,7 @@ export class MeshWorld {
   readonly #gossip: GossipModel;
   readonly #documents: SimDocuments;
   readonly #all: readonly number[];
+  readonly #neighbours: readonly (readonly number[])[];
   readonly #written = new Map<string, { value: string; heads: readonly string[] }>();
   #edits = 0;
 
@@ -56,6 +57,7 @@ export class MeshWorld {
     this.#timeline = timeline;
     this.#random = new Random(options.seed);
     this.#all = Array.from({ length: options.nodes }, (_, n) => n);
+    this.#neighbours = neighboursIn(options.nodes, options.seed);
     const now = (): number => this.time.now();
     this.truth = new MeshTruth(timeline, now);
     this.#wire = new Wire(options, timeline, this.#random);
@@ -66,7 +68,7 @@ export class MeshWorld {
       random: this.#random,
       events: {
         connection: (self, other, up) => this.#connection(self, other, up),
-        heard: (self, other) => this.#node(self).presence.heard(peer(other)),
+        heard: (self, other) => this.#node(self).presence.heard(idOf(other)),
       },
     });
     this.#gossip = new GossipModel(
@@ -83,7 +85,7 @@ export class MeshWorld {
         time: this.time,
         random: this.#random,
         process: (self) => this.#node(self).process,
-        connected: (self) => this.#links.peers(self),
+        connected: (self) => this.#links.peerIds(self),
         send: (from, to, bytes, arrived) => this.#links.send(from, to, "document", bytes, arrived),
         publish: (from, heads, bytes) => this.#gossip.publish(from, heads, bytes),
         changed: (self) => this.#documentChanged(self),
@@ -132,8 +134,8 @@ export class MeshWorld {
         time: this.time,
         process,
         now: () => epochMs + this.time.now() + node.clockMs,
-        self: peer(self),
-        connected: () => this.#links.peers(self).map((other) => peer(other)),
+        self: idOf(self),
+        connected: () => this.#links.peerIds(self),
         send: (to, bytes, arrived) => {
           const target = this.#node(indexOf(to));
           return this.#links.send(self, target.index, "presence", bytes, () => arrived(target.presence));
@@ -143,11 +145,9 @@ export class MeshWorld {
       `${self}/${node.runs}`,
     );
     this.#gossip.join(self);
-    node.presence.start(this.#all.map(peer), this.#random.between(0, 250));
-    this.#links.start(
-      self,
-      this.#all.filter((other) => other !== self),
-    );
+    const neighbours = this.#neighbours[self] ?? [];
+    node.presence.start(neighbours.map(idOf), this.#random.between(0, 250));
+    this.#links.start(self, neighbours);
     this.#documents.start(self);
     const heartbeat = (): void => {
       this.#gossip.heartbeat(self);
@@ -186,7 +186,7 @@ export class MeshWorld {
   }
 
   #connection(self: number, other: number, up: boolean): void {
-    this.#node(self).presence.connection(peer(other), up);
+    this.#node(self).presence.connection(idOf(other), up);
     this.#documents.connection(self, other, up);
   }
 
@@ -223,7 +223,7 @@ export class MeshWorld {
   }
 
   #lastLook(): InvariantReport[] {
-    const views = new Invariant("in the end every member sees every other alive");
+    const views = new Invariant("in the end every member sees its peers alive");
     const equal = new Invariant("in the end all documents are equal");
     const kept = new Invariant("no accepted edit is lost");
     const [first = 0] = this.#all;

@@ -1,6 +1,8 @@
+import type { PeerId } from "../../../src/ids/ids.ts";
 import { LinkHealth } from "../../../src/mesh/host/link-health.ts";
 import { redialDelayMs } from "../../../src/mesh/host/redial.ts";
 import type { Random, VirtualProcess, VirtualTime } from "../../support/virtual-time.ts";
+import { idOf } from "./documents.ts";
 import type { Traffic, Wire } from "./wire.ts";
 
 /** One end of a connection. */
@@ -56,6 +58,7 @@ export class SimLinks {
   readonly #sides: Map<number, Side>[];
   readonly #targets: Map<number, Target>[];
   readonly #peers: (number[] | undefined)[];
+  readonly #peerIds: (PeerId[] | undefined)[];
 
   constructor(
     nodes: readonly LinkNode[],
@@ -69,6 +72,7 @@ export class SimLinks {
     this.#sides = nodes.map(() => new Map());
     this.#targets = nodes.map(() => new Map());
     this.#peers = nodes.map(() => undefined);
+    this.#peerIds = nodes.map(() => undefined);
   }
 
   peers(self: number): readonly number[] {
@@ -76,8 +80,9 @@ export class SimLinks {
     return this.#peers[self];
   }
 
-  isUp(self: number, peer: number): boolean {
-    return this.#of(self).has(peer);
+  peerIds(self: number): readonly PeerId[] {
+    this.#peerIds[self] ??= this.peers(self).map(idOf);
+    return this.#peerIds[self];
   }
 
   /** The node has started: it keeps a connection to each of these from now on. */
@@ -104,7 +109,7 @@ export class SimLinks {
       if (killed) this.#sendEnd(side);
     }
     this.#of(self).clear();
-    this.#peers[self] = undefined;
+    this.#forgetPeers(self);
   }
 
   /** Over the connection that is there; false: there is none. */
@@ -163,7 +168,7 @@ export class SimLinks {
 
   #lost({ self, peer, since }: Side): void {
     this.#of(self).delete(peer);
-    this.#peers[self] = undefined;
+    this.#forgetPeers(self);
     this.#events.connection(self, peer, false);
     const target = this.#targetsOf(self).get(peer);
     if (target === undefined) return;
@@ -243,13 +248,18 @@ export class SimLinks {
     if (stale !== undefined) stale.open = false;
     for (const one of [near, far]) {
       this.#of(one.self).set(one.peer, one);
-      this.#peers[one.self] = undefined;
+      this.#forgetPeers(one.self);
       this.#targetsOf(one.self).get(one.peer)?.cancel();
     }
     this.#events.connection(self, peer, true);
     this.#time.after(this.#wire.latency(), this.#node(peer).process, () => {
       if (far.open) this.#events.connection(peer, self, true);
     });
+  }
+
+  #forgetPeers(self: number): void {
+    this.#peers[self] = undefined;
+    this.#peerIds[self] = undefined;
   }
 
   #node(index: number): LinkNode {

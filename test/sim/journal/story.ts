@@ -50,12 +50,13 @@ export async function story(
   seed: number,
   guards: Guards = allGuards,
   temper: Temper = allTroubles,
+  { nodes = 3, troubledMs = storyMs }: { readonly nodes?: number; readonly troubledMs?: number } = {},
 ): Promise<SimWorld> {
-  const world = new SimWorld(seed, { guards });
+  const world = new SimWorld(seed, { guards, nodes });
   const { random, time } = world;
   world.etcd.faults = temper.faults;
   world.messages = { lost: 0.05, doubled: 0.1, late: 0.05 };
-  while (time.now() < storyMs && world.truth.violations.length === 0) {
+  while (time.now() < troubledMs && world.truth.violations.length === 0) {
     await world.run(random.between(temper.everyMs / 20, temper.everyMs));
     const holder = world.holder();
     const node = holder && random.chance(0.4) ? holder : random.pick(world.nodes);
