@@ -1,3 +1,4 @@
+import type { MeshChanges } from "./mesh-world.ts";
 import { type Command, parseCommand, UsageError, usage } from "./options.ts";
 import { curveTable, type Point, pointOf, reportText } from "./render.ts";
 import { simulate, simulateMesh } from "./simulate.ts";
@@ -9,12 +10,12 @@ interface Outcome {
 }
 
 /** Same arguments and seed, same text. */
-export function run(command: Command): Promise<Outcome> {
-  return command.curve === null ? runOnce(command) : runCurve(command, command.curve);
+export function run(command: Command, changes: MeshChanges = {}): Promise<Outcome> {
+  return command.curve === null ? runOnce(command, changes) : runCurve(command, command.curve);
 }
 
-async function runOnce({ options, format }: Command): Promise<Outcome> {
-  const report = await simulate(options);
+async function runOnce({ options, format }: Command, changes: MeshChanges): Promise<Outcome> {
+  const report = await simulate(options, changes);
   const violations = report.invariants.flatMap(({ name, violations: found }) =>
     found.map((text) => `${name}: ${text}`),
   );
@@ -36,14 +37,18 @@ async function runCurve({ options, format }: Command, sizes: readonly number[]):
 }
 
 /** @returns the exit code: 0 when every invariant held, 1 when not, 2 for a wrong flag */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(
+  args: readonly string[],
+  write: (text: string) => void,
+  changes: MeshChanges = {},
+): Promise<number> {
   try {
     const command = parseCommand(args, () => Math.floor(Math.random() * 2 ** 31));
-    const { text, violations } = await run(command);
-    process.stdout.write(text);
+    const { text, violations } = await run(command, changes);
+    write(text);
     if (violations.length === 0) return 0;
-    process.stdout.write(`\n${violations.map((one) => `VIOLATION ${one}`).join("\n")}\n`);
-    process.stdout.write(`Replay: ${command.replay}\n`);
+    write(`\n${violations.map((one) => `VIOLATION ${one}`).join("\n")}\n`);
+    write(`Replay: ${command.replay}\n`);
     return 1;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
@@ -52,4 +57,5 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main)
+  process.exitCode = await main(process.argv.slice(2), (text) => process.stdout.write(text));

@@ -57,14 +57,9 @@ export class MeshTruth {
     );
     if (crash === undefined) return;
     // Only where this crash is all that happened to the two.
-    const others = this.#timeline.faults.some(
-      (fault) =>
-        fault !== crash && fault.kind !== "clock" && fault.at < now && fault.until > crash.at - quietMs,
-    );
-    if (others) return;
+    if (this.#timeline.excuses(observer, about, crash.at - quietMs, now, crash)) return;
     const took = now - crash.at;
     (state === "suspect" ? this.suspected : this.failed).add(took);
-    void observer;
   }
 
   wrote(heads: readonly string[], others: Iterable<number>): void {

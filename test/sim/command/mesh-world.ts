@@ -1,4 +1,4 @@
-import type { PresenceChange } from "../../../src/mesh/presence/presence-core.ts";
+import type { PresenceChange, PresenceTimings } from "../../../src/mesh/presence/presence-core.ts";
 import { Random, VirtualProcess, VirtualTime } from "../../support/virtual-time.ts";
 import { idOf, indexOf, SimDocuments } from "./documents.ts";
 import { GossipModel, gossipsub } from "./gossip-model.ts";
@@ -33,6 +33,12 @@ export interface MeshResult {
   readonly invariants: readonly InvariantReport[];
 }
 
+/** For tests: other documents than the size asks for, another core of presence. */
+export interface MeshChanges {
+  readonly realDocuments?: boolean;
+  readonly presence?: Partial<PresenceTimings>;
+}
+
 const epochMs = 1_700_000_000_000;
 
 /** Members of one cluster: links, presence, gossip and the document on one virtual network. */
@@ -40,6 +46,7 @@ export class MeshWorld {
   readonly time = new VirtualTime({ settles: "when told" });
   readonly truth: MeshTruth;
   readonly #options: SimOptions;
+  readonly #changes: MeshChanges;
   readonly #timeline: Timeline;
   readonly #random: Random;
   readonly #wire: Wire;
@@ -52,8 +59,9 @@ export class MeshWorld {
   readonly #written = new Map<string, { value: string; heads: readonly string[] }>();
   #edits = 0;
 
-  constructor(options: SimOptions, timeline: Timeline, realDocuments?: boolean) {
+  constructor(options: SimOptions, timeline: Timeline, changes: MeshChanges = {}) {
     this.#options = options;
+    this.#changes = changes;
     this.#timeline = timeline;
     this.#random = new Random(options.seed);
     this.#all = Array.from({ length: options.nodes }, (_, n) => n);
@@ -90,7 +98,7 @@ export class MeshWorld {
         publish: (from, heads, bytes) => this.#gossip.publish(from, heads, bytes),
         changed: (self) => this.#documentChanged(self),
       },
-      realDocuments,
+      changes.realDocuments,
     );
   }
 
@@ -142,7 +150,7 @@ export class MeshWorld {
         },
         onChange: (changes) => this.#presenceChanged(self, changes),
       },
-      `${self}/${node.runs}`,
+      { incarnation: `${self}/${node.runs}`, ...this.#changes.presence },
     );
     this.#gossip.join(self);
     const neighbours = this.#neighbours[self] ?? [];

@@ -25,7 +25,7 @@ const sizes = {
   message: 14,
   head: 32,
   /** One short text under one key, compressed for itself. */
-  change: 105,
+  change: 120,
   /** Ten bits for each change since the last sync. */
   bloom: 1.25,
   /** In a whole document, as all changes are packed together. */

@@ -1,5 +1,10 @@
 import type { PeerId } from "../../../src/ids/ids.ts";
-import { type PresenceChange, PresenceCore, timingsFor } from "../../../src/mesh/presence/presence-core.ts";
+import {
+  type PresenceChange,
+  PresenceCore,
+  type PresenceTimings,
+  timingsFor,
+} from "../../../src/mesh/presence/presence-core.ts";
 import type { VirtualProcess, VirtualTime } from "../../support/virtual-time.ts";
 
 export interface PresenceDriverDeps {
@@ -25,14 +30,18 @@ const bytes = { ping: 250, pong: 140, ask: 270, testimony: 110 } as const;
 
 /** The real core of presence, and around it what `presence.ts` does, without promises. */
 export class PresenceDriver {
-  readonly core = new PresenceCore(timingsFor(intervalMs));
+  readonly core: PresenceCore;
   readonly incarnation: string;
   readonly #deps: PresenceDriverDeps;
   readonly #pings = new Map<PeerId, Ping>();
 
-  constructor(deps: PresenceDriverDeps, incarnation: string) {
+  constructor(
+    deps: PresenceDriverDeps,
+    { incarnation, ...timings }: { readonly incarnation: string } & Partial<PresenceTimings>,
+  ) {
     this.#deps = deps;
     this.incarnation = incarnation;
+    this.core = new PresenceCore({ ...timingsFor(intervalMs), ...timings });
   }
 
   start(members: readonly PeerId[], afterMs: number): void {

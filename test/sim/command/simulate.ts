@@ -5,7 +5,7 @@ import { runScenario, type Weather } from "../membership/scenario.ts";
 import { type DiscoveryResult, DiscoveryWorld } from "./discovery-world.ts";
 import { withFixedEntropy } from "./fixed-entropy.ts";
 import { Invariant, type InvariantReport } from "./measures.ts";
-import { type MeshResult, MeshWorld } from "./mesh-world.ts";
+import { type MeshChanges, type MeshResult, MeshWorld } from "./mesh-world.ts";
 import type { SimOptions } from "./options.ts";
 import { type Fault, Timeline } from "./timeline.ts";
 
@@ -24,10 +24,10 @@ export interface Report {
 }
 
 /** Everything for a number of virtual hours. */
-export function simulate(options: SimOptions): Promise<Report> {
+export function simulate(options: SimOptions, changes: MeshChanges = {}): Promise<Report> {
   return withFixedEntropy(options.seed, async () => {
     const timeline = new Timeline(options);
-    const mesh = await new MeshWorld(options, timeline).run();
+    const mesh = await new MeshWorld(options, timeline, changes).run();
     const discovery = await discover(options);
     const formation = await found(options);
     const journal = await decide(options);

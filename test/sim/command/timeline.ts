@@ -35,10 +35,10 @@ export class Timeline {
     );
   }
 
-  /** Whether anything has kept the one from hearing the other between two times. */
-  excuses(a: number, b: number, from: number, to: number): boolean {
+  /** Whether anything, but for one fault, has kept the one from hearing the other between two times. */
+  excuses(a: number, b: number, from: number, to: number, but?: Fault): boolean {
     return this.faults.some((fault) => {
-      if (fault.at > to || fault.until < from) return false;
+      if (fault === but || fault.at > to || fault.until < from) return false;
       switch (fault.kind) {
         case "partition":
           return fault.side.has(a) !== fault.side.has(b);
