@@ -143,7 +143,7 @@ export class DiscoveryWorld {
     const { questions, answers, authorities, additionals } = message;
     const records = [...answers, ...authorities, ...additionals];
     const bytes = questions.length * 35 + records.reduce((sum, record) => sum + recordBytes(record), 0);
-    this.#wire.count("mdns", 0);
+    this.#wire.count(from.index, "mdns", 0);
     this.#wire.counts.mdns.bytes += bytes + headerBytes;
     const sender = { address: from.address, port: mdnsPort };
     for (const to of this.#hosts) {

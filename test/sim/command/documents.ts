@@ -6,6 +6,7 @@ import { DocumentSync } from "../../../src/state/document/document-sync.ts";
 import type { Random, VirtualProcess, VirtualTime } from "../../support/virtual-time.ts";
 import { cluster, peer, silent, TestNodes } from "../../unit/state/document/fixture.ts";
 import { ModelDocument, ModelRegistry } from "./model-document.ts";
+import { streamBytes } from "./wire.ts";
 
 /** Up to so many nodes hold real Automerge documents on a real store. */
 export const mostRealDocuments = 30;
@@ -187,5 +188,6 @@ function copyOf(body: Json): Json {
 }
 
 function sizeOf(body: Json): number {
-  return JSON.stringify(body).length + 60;
+  // Half of a stream, and the frame around the body.
+  return JSON.stringify(body).length + streamBytes / 2 + 60;
 }

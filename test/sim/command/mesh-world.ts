@@ -24,6 +24,8 @@ interface MeshNode {
 export interface MeshResult {
   readonly documents: "real" | "model";
   readonly traffic: Readonly<Record<Traffic, { messages: number; bytes: number }>>;
+  /** Sent by the node that sent most: a voter, above 32 nodes. */
+  readonly busiestMessages: number;
   readonly converged: Summary;
   readonly suspected: Summary;
   readonly failed: Summary;
@@ -114,6 +116,7 @@ export class MeshWorld {
     return {
       documents: this.#documents.real ? "real" : "model",
       traffic: this.#wire.counts,
+      busiestMessages: this.#wire.busiest(),
       converged: converged.summary(),
       suspected: suspected.summary(),
       failed: failed.summary(),

@@ -10,6 +10,8 @@ export interface Point {
   readonly documents: "real" | "model";
   readonly messagesPerNodeSecond: number;
   readonly bytesPerNodeSecond: number;
+  /** The node that sends most. */
+  readonly busiestMessagesPerSecond: number;
   /** Of these, what the pulse and presence need, bytes. */
   readonly presenceBytesPerNodeSecond: number;
   readonly converged: Summary;
@@ -29,6 +31,7 @@ export function pointOf(options: SimOptions, result: MeshResult): Point {
     documents: result.documents,
     messagesPerNodeSecond: perNode(all.reduce((sum, { messages }) => sum + messages, 0)),
     bytesPerNodeSecond: Math.round(perNode(all.reduce((sum, { bytes }) => sum + bytes, 0))),
+    busiestMessagesPerSecond: Math.round(result.busiestMessages / seconds),
     presenceBytesPerNodeSecond: Math.round(perNode(pulse.bytes + presence.bytes)),
     converged: result.converged,
     suspected: result.suspected,
@@ -45,6 +48,7 @@ export function curveTable(points: readonly Point[]): string {
     String(point.nodes),
     point.documents,
     String(point.messagesPerNodeSecond),
+    String(point.busiestMessagesPerSecond),
     String(point.bytesPerNodeSecond),
     String(point.presenceBytesPerNodeSecond),
     times(point.converged),
@@ -56,6 +60,7 @@ export function curveTable(points: readonly Point[]): string {
     "NODES",
     "DOCUMENTS",
     "MSG/NODE/S",
+    "BUSIEST",
     "B/NODE/S",
     "PRESENCE B",
     "CONVERGED ms",

@@ -116,7 +116,7 @@ export class SimLinks {
   send(from: number, to: number, traffic: Traffic, bytes: number, arrived: () => void): boolean {
     const side = this.#of(from).get(to);
     if (side === undefined) return false;
-    this.#wire.count(traffic, bytes);
+    this.#wire.count(from, traffic, bytes);
     this.#transmit(side, arrived);
     return true;
   }
@@ -140,7 +140,7 @@ export class SimLinks {
 
   #pulse(self: number): void {
     for (const side of [...this.#of(self).values()]) {
-      this.#wire.count("pulse", 1);
+      this.#wire.count(self, "pulse", 1);
       const { other } = side;
       this.#transmit(side, () => {
         other?.health.heard();
@@ -194,7 +194,7 @@ export class SimLinks {
     };
     const ms = this.#handshakeMs(self, peer);
     if (ms === undefined || ms > dialMs) {
-      this.#wire.count("dial", 40, 3);
+      this.#wire.count(self, "dial", 40, 3);
       target.cancel = this.#time.timer(dialMs, from, fail);
       return;
     }
@@ -228,7 +228,7 @@ export class SimLinks {
   }
 
   #connect(self: number, peer: number): void {
-    this.#wire.count("dial", handshake.bytes, handshake.messages);
+    this.#wire.count(self, "dial", handshake.bytes, handshake.messages);
     const since = this.#time.now();
     const side = (a: number, b: number): Side => ({
       self: a,

@@ -24,20 +24,28 @@ export class Wire {
     dial: { messages: 0, bytes: 0 },
     mdns: { messages: 0, bytes: 0 },
   };
+  readonly #sentBy: Float64Array;
   readonly #options: SimOptions;
   readonly #timeline: Timeline;
   readonly #random: Random;
 
   constructor(options: SimOptions, timeline: Timeline, random: Random) {
     this.#options = options;
+    this.#sentBy = new Float64Array(options.nodes);
     this.#timeline = timeline;
     this.#random = random;
   }
 
-  count(traffic: Traffic, bytes: number, messages = 1): void {
+  count(from: number, traffic: Traffic, bytes: number, messages = 1): void {
     const count = this.counts[traffic];
     count.messages += messages;
     count.bytes += bytes + messages * frameBytes;
+    this.#sentBy[from] = (this.#sentBy[from] ?? 0) + messages;
+  }
+
+  /** Messages of the node that sent most. */
+  busiest(): number {
+    return this.#sentBy.reduce((most, sent) => Math.max(most, sent), 0);
   }
 
   latency(): number {
