@@ -48,7 +48,7 @@ const lateFounder: Guard["run"] = async (seed, on) => {
   for (const node of world.nodes) world.start(node);
   await world.time.runUntil(20_000, () => founder.durable.state === "founded");
   world.kill(founder);
-  world.time.after(40_000, () => world.start(founder));
+  world.time.after(40_000, null, () => world.start(founder));
   await world.time.runUntil(80_000, () => world.invariants.violation !== null);
   const { violation } = world.invariants;
   return violation === null ? [] : [violation];

@@ -56,22 +56,36 @@ interface Event {
   cancelled: boolean;
 }
 
+export interface VirtualTimeOptions {
+  /** Far from zero, an age is never mistaken for a time. Default 0. */
+  readonly startsAt?: number;
+  /** After every event what waits for it runs; "when told": only after one that called `settle`. */
+  readonly settles?: "always" | "when told";
+}
+
 /** Virtual milliseconds: events run one at a time, each with all that follows from it without waiting. */
 export class VirtualTime {
-  #now = 0;
+  #now: number;
   #order = 0;
-  #settles: boolean;
+  #settles = true;
+  readonly #startsAt: number;
   readonly #settlesAlways: boolean;
   readonly #events: Event[] = [];
 
-  /** `settles`: after every event what waits for it runs; "when told": only after one that called `settle`. */
-  constructor(options: { settles: "always" | "when told" } = { settles: "always" }) {
-    this.#settlesAlways = options.settles === "always";
-    this.#settles = true;
+  constructor(options: VirtualTimeOptions = {}) {
+    const { startsAt = 0, settles = "always" } = options;
+    this.#now = startsAt;
+    this.#startsAt = startsAt;
+    this.#settlesAlways = settles === "always";
   }
 
   now(): number {
     return this.#now;
+  }
+
+  /** Milliseconds since the start. */
+  elapsed(): number {
+    return this.#now - this.#startsAt;
   }
 
   /** Run something later; with an owner, only while that process lives, and not while it is paused. */
@@ -126,8 +140,8 @@ export class VirtualTime {
     process.waiting.length = 0;
   }
 
-  /** Run until that time; `afterEach` sees the world after every event. */
-  async run(untilMs: number, afterEach: () => void = () => undefined): Promise<void> {
+  /** Run until that time, or until `done` says so after an event. */
+  async run(untilMs: number, done: () => boolean = () => false): Promise<void> {
     await settled();
     while (true) {
       const next = this.#events[0];
@@ -144,9 +158,14 @@ export class VirtualTime {
         this.#settles = false;
         await settled();
       }
-      afterEach();
+      if (done()) return;
     }
     this.#now = untilMs;
+  }
+
+  /** The same by the time since the start. */
+  runUntil(elapsedMs: number, done?: () => boolean): Promise<void> {
+    return this.run(this.#startsAt + elapsedMs, done);
   }
 }
 

@@ -151,7 +151,7 @@ function via(
 ): void {
   if (run.busy.has(key)) return;
   run.busy.add(key);
-  world.time.after(4_000, () => run.busy.delete(key));
+  world.time.after(4_000, null, () => run.busy.delete(key));
   const back = (outcome: ClaimOutcome): void => {
     run.busy.delete(key);
     then(outcome);
@@ -165,7 +165,7 @@ function via(
   rpc(target, (other) => {
     void action(other).then((outcome) => {
       if (world.isCut(node, target)) return;
-      world.time.after(5, () => world.whenAwake(node, run, () => back(outcome)));
+      world.time.after(5, null, () => world.whenAwake(node, run, () => back(outcome)));
     });
   });
 }

@@ -32,7 +32,7 @@ describe("a node killed between any two steps of formation", () => {
       const stop = stops[step % stops.length] ?? 0;
       await world.time.runUntil(60_000, () => victim.run === null || isSettled(world));
       const where = `${role} killed at step ${step} (${victim.stepNames.at(-1)}), back after ${stop} ms`;
-      world.time.after(stop, () => world.start(victim));
+      world.time.after(stop, null, () => world.start(victim));
       await world.time.runUntil(
         200_000,
         () => world.invariants.violation !== null || (victim.run !== null && isSettled(world)),

@@ -1,4 +1,4 @@
-import { Random } from "./random.ts";
+import { Random } from "../../support/virtual-time.ts";
 import type { Guards, SimNode } from "./sim-node.ts";
 import { pair, World, type WorldOptions } from "./world.ts";
 
@@ -54,7 +54,7 @@ export async function runScenario(options: ScenarioOptions): Promise<Outcome> {
     if (lowest && second) world.hidden.add(pair(lowest, second));
   }
   const spread = dice.pick([0, 2_000, 15_000]);
-  for (const node of world.nodes) world.time.after(dice.between(0, spread), () => world.start(node));
+  for (const node of world.nodes) world.time.after(dice.between(0, spread), null, () => world.start(node));
   if (rough) disturb(world, dice, weather);
   await world.time.runUntil(faultsUntil, () => world.invariants.violation !== null);
   calmDown(world);
@@ -81,26 +81,26 @@ function disturb(world: World, dice: Random, weather: Weather): void {
       dice.pick(weather === "split" ? ["kill", "split", "split", "link"] : ["kill", "kill", "stop", "pause"])
     ) {
       case "kill":
-        world.time.after(at, () => world.kill(node));
-        world.time.after(at + heals, () => world.start(node));
+        world.time.after(at, null, () => world.kill(node));
+        world.time.after(at + heals, null, () => world.start(node));
         break;
       case "stop":
-        world.time.after(at, () => world.stop(node));
-        world.time.after(at + heals, () => world.start(node));
+        world.time.after(at, null, () => world.stop(node));
+        world.time.after(at + heals, null, () => world.start(node));
         break;
       case "pause":
-        world.time.after(at, () => world.pause(node, heals));
+        world.time.after(at, null, () => world.pause(node, heals));
         break;
       case "split": {
         const side = new Set(world.nodes.filter(() => dice.chance(0.5)));
-        world.time.after(at, () => cutBetween(world, side));
-        world.time.after(at + heals, () => world.cut.clear());
+        world.time.after(at, null, () => cutBetween(world, side));
+        world.time.after(at + heals, null, () => world.cut.clear());
         break;
       }
       case "link": {
         const other = dice.pick(world.nodes);
-        world.time.after(at, () => world.cut.add(pair(node, other)));
-        world.time.after(at + heals, () => world.cut.delete(pair(node, other)));
+        world.time.after(at, null, () => world.cut.add(pair(node, other)));
+        world.time.after(at + heals, null, () => world.cut.delete(pair(node, other)));
         break;
       }
     }
@@ -109,7 +109,7 @@ function disturb(world: World, dice: Random, weather: Weather): void {
   for (const node of world.nodes) {
     if (!dice.chance(0.3)) continue;
     node.killAtStep = dice.whole(1, 120);
-    world.time.after(faultsUntil - 1, () => world.start(node));
+    world.time.after(faultsUntil - 1, null, () => world.start(node));
   }
 }
 

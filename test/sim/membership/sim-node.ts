@@ -71,9 +71,9 @@ export class SimRun {
         },
         clock: {
           now: () => world.time.now(),
-          after: (ms, run) => world.time.after(ms, () => world.whenAwake(node, this, run)),
+          after: (ms, run) => world.time.timer(ms, null, () => world.whenAwake(node, this, run)),
         },
-        random: world.random.next,
+        random: () => world.random.next(),
         decisions: weakened(world.options.guards),
         log: world.options.trace ? traceLog(node, world) : silent,
         interfaces: () => [

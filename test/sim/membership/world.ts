@@ -4,12 +4,11 @@ import { isPeerId, type PeerId } from "../../../src/ids/ids.ts";
 import type { Json } from "../../../src/ids/json.ts";
 import type { LobbySighting } from "../../../src/mesh/membership/context.ts";
 import type { Founded } from "../../../src/mesh/membership/lifecycle.ts";
+import { Random, VirtualTime } from "../../support/virtual-time.ts";
 import { type ControlDeps, controlCluster } from "./controller.ts";
 import { Invariants } from "./invariants.ts";
-import { Random } from "./random.ts";
 import { firstHandle, SimJournal } from "./sim-journal.ts";
 import { type Guards, Killed, SimNode, SimRun, unreachable } from "./sim-node.ts";
-import { VirtualTime } from "./virtual-time.ts";
 
 export interface WorldOptions {
   readonly seed: number;
@@ -30,6 +29,9 @@ export interface WorldOptions {
   readonly shut?: readonly number[];
 }
 
+/** Epoch milliseconds. */
+const startsAt = 1_700_000_000_000;
+
 /** A sound LAN for stories told step by step. */
 export const soundLan: Omit<WorldOptions, "seed" | "nodes"> = {
   expect: 3,
@@ -45,7 +47,7 @@ export const soundLan: Omit<WorldOptions, "seed" | "nodes"> = {
 /** The network and its nodes on virtual time. Killed nodes lose memory and keep their store. */
 export class World {
   readonly options: WorldOptions;
-  readonly time = new VirtualTime();
+  readonly time = new VirtualTime({ startsAt });
   readonly random: Random;
   readonly nodes: SimNode[];
   readonly journals = new Map<string, SimJournal>();
@@ -126,7 +128,7 @@ export class World {
   whenAwake(node: SimNode, run: SimRun, action: () => void): void {
     if (!run.alive) return;
     if (node.pausedUntil > this.time.now()) {
-      this.time.after(node.pausedUntil - this.time.now(), () => this.whenAwake(node, run, action));
+      this.time.after(node.pausedUntil - this.time.now(), null, () => this.whenAwake(node, run, action));
       return;
     }
     try {
@@ -171,13 +173,13 @@ export class World {
       if (this.#dies(from, run, `before send ${kind}`)) return;
       const to = this.nodes.find(({ address }) => address === target.address);
       const settle = (action: () => void): void => this.whenAwake(from, run, action);
-      this.time.after(deadlineMs, () =>
+      this.time.after(deadlineMs, null, () =>
         settle(() => reject(new MicrocephError("DEADLINE_EXCEEDED", "no answer in time"))),
       );
       const reached = to !== undefined && !this.isCut(from, to) && !this.random.chance(this.options.drop);
       if (reached) {
         this.invariants.sent(from, to, request);
-        this.time.after(this.#latency(), () => {
+        this.time.after(this.#latency(), null, () => {
           const other = to.run;
           if (other === null) return settle(() => reject(unreachable("connection refused")));
           this.whenAwake(to, other, () => this.#serve(from, to, other, request, settle, resolve, reject));
@@ -212,12 +214,12 @@ export class World {
         this.step(to, other, `before reply ${kind}`);
         if (this.random.chance(this.options.drop) || this.isCut(from, to)) return;
         this.invariants.sent(to, from, reply);
-        this.time.after(this.#latency(), () => settle(() => resolve({ peer: to.peer, reply })));
+        this.time.after(this.#latency(), null, () => settle(() => resolve({ peer: to.peer, reply })));
         this.step(to, other, `after reply ${kind}`);
       } catch (error) {
         if (!(error instanceof Killed)) throw error;
         // The connection breaks when its process dies.
-        this.time.after(this.#latency(), () => settle(() => reject(unreachable("connection reset"))));
+        this.time.after(this.#latency(), null, () => settle(() => reject(unreachable("connection reset"))));
       }
     });
   }
@@ -234,7 +236,7 @@ export class World {
     for (const other of this.nodes) {
       if (!other.run?.seen.has(node.name)) continue;
       const sighting = this.#sighting(node, run);
-      this.time.after(this.random.between(20, 150), () => {
+      this.time.after(this.random.between(20, 150), null, () => {
         const to = other.run;
         if (to === null || this.isCut(node, other) || !to.seen.has(node.name)) return;
         to.seen.set(node.name, sighting);
@@ -249,7 +251,7 @@ export class World {
     const { run } = seer;
     if (run === null || this.hidden.has(pair(seer, seen))) return;
     const [low, high] = this.options.sightingMs;
-    this.time.after(this.random.between(low, high), () => {
+    this.time.after(this.random.between(low, high), null, () => {
       const target = seen.run;
       if (!run.alive || target === null) return;
       if (this.isCut(seer, seen)) return this.#sightLater(seer, seen);
@@ -274,7 +276,7 @@ export class World {
   /** The founder's daemon: etcd starts, the journal gets its first entries, the founder its certificate. */
   founded(node: SimNode, run: SimRun, founded: Founded): void {
     const later = (ms: number, action: () => void): void => {
-      this.time.after(ms, () => this.whenAwake(node, run, action));
+      this.time.after(ms, null, () => this.whenAwake(node, run, action));
     };
     later(this.random.between(200, 600), () => {
       const journal =
@@ -296,7 +298,7 @@ export class World {
   }
 
   #controlLater(node: SimNode, run: SimRun): void {
-    this.time.after(this.random.between(300, 600), () => {
+    this.time.after(this.random.between(300, 600), null, () => {
       if (!run.alive) return;
       this.whenAwake(node, run, () => controlCluster(this.#controlDeps(node, run)));
       this.#controlLater(node, run);
@@ -310,7 +312,7 @@ export class World {
       run,
       rpc: (to, action) => {
         if (this.isCut(node, to) || this.random.chance(this.options.drop)) return;
-        this.time.after(this.#latency(), () => {
+        this.time.after(this.#latency(), null, () => {
           const other = to.run;
           if (other !== null) this.whenAwake(to, other, () => action(other));
         });
