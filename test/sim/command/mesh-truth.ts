@@ -1,9 +1,11 @@
 import type { PresenceState } from "../../../src/mesh/presence/presence-core.ts";
 import { Durations, Invariant, type InvariantReport } from "./measures.ts";
-import { type Timeline, warmUpMs } from "./timeline.ts";
+import { type Fault, type Timeline, warmUpMs } from "./timeline.ts";
 
 /** So long after a fault nothing that follows from it is held against anybody: lost links are dialled again. */
 const aftermathMs = 45_000;
+export const suspectWithinMs = 3_000;
+export const failedWithinMs = 10_000;
 /** An edit is timed when nothing was wrong for so long. */
 const quietMs = 60_000;
 
@@ -24,6 +26,7 @@ export class MeshTruth {
   readonly #timeline: Timeline;
   readonly #now: () => number;
   readonly #noFalsePositive = new Invariant("no member fails that is up and can be reached");
+  readonly #noticed = new Invariant("a power-off is suspected after 3 s and failed after 10 s");
   readonly #edits: Edit[] = [];
 
   constructor(timeline: Timeline, now: () => number) {
@@ -62,6 +65,18 @@ export class MeshTruth {
     (state === "suspect" ? this.suspected : this.failed).add(took);
   }
 
+  /** So long after a power-off a peer of that node is asked what it believes. */
+  askedAfter(ms: number, crash: Fault & { kind: "crash" }, observer: number, state: PresenceState): void {
+    const now = this.#now();
+    if (this.#timeline.excuses(observer, crash.node, crash.at - aftermathMs, now, crash)) return;
+    const noticed = state === "failed" || (ms < failedWithinMs && state === "suspect");
+    this.#noticed.check(
+      noticed,
+      () =>
+        `${Math.round(now)} ms: n${observer + 1} sees n${crash.node + 1} ${state}, without power for ${ms} ms`,
+    );
+  }
+
   wrote(heads: readonly string[], others: Iterable<number>): void {
     const at = this.#now();
     const timed = at > warmUpMs && !this.#timeline.isTroubled(at, quietMs);
@@ -81,6 +96,6 @@ export class MeshTruth {
   }
 
   invariants(): InvariantReport[] {
-    return [this.#noFalsePositive.report()];
+    return [this.#noFalsePositive.report(), this.#noticed.report()];
   }
 }

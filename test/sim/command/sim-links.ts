@@ -125,15 +125,17 @@ export class SimLinks {
     const { other } = side;
     const now = this.#time.now();
     if (other === undefined || !this.#node(side.peer).powered) return;
-    const ms = this.#wire.segment(side.self, side.peer, now);
-    if (ms === undefined) {
+    const arrival = this.#wire.segment(side.self, side.peer, now);
+    if (arrival === undefined) {
       // Nothing that is sent later can overtake it any more: all of it is silence.
       side.sentUntil = Number.POSITIVE_INFINITY;
       return;
     }
-    side.sentUntil = Math.max(side.sentUntil, now + ms);
+    side.sentUntil = Math.max(side.sentUntil, now + arrival.ms);
     if (side.sentUntil === Number.POSITIVE_INFINITY) return;
     this.#time.after(side.sentUntil - now, this.#node(side.peer).process, () => {
+      // Without power nothing is sent again.
+      if (arrival.retried && !this.#node(side.self).powered) return;
       if (other.open) arrived();
     });
   }
@@ -214,14 +216,14 @@ export class SimLinks {
   #handshakeMs(self: number, peer: number): number | undefined {
     if (!this.#node(peer).powered) return undefined;
     const now = this.#time.now();
-    let total = this.#wire.segment(self, peer, now, synRetryMs);
+    let total = this.#wire.segment(self, peer, now, synRetryMs)?.ms;
     for (const [from, to] of [
       [peer, self],
       [self, peer],
       [peer, self],
     ] as const) {
       if (total === undefined) return undefined;
-      const more = this.#wire.segment(from, to, now + total);
+      const more: number | undefined = this.#wire.segment(from, to, now + total)?.ms;
       total = more === undefined ? undefined : total + more;
     }
     return total === undefined ? undefined : total + 8;

@@ -53,14 +53,19 @@ export class Wire {
     return this.#random.between(low, high);
   }
 
-  /** Milliseconds until a segment sent now has arrived; undefined: not while its connection lives. */
-  segment(from: number, to: number, now: number, firstRetryMs = retransmitMs): number | undefined {
+  /** When a segment sent now arrives; undefined: not while its connection lives. */
+  segment(
+    from: number,
+    to: number,
+    now: number,
+    firstRetryMs = retransmitMs,
+  ): { readonly ms: number; readonly retried: boolean } | undefined {
     const { loss } = this.#options;
     let waited = 0;
     let retry = firstRetryMs;
     for (let tries = 0; tries < mostTries; tries += 1) {
       if (!(loss > 0 && this.#random.chance(loss)) && !this.#timeline.isCut(from, to, now + waited)) {
-        return waited + this.latency();
+        return { ms: waited + this.latency(), retried: waited > 0 };
       }
       waited += retry;
       retry *= 2;
