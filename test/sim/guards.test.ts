@@ -3,7 +3,8 @@ import { type Guard, guards } from "./guards.ts";
 
 const replay = process.env.SIM_SEED === undefined ? undefined : Number(process.env.SIM_SEED);
 const mostSeeds = 300;
-const random = Array.from({ length: 2 }, () => Math.floor(Math.random() * 2 ** 31));
+const random =
+  replay === undefined ? Array.from({ length: 2 }, () => Math.floor(Math.random() * 2 ** 31)) : [replay];
 
 const shown: string[][] = [["GUARD", "WITHOUT IT", "SEED", "VIOLATION FOUND"]];
 afterAll(() => {
@@ -14,10 +15,8 @@ afterAll(() => {
 
 /** The first seed that finds what the guard prevents. */
 async function firstFound(guard: Guard): Promise<{ seed: number; violation: string } | undefined> {
-  const seeds =
-    replay === undefined
-      ? [guard.seed, ...Array.from({ length: mostSeeds }, (_, index) => index + 1)]
-      : [replay];
+  const fixed = Array.from({ length: mostSeeds }, (_, index) => index + 1);
+  const seeds = [...(replay === undefined ? [] : [replay]), guard.seed, ...fixed];
   for (const seed of seeds) {
     const [violation] = await guard.run(seed, false);
     if (violation !== undefined) return { seed, violation };

@@ -59,14 +59,14 @@ export const guards: readonly Guard[] = [
     name: "confirm before an irreversible step",
     prevents: "a step is taken under a decision that was overtaken before the agent began it",
     found: /overtaken|combined/,
-    seed: 6,
+    seed: 2,
     run: journal("confirm", allTroubles),
   },
   {
     name: "re-stamping by a new holder",
     prevents: "orders of the old holder are carried out beside those of the new one",
     found: /combined/,
-    seed: 6,
+    seed: 12,
     run: journal("restamp", allTroubles),
   },
   {

@@ -46,6 +46,8 @@ export interface SimNode {
   readonly peer: PeerId;
   readonly disk: Map<string, Json>;
   readonly happened: Set<EntryId>;
+  /** How much its wall clock is ahead of the monotonic one. */
+  wallAheadMs: number;
   process: VirtualProcess;
   running: Running;
 }
@@ -110,7 +112,7 @@ export class SimWorld {
     const peer = peerId(`12D3KooW${String.fromCharCode(65 + index).repeat(44)}`);
     const disk = new Map<string, Json>();
     const process = new VirtualProcess(name);
-    const node = { name, peer, disk, happened: new Set<EntryId>(), process };
+    const node = { name, peer, disk, happened: new Set<EntryId>(), wallAheadMs: 0, process };
     return Object.assign(node, { running: this.#start(node) });
   }
 
@@ -121,7 +123,10 @@ export class SimWorld {
     const sleep = (ms: number, signal?: AbortSignal): Promise<void> => time.sleep(ms, process, signal);
     const now = (): number => time.now();
     const copy = new MemoryCopy();
-    const lease = new LeaseKeeper({ self: node.peer, ttlSeconds }, { etcd, now, wall: now, sleep, log });
+    const lease = new LeaseKeeper(
+      { self: node.peer, ttlSeconds },
+      { etcd, now, wall: () => now() + node.wallAheadMs, sleep, log },
+    );
     const sign = (_key: null, domain: string, text: string): string => `${domain} ${text.length}`;
     const decider = new Decider<null>(
       { cluster, generation: 1 },

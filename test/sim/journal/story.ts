@@ -25,6 +25,10 @@ const cut: Trouble = (world, node, ms) => {
   world.cut(node);
   world.time.after(ms, null, () => world.heal(node));
 };
+/** Somebody sets the clock, forward or back. */
+const jump: Trouble = ({ random }, node, ms) => {
+  node.wallAheadMs += random.chance(0.5) ? ms : -ms;
+};
 
 export interface Temper {
   readonly troubles: readonly Trouble[];
@@ -34,7 +38,7 @@ export interface Temper {
 }
 
 export const allTroubles: Temper = {
-  troubles: [crash, pause, cut, revoke],
+  troubles: [crash, pause, cut, revoke, jump],
   everyMs: 4 * seconds,
   faults: { answerLost: 0.02, requestLost: 0.02, appliedLate: 0.06, slow: 0.05 },
 };
