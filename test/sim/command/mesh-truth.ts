@@ -61,6 +61,7 @@ export class MeshTruth {
     if (crash === undefined) return;
     // Only where this crash is all that happened to the two.
     if (this.#timeline.excuses(observer, about, crash.at - quietMs, now, crash)) return;
+    if (this.#timeline.wasStopped(observer, crash.at, now)) return;
     const took = now - crash.at;
     (state === "suspect" ? this.suspected : this.failed).add(took);
   }
@@ -69,6 +70,7 @@ export class MeshTruth {
   askedAfter(ms: number, crash: Fault & { kind: "crash" }, observer: number, state: PresenceState): void {
     const now = this.#now();
     if (this.#timeline.excuses(observer, crash.node, crash.at - aftermathMs, now, crash)) return;
+    if (this.#timeline.wasStopped(observer, crash.at, now)) return;
     const noticed = state === "failed" || (ms < failedWithinMs && state === "suspect");
     this.#noticed.check(
       noticed,

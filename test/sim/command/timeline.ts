@@ -2,8 +2,11 @@ import { Random } from "../../support/virtual-time.ts";
 import type { SimOptions } from "./options.ts";
 
 /** Something that goes wrong at a time, for a while (milliseconds). */
-export type Fault = { readonly at: number; readonly until: number } & (
-  | { readonly kind: "partition"; readonly side: ReadonlySet<number> }
+export type Fault = {
+  readonly at: number;
+  readonly until: number;
+} /** oneWay: nothing leaves the side, what comes from outside gets in. */ & (
+  | { readonly kind: "partition"; readonly side: ReadonlySet<number>; readonly oneWay: boolean }
   | { readonly kind: "pause"; readonly node: number }
   /** power: silence. kill: the connections are closed, dials refused. */
   | { readonly kind: "crash"; readonly node: number; readonly how: "power" | "kill" }
@@ -31,11 +34,15 @@ export class Timeline {
   /** Whether nothing gets from the one to the other at that time. */
   isCut(a: number, b: number, at: number): boolean {
     return this.#partitions.some(
-      ({ side, at: from, until }) => from <= at && at < until && side.has(a) !== side.has(b),
+      ({ side, oneWay, at: from, until }) =>
+        from <= at && at < until && side.has(a) !== side.has(b) && (!oneWay || side.has(a)),
     );
   }
 
-  /** Whether anything, but for one fault, has kept the one from hearing the other between two times. */
+  /**
+   * Whether anything, but for one fault, has kept the one from hearing the other between two times. That the one
+   * was stopped itself is no excuse for what it believes of the other.
+   */
   excuses(a: number, b: number, from: number, to: number, but?: Fault): boolean {
     return this.faults.some((fault) => {
       if (fault === but || fault.at > to || fault.until < from) return false;
@@ -44,10 +51,19 @@ export class Timeline {
           return fault.side.has(a) !== fault.side.has(b);
         case "clock":
           return false;
+        case "pause":
+          return fault.node === b;
         default:
           return fault.node === a || fault.node === b;
       }
     });
+  }
+
+  /** Whether that node was stopped at any time between two. */
+  wasStopped(node: number, from: number, to: number): boolean {
+    return this.faults.some(
+      (fault) => fault.kind === "pause" && fault.node === node && fault.at < to && fault.until > from,
+    );
   }
 
   /** Whether anything at all is wrong at that time, or was shortly before. */
@@ -74,7 +90,7 @@ function draw(options: SimOptions, random: Random, latest: number): Fault[] {
       lone,
       ...Array.from({ length: nodes }, (_, n) => n).filter(() => random.chance(share)),
     ]);
-    return { kind: "partition", side };
+    return { kind: "partition", side, oneWay: random.chance(0.3) };
   });
   add(options.pauses, [500, 30_000], () => ({ kind: "pause", node: node() }));
   add(options.crashes, [20_000, 180_000], () => {
