@@ -24,6 +24,8 @@ export class Wire {
     dial: { messages: 0, bytes: 0 },
     mdns: { messages: 0, bytes: 0 },
   };
+  /** Whether packets are lost as the options say. */
+  loses = true;
   readonly #sentBy: Float64Array;
   readonly #options: SimOptions;
   readonly #timeline: Timeline;
@@ -80,7 +82,7 @@ export class Wire {
     const copies = this.#random.chance(duplicates) ? 2 : 1;
     const arrivals: number[] = [];
     for (let copy = 0; copy < copies; copy += 1) {
-      if (!this.#random.chance(loss)) arrivals.push(this.latency());
+      if (!this.loses || !this.#random.chance(loss)) arrivals.push(this.latency());
     }
     return arrivals;
   }
