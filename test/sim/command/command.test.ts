@@ -66,6 +66,23 @@ describe("npm run sim", () => {
     );
   });
 
+  const broken: [string, MeshChanges, RegExp][] = [
+    [
+      "a slow presence",
+      { presence: { suspectMs: 6_000, failedMs: 20_000 } },
+      /power-off is suspected.*without power/,
+    ],
+    ["documents that cannot meet", { muteDocuments: true }, /no accepted edit is lost: n\d has another/],
+  ];
+  test.each(broken)("finds what %s do", async (_, changes, found) => {
+    const calm = "--nodes 5 --hours 0.05 --partitions 0 --pauses 0 --loss 0 --crashes 3 --edit-every 20";
+    const options = parseCommand([...calm.split(" "), "--seed", "3"], () => 3).options;
+    const { invariants } = await new MeshWorld(options, new Timeline(options), changes).run();
+    expect(
+      invariants.flatMap(({ name, violations }) => violations.map((text) => `${name}: ${text}`)).join("\n"),
+    ).toMatch(found);
+  });
+
   test("refuses flags that make no sense", async () => {
     for (const wrong of [
       "--nodes 1",

@@ -35,10 +35,11 @@ export interface MeshResult {
   readonly invariants: readonly InvariantReport[];
 }
 
-/** For tests: other documents than the size asks for, another core of presence. */
+/** For tests: other documents than the size asks for, other times of presence, no way for document requests. */
 export interface MeshChanges {
   readonly realDocuments?: boolean;
   readonly presence?: Partial<PresenceTimings>;
+  readonly muteDocuments?: boolean;
 }
 
 const epochMs = 1_700_000_000_000;
@@ -96,7 +97,8 @@ export class MeshWorld {
         random: this.#random,
         process: (self) => this.#node(self).process,
         connected: (self) => this.#links.peerIds(self),
-        send: (from, to, bytes, arrived) => this.#links.send(from, to, "document", bytes, arrived),
+        send: (from, to, bytes, arrived) =>
+          !changes.muteDocuments && this.#links.send(from, to, "document", bytes, arrived),
         publish: (from, heads, bytes) => this.#gossip.publish(from, heads, bytes),
         changed: (self) => this.#documentChanged(self),
       },
