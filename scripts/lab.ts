@@ -4,7 +4,7 @@ import { type LabRequest, labArguments, usage } from "./lab/lab-arguments.ts";
 import { LabError } from "./lab/lab-error.ts";
 import { LabHosts } from "./lab/lab-hosts.ts";
 import { labStatus, statusText } from "./lab/lab-status.ts";
-import { crashAtStep, daemonSteps } from "./lab/node-steps.ts";
+import { daemonSteps } from "./lab/node-steps.ts";
 import * as verbs from "./lab/node-verbs.ts";
 import { findProgram } from "./lab/run.ts";
 
@@ -70,7 +70,7 @@ async function perform(lab: LabHosts, request: Exclude<LabRequest, { verb: "help
     case "clock":
       return verbs.setNodeClock(lab, request.node, request.seconds);
     case "crash":
-      return crashAtStep(lab.node(request.node).files, request.step);
+      return verbs.crashNodeAt(lab, request.node, request.step);
     case "steps":
       for (const { number, name } of daemonSteps(lab.node(request.node).files)) {
         console.log(`${number ?? "-"}\t${name}`);

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../src/files/atomic-file.ts";
-import { LabError } from "./lab-error.ts";
 import { checkout, type NodeFiles } from "./layout.ts";
 
 /** A step of a daemon: which one since it was told to crash (null before), and what. */
@@ -25,9 +24,7 @@ export function stepsEnvironment(files: NodeFiles): Record<string, string> {
 
 /** End the daemon with SIGKILL at its step of this number, counted from now. */
 export async function crashAtStep(files: NodeFiles, step: number): Promise<void> {
-  if (!existsSync(folder(files))) {
-    throw new LabError("USAGE", "the daemon's steps are not watched; make the lab with: up --steps");
-  }
+  mkdirSync(folder(files), { recursive: true });
   rmSync(join(folder(files), "crashed"), { force: true });
   // The second word tells one order from the next of the same number.
   await writeFileAtomic(join(folder(files), "crash-at"), `${step} ${process.hrtime.bigint()}\n`);

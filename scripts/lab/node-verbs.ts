@@ -9,6 +9,7 @@ import { setClock } from "./node-clock.ts";
 import { cephProcesses, findDaemon, killChosen, pausedProcesses, processesOfProgram } from "./node-daemon.ts";
 import { attachLoop, createBackingFile, diskBytes, diskPath, showDisk } from "./node-disks.ts";
 import { drainState, fillState } from "./node-space.ts";
+import { crashAtStep } from "./node-steps.ts";
 import { processesOf, signal } from "./processes.ts";
 import { capture, run } from "./run.ts";
 
@@ -123,6 +124,14 @@ export async function setNodeClock(lab: LabHosts, name: string, seconds: number)
     throw new LabError("USAGE", "the daemons see the machine's clock; make the lab with: up --clock");
   }
   setClock(lab.node(name).files, seconds);
+}
+
+/** End the node's daemon with SIGKILL at its step of this number, counted from now. */
+export async function crashNodeAt(lab: LabHosts, name: string, step: number): Promise<void> {
+  if (lab.record().steps !== true) {
+    throw new LabError("USAGE", "the daemons' steps are not watched; make the lab with: up --steps");
+  }
+  await crashAtStep(lab.node(name).files, step);
 }
 
 /**

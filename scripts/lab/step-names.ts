@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { basename } from "node:path";
 
 /** Programs that only read. */
@@ -20,13 +21,16 @@ function plain(text: string): string {
     .replaceAll(/[0-9a-f]{8,}/g, "*");
 }
 
+/** A change of the file system; undefined for one that finds everything as it is to be. */
 export function pathStep(verb: string, args: readonly unknown[]): string | undefined {
-  // The last path is the one that is made; a rename's is its target.
-  const paths = args.filter((arg) => typeof arg === "string");
-  const path = verb.startsWith("symlink") ? paths[1] : verb.startsWith("rename") ? paths[1] : paths[0];
-  return path === undefined ? undefined : `${verb.replace("Sync", "")} ${plain(path)}`;
+  const what = verb.replace("Sync", "");
+  // A link and a rename make their second path.
+  const path = String(["rename", "symlink", "link"].includes(what) ? args[1] : args[0]);
+  if ((what === "mkdir" && existsSync(path)) || (what === "rm" && !existsSync(path))) return undefined;
+  return `${what} ${plain(path)}`;
 }
 
+/** A write to the store: what is changed, and the key if it is one of ours. */
 export function storeStep(sql: string, values: readonly unknown[]): string {
   const table = /(?:INTO|FROM|UPDATE) ([a-z_]+)/i.exec(sql)?.[1] ?? "?";
   const verb = sql.trim().split(/\s/, 1)[0]?.toLowerCase() ?? "";

@@ -46,26 +46,18 @@ function read(path: string): string {
 type Module = Record<string, (...args: unknown[]) => unknown>;
 const require = createRequire(import.meta.url);
 
-/** Put a step before a function, and one after what it promises. */
+/** Put a step before a function. */
 function watch(module: Module, name: string, describe: (args: unknown[]) => string | undefined): void {
   const original = module[name];
   if (original === undefined) throw new Error(`there is no ${name} to watch`);
   module[name] = function (this: unknown, ...args: unknown[]): unknown {
     const what = describe(args);
-    if (what === undefined) return original.apply(this, args);
-    step(what);
-    const result = original.apply(this, args);
-    if (result instanceof Promise) {
-      return result.then((value: unknown) => {
-        step(`${what}: done`);
-        return value;
-      });
-    }
-    return result;
+    if (what !== undefined) step(what);
+    return original.apply(this, args);
   };
 }
 
-for (const name of ["rename", "mkdir", "rm", "symlink"]) {
+for (const name of ["rename", "mkdir", "rm", "symlink", "link"]) {
   watch(require("node:fs/promises") as Module, name, (args) => pathStep(name, args));
 }
 for (const name of ["renameSync", "mkdirSync"]) {

@@ -6,7 +6,7 @@ import { type LabStatus, labStatus, type NodeStatus } from "../../../scripts/lab
 import { checkout } from "../../../scripts/lab/layout.ts";
 import { lastLines } from "../../../scripts/lab/node-daemon.ts";
 import { type ExecOptions, execOn, jsonOn, runOn } from "../../../scripts/lab/node-exec.ts";
-import { crashAtStep, crashedAt, type DaemonStep } from "../../../scripts/lab/node-steps.ts";
+import { crashedAt, type DaemonStep } from "../../../scripts/lab/node-steps.ts";
 import * as verbs from "../../../scripts/lab/node-verbs.ts";
 import { processesOf } from "../../../scripts/lab/processes.ts";
 import type { RunResult } from "../../../scripts/lab/run.ts";
@@ -102,7 +102,7 @@ export class Lab {
 
   /** End the node's daemon at its step of this number, counted from now. */
   crashAtStep(name: string, step: number): Promise<void> {
-    return crashAtStep(this.hosts.node(name).files, step);
+    return verbs.crashNodeAt(this.hosts, name, step);
   }
 
   /** The step at which the node's daemon was ended, once it was. */
