@@ -63,6 +63,11 @@ export class Daemon {
     return Date.now();
   }
 
+  /** Milliseconds on a clock that nobody sets; as large as the time of day when the daemon started. */
+  steadyNow(): number {
+    return performance.timeOrigin + performance.now();
+  }
+
   get cluster(): ClusterRuntime | null {
     return this.#cluster;
   }
@@ -284,6 +289,7 @@ export class Daemon {
         disks: () => this.#disks.map((disk) => ({ ...disk })),
         inject: async (request) => ({ ...(await api.inject(request)) }),
         now: () => this.now(),
+        steadyNow: () => this.steadyNow(),
         log: this.#log,
       },
     );
