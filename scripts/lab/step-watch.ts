@@ -97,6 +97,7 @@ processes.spawn = (...args) => {
   const what = programStep(command);
   if (what !== undefined) step(what);
   const child = spawn(...args);
+  if (what !== undefined) setImmediate(() => step(`${what}: started`));
   if (what !== undefined) child.once("exit", () => step(`${what}: ended`));
   if (command.includes("ceph") && child.stdin) {
     const { stdin } = child;
