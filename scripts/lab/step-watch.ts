@@ -99,7 +99,7 @@ processes.spawn = (...args) => {
   const child = spawn(...args);
   if (what !== undefined) setImmediate(() => step(`${what}: started`));
   if (what !== undefined) child.once("exit", () => step(`${what}: ended`));
-  if (command.includes("ceph") && child.stdin) {
+  if (what === undefined && command.includes("ceph") && child.stdin) {
     const { stdin } = child;
     const write = stdin.write.bind(stdin);
     stdin.write = ((text: unknown, ...rest: never[]): boolean => {

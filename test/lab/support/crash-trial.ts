@@ -10,6 +10,8 @@ export interface CrashPlan {
   readonly victim: string;
   /** Counted from when the operation is set off. */
   readonly step: number;
+  /** Also give every node a disk afterwards and wait for HEALTH_OK; default: yes. */
+  readonly thorough?: boolean;
 }
 
 /**
@@ -41,6 +43,8 @@ export async function crashTrial(purpose: string, plan: CrashPlan): Promise<Daem
     await operation.again?.(trial);
     await operation.end(trial);
     await oneWholeResult(operation, trial);
+    if (plan.thorough !== false) await healthyWithDisks(operation, trial);
+    for (const node of operation.nodes) nothingLeftOver(trial, node);
     return step;
   } finally {
     await lab.down();
@@ -71,7 +75,7 @@ async function crashOrEnd(
   return found.step;
 }
 
-/** One cluster, each daemon once, nothing left over, and healthy once it has disks. */
+/** One cluster, with one Ceph, as many voters and monitors as wanted, and no learner left. */
 async function oneWholeResult({ nodes, seats }: CrashOperation, trial: Trial): Promise<void> {
   const { lab, cluster } = trial;
   await cluster.formed(nodes);
@@ -88,9 +92,12 @@ async function oneWholeResult({ nodes, seats }: CrashOperation, trial: Trial): P
   if (etcd.length !== seats || etcd.some(({ isLearner }) => isLearner === true)) {
     throw new Error(`etcd has ${JSON.stringify(etcd)} instead of ${seats} voters`);
   }
+}
+
+/** HEALTH_OK needs as many OSDs as there are copies. */
+async function healthyWithDisks({ nodes }: CrashOperation, trial: Trial): Promise<void> {
   for (const node of nodes) await addDisk(trial, node);
-  await cluster.healthy("n1");
-  for (const node of nodes) nothingLeftOver(trial, node);
+  await trial.cluster.healthy("n1");
 }
 
 async function addDisk({ cluster }: Trial, node: string): Promise<void> {
@@ -106,6 +113,7 @@ async function etcdMembers(lab: Lab, node: string): Promise<{ name?: string; isL
   return list.members;
 }
 
+/** Each program once, and no half of anything. */
 function nothingLeftOver({ lab }: Trial, node: string): void {
   const programs = lab
     .processes(node)
