@@ -26,8 +26,9 @@ export class NetworkFaults {
   async lose(node: string, percent: number): Promise<void> {
     await this.#forget((rule) => rule.nodes.join() === node);
     if (percent === 0) return;
-    const drop = (side: string): string =>
-      `${side} "${node}" numgen random mod 100 < ${percent} drop comment "${node}"`;
+    // nft refuses a comparison that is always true.
+    const chance = percent === 100 ? "" : `numgen random mod 100 < ${percent} `;
+    const drop = (side: string): string => `${side} "${node}" ${chance}drop comment "${node}"`;
     await this.#add([drop("iifname"), drop("oifname")]);
   }
 

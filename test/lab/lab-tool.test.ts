@@ -148,7 +148,7 @@ labSuite("a lab of three hosts", () => {
 
   it("fills the state of one node to its last byte, and gives the room back", async () => {
     await lab.fill("n1");
-    const write = ["sh", "-c", "echo x >/var/lib/microceph/more && sync /var/lib/microceph/more"];
+    const write = ["dd", "if=/dev/zero", "of=/var/lib/microceph/more", "bs=1", "count=1"];
     expect((await lab.exec("n1", write)).stderr).toMatch(/No space left/);
     expect((await lab.exec("n2", write)).exitCode).toBe(0);
     await lab.drain("n1");
