@@ -8,7 +8,7 @@ import { labSuite } from "./support/lab-suite.ts";
 /** Operations, whose daemon is ended, and how many steps it takes for certain. */
 const operations: readonly (Omit<CrashPlan, "step"> & { readonly steps: number })[] = [
   { operation: "formation", victim: "founder", steps: 60 },
-  { operation: "formation", victim: "acceptor", steps: 20 },
+  { operation: "formation", victim: "acceptor", steps: 12 },
   { operation: "claim", victim: "claimer", steps: 10 },
   { operation: "claim", victim: "claimed", steps: 20 },
   { operation: "bootstrap", victim: "node", steps: 40 },
