@@ -150,19 +150,22 @@ labSuite("three hosts with small disks and clocks of their own", () => {
       await takes(other, "test.other");
       await cluster.put(other, "data", "clocks", "written while clocks were wrong");
     });
-    // A clock that went back makes nobody immortal: a failure is found as soon as ever.
-    await lab.kill("n5", "all");
-    for (const node of [ahead, other]) {
-      await lab.waitFor(
-        `${node} to find n5 failed`,
+    // A clock that goes back while a member is suspected does not make it immortal.
+    const finds = (node: string, states: readonly string[]): Promise<true> =>
+      lab.waitFor(
+        `${node} to find n5 ${states.join(" or ")}`,
         async (note) => {
           const { members } = await lab.mesh(node);
           note(members.map(({ name, presence }) => [name, presence]));
-          return members.find(({ name }) => name === "n5")?.presence === "failed";
+          const state = members.find(({ name }) => name === "n5")?.presence;
+          return state !== undefined && states.includes(state) ? true : undefined;
         },
-        minutes(1),
+        { ...minutes(1), everyMs: 50 },
       );
-    }
+    await lab.kill("n5", "all");
+    await finds(other, ["suspect", "failed"]);
+    await lab.clock(other, -3 * day);
+    for (const node of trio) await finds(node, ["failed"]);
     await lab.start("n5");
     for (const [at, holders] of watched.holders) expect([at, holders.size]).toEqual([at, 1]);
     const wrong = [...watched.presence.keys()].filter((seen) => !seen.endsWith("alive"));
