@@ -4,6 +4,7 @@ import { type LabRequest, labArguments, usage } from "./lab/lab-arguments.ts";
 import { LabError } from "./lab/lab-error.ts";
 import { LabHosts } from "./lab/lab-hosts.ts";
 import { labStatus, statusText } from "./lab/lab-status.ts";
+import { daemonSteps } from "./lab/node-steps.ts";
 import * as verbs from "./lab/node-verbs.ts";
 import { findProgram } from "./lab/run.ts";
 
@@ -53,11 +54,28 @@ async function perform(lab: LabHosts, request: Exclude<LabRequest, { verb: "help
       await verbs.killNode(lab, request.node, request.target);
       return;
     case "pause":
-      return verbs.pauseNode(lab, request.node);
+      return verbs.pauseNode(lab, request.node, request.program);
     case "resume":
-      return verbs.resumeNode(lab, request.node);
+      return verbs.resumeNode(lab, request.node, request.program);
     case "cut":
       return verbs.cutNode(lab, request.node);
+    case "loss":
+      return verbs.loseOn(lab, request.node, request.percent);
+    case "cut-one-way":
+      return verbs.cutOneWay(lab, request.from, request.to);
+    case "fill":
+      return verbs.fillNode(lab, request.node);
+    case "drain":
+      return verbs.drainNode(lab, request.node);
+    case "clock":
+      return verbs.setNodeClock(lab, request.node, request.seconds);
+    case "crash":
+      return verbs.crashNodeAt(lab, request.node, request.step);
+    case "steps":
+      for (const { number, name } of daemonSteps(lab.node(request.node).files)) {
+        console.log(`${number ?? "-"}\t${name}`);
+      }
+      return;
     case "heal":
       return request.node === undefined ? verbs.healAll(lab) : verbs.healNode(lab, request.node);
     case "partition":

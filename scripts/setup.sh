@@ -52,6 +52,7 @@ avahi-browse avahi-utils
 dbus-daemon dbus
 modprobe kmod
 mkfs.ext4 e2fsprogs
+faketime faketime
 '
 
 missing_packages() {

@@ -2,6 +2,8 @@ import { parseArgs } from "node:util";
 import { LabError } from "./lab-error.ts";
 import { isLabName } from "./lab-numbers.ts";
 import { isNodeName } from "./layout.ts";
+import { lossPercent } from "./network-faults.ts";
+import { diskBytes } from "./node-disks.ts";
 import type { KillTarget } from "./node-verbs.ts";
 
 export const usage = `Usage: npm run -s lab -- VERB [ARG…] [--name LAB]
@@ -10,7 +12,10 @@ Hosts of our own on this machine, for the demo, the tests and anyone who wants t
 Nodes are n1, n2, … with addresses 10.77.L.11, .12, …; L is 0 for the default lab.
 
   up [--nodes N] [--admission auto|approve|closed] [--expect N] [--bare]
+     [--state-size SIZE] [--clock] [--steps]
                               make N hosts (3) and start microcephd on each; complete what is missing
+                              (--state-size: each state has a file system of its own, for fill;
+                              --clock: daemons see a clock that can be set; --steps: and can be ended at a step)
   add NODE                    one more host
   down                        stop everything and remove every trace
   status [--json]             nodes, addresses, states, block devices
@@ -20,8 +25,16 @@ Nodes are n1, n2, … with addresses 10.77.L.11, .12, …; L is 0 for the defaul
   disk NODE SIZE [--count N]  give the node N empty block devices and print their paths
   kill NODE [daemon|ceph|all] SIGKILL the daemon, Ceph's daemons, or everything (all: power loss, the default)
   start NODE                  start the daemon, as a boot does
-  pause NODE | resume NODE    SIGSTOP | SIGCONT of daemon, etcd and ceph child; Ceph's daemons go on
+  pause NODE [PROGRAM]        SIGSTOP of daemon, etcd and ceph child, or of the processes of one program
+                              (daemon, etcd, ceph-mon, …); nothing else stops
+  resume NODE [PROGRAM]       SIGCONT of everything stopped, or of that program
   cut NODE | heal NODE|--all  pull the network cable | put it back, end any partition
+  loss NODE PERCENT           lose this share of all packets from and to the node at random (0 ends it)
+  cut-one-way A B             drop what A sends to B, and not what B sends to A
+  fill NODE | drain NODE      fill the state's file system to the last byte | give the room back
+  clock NODE SECONDS          set the clock that daemon and ceph child see ahead (+3600) or back (-3600)
+  crash NODE STEP             SIGKILL the daemon at this step from now: 1 is its next write or start
+  steps NODE                  the steps that the node's daemons have taken
   partition n1,n2 n3 …        groups that reach each other no more (nodes not named: one more group)
   renumber NODE IP            another IPv4 address
 `;
@@ -33,12 +46,20 @@ export type LabRequest =
       admission: string | undefined;
       expect: number | undefined;
       bare: boolean;
+      stateBytes: number | undefined;
+      clock: boolean | undefined;
+      steps: boolean | undefined;
     }
   | { verb: "add"; node: string; bare: boolean }
   | { verb: "down" | "help" }
   | { verb: "status"; json: boolean }
   | { verb: "exec"; node: string; command: string[] }
-  | { verb: "shell" | "log" | "start" | "pause" | "resume" | "cut"; node: string }
+  | { verb: "shell" | "log" | "start" | "cut" | "fill" | "drain" | "steps"; node: string }
+  | { verb: "pause" | "resume"; node: string; program: string | undefined }
+  | { verb: "loss"; node: string; percent: number }
+  | { verb: "cut-one-way"; from: string; to: string }
+  | { verb: "clock"; node: string; seconds: number }
+  | { verb: "crash"; node: string; step: number }
   | { verb: "heal"; node: string | undefined }
   | { verb: "disk"; node: string; size: string; count: number }
   | { verb: "kill"; node: string; target: KillTarget }
@@ -55,11 +76,14 @@ const options = {
   json: { type: "boolean" },
   count: { type: "string" },
   all: { type: "boolean" },
+  "state-size": { type: "string" },
+  clock: { type: "boolean" },
+  steps: { type: "boolean" },
 } as const;
 
 /** Flags that each verb takes besides --name. */
 const flagsOf: Readonly<Record<string, readonly string[]>> = {
-  up: ["nodes", "admission", "expect", "bare"],
+  up: ["nodes", "admission", "expect", "bare", "state-size", "clock", "steps"],
   add: ["bare"],
   status: ["json"],
   disk: ["count"],
@@ -82,6 +106,13 @@ function nodeName(text: string | undefined, verb: string): string {
   if (text === undefined) return fail(`${verb} needs a node, for example n1`);
   if (!isNodeName(text)) return fail(`nodes are called n1, n2, … n64, not "${text}"`);
   return text;
+}
+
+function seconds(text: string | undefined): number {
+  if (text === undefined || !/^[+-]?[0-9]{1,9}$/.test(text)) {
+    return fail(`clock takes seconds, for example clock n1 +3600, not "${text ?? ""}"`);
+  }
+  return Number(text);
 }
 
 /** What the command line asks for, and of which lab; throws USAGE. */
@@ -124,7 +155,10 @@ function splitCommand(args: readonly string[]): { own: string[]; command: string
 }
 
 function parse(args: readonly string[]) {
-  return parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
+  // A number below zero is no option.
+  const below = args.filter((arg) => /^-[0-9]+$/.test(arg));
+  const rest = args.filter((arg) => !below.includes(arg));
+  return parseArgs({ args: [...rest, "--", ...below], options, strict: true, allowPositionals: true });
 }
 
 type Values = ReturnType<typeof parse>["values"];
@@ -148,6 +182,9 @@ function request(verb: string, rest: string[], values: Values, command: string[]
         admission,
         expect: whole(values.expect, "--expect", 2, 1000),
         bare: values.bare ?? false,
+        stateBytes: values["state-size"] === undefined ? undefined : diskBytes(values["state-size"]),
+        clock: values.clock,
+        steps: values.steps,
       };
     }
     case "add":
@@ -167,11 +204,36 @@ function request(verb: string, rest: string[], values: Values, command: string[]
     case "shell":
     case "log":
     case "start":
-    case "pause":
-    case "resume":
     case "cut":
+    case "fill":
+    case "drain":
+    case "steps":
       only(1);
       return { verb, node: nodeName(rest[0], verb) };
+    case "pause":
+    case "resume":
+      only(2);
+      return { verb, node: nodeName(rest[0], verb), program: rest[1] };
+    case "loss":
+      only(2);
+      return {
+        verb,
+        node: nodeName(rest[0], verb),
+        percent: lossPercent(rest[1] ?? fail("loss needs a share: loss n1 20")),
+      };
+    case "cut-one-way":
+      only(2);
+      return { verb, from: nodeName(rest[0], verb), to: nodeName(rest[1], verb) };
+    case "clock":
+      only(2);
+      return { verb, node: nodeName(rest[0], verb), seconds: seconds(rest[1]) };
+    case "crash":
+      only(2);
+      return {
+        verb,
+        node: nodeName(rest[0], verb),
+        step: whole(rest[1], "crash", 1, 9999) ?? fail("crash needs the number of a step: crash n1 12"),
+      };
     case "heal":
       only(1);
       if (values.all === true ? rest.length > 0 : rest.length === 0) fail("heal takes a node or --all");

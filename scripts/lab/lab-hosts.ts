@@ -7,8 +7,11 @@ import { releaseNumber, reserveNumber } from "./lab-numbers.ts";
 import { type LabRecord, type NodeRecord, readLabRecord, withNode, writeLabRecord } from "./lab-record.ts";
 import { LabSwitch, switchesOf } from "./lab-switch.ts";
 import { address6, defaultAddress, isNodeName, labRoot, type NodeFiles, nodeFiles } from "./layout.ts";
+import { clockEnvironment } from "./node-clock.ts";
 import { findDaemon, startDaemon, waitForApi } from "./node-daemon.ts";
 import { attachLoop, detachLoops, showDisk } from "./node-disks.ts";
+import { makeStateImage } from "./node-space.ts";
+import { stepsEnvironment } from "./node-steps.ts";
 import { processesOf, signal } from "./processes.ts";
 import { run } from "./run.ts";
 
@@ -24,6 +27,12 @@ export interface UpOptions {
   readonly bare?: boolean | undefined;
   /** Milliseconds that a daemon has to answer. */
   readonly deadlineMs?: number | undefined;
+  /** Bytes of a file system of its own for each node's state. */
+  readonly stateBytes?: number | undefined;
+  /** Let the daemons see a clock that can be set. */
+  readonly clock?: boolean | undefined;
+  /** Let the daemons write their steps down, and be ended at one. */
+  readonly steps?: boolean | undefined;
 }
 
 /** A node of a running lab: its record, files and the host pid that holds its namespaces. */
@@ -167,6 +176,9 @@ export class LabHosts {
       admission: options.admission ?? old?.admission,
       expect: options.expect ?? old?.expect,
       nodes: old?.nodes ?? [],
+      stateBytes: options.stateBytes ?? old?.stateBytes,
+      clock: options.clock ?? old?.clock ?? false,
+      steps: options.steps ?? old?.steps ?? false,
     };
     ensureMountPoints(this.root);
     // Before anything can be left behind, what `down` needs to find it is on disk.
@@ -188,6 +200,7 @@ export class LabHosts {
     const ip = node.address.split("/")[0] ?? "";
     let holder = holderOf(files);
     if (holder === undefined) {
+      if (record.stateBytes !== undefined) await makeStateImage(files, record.stateBytes);
       holder = await createHolder(files, name, ip);
       this.#say(`${name}: host ${ip} made`);
     }
@@ -216,7 +229,10 @@ export class LabHosts {
       const clear = "find /run -xdev -mindepth 1 -delete; mkdir -m 1777 /run/lock";
       await run("nsenter", ["--target", String(node.holder), "--mount", "sh", "-c", clear]);
     }
-    await startDaemon(node.holder, node.files, record);
+    await startDaemon(node.holder, node.files, record, {
+      ...(record.clock === true ? clockEnvironment(node.files) : {}),
+      ...(record.steps === true ? stepsEnvironment(node.files) : {}),
+    });
     this.#say(`${node.record.name}: microcephd started`);
   }
 

@@ -24,6 +24,12 @@ export interface LabRecord {
   readonly admission: string | undefined;
   readonly expect: number | undefined;
   readonly nodes: readonly NodeRecord[];
+  /** Bytes of the file system that each new node's state has for itself; undefined: it is the machine's. */
+  readonly stateBytes?: number | undefined;
+  /** Daemons see a clock that can be set. */
+  readonly clock?: boolean;
+  /** Daemons write their steps down and can be ended at one. */
+  readonly steps?: boolean;
 }
 
 export function readLabRecord(labDir: string): LabRecord | undefined {

@@ -25,11 +25,18 @@ export function daemonCommand(options: DaemonOptions, environment = process.env)
 }
 
 /** Start the daemon as a boot does: from nothing, with a clean environment and nobody to wait for it. */
-export async function startDaemon(holder: number, files: NodeFiles, options: DaemonOptions): Promise<void> {
+export async function startDaemon(
+  holder: number,
+  files: NodeFiles,
+  options: DaemonOptions,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const log = openSync(files.log, "a", 0o640);
   try {
     // The shell ends at once, so that the node's init adopts the daemon.
-    const boot = ["sh", "-c", 'setsid "$@" </dev/null >&2 &', "sh", ...daemonCommand(options)];
+    // The environment is the daemon's alone, not that of the programs that bring it into the node.
+    const set = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+    const boot = ["sh", "-c", 'setsid "$@" </dev/null >&2 &', "sh", "env", ...set, ...daemonCommand(options)];
     const child = spawn("nsenter", enterArguments(holder, boot, "/"), {
       stdio: ["ignore", "ignore", log],
       env: nodeEnvironment(),
@@ -116,6 +123,16 @@ export function pausedProcesses(processes: readonly LabProcess[]): LabProcess[] 
     descendsFrom(one, daemon.pid, processes) &&
     (basename(one.args[0] ?? "") === "etcd" || one.args.slice(0, 2).some((arg) => basename(arg) === "ceph"));
   return [daemon, ...processes.filter((one) => one !== daemon && isChild(one))];
+}
+
+/** The processes that run a program: `daemon`, `etcd`, `ceph-mon`, … */
+export function processesOfProgram(processes: readonly LabProcess[], program: string): LabProcess[] {
+  if (program === "daemon") {
+    const daemon = findDaemon(processes);
+    return daemon === undefined ? [] : [daemon];
+  }
+  // The second word is the program's where the first is its interpreter.
+  return processes.filter(({ args }) => args.slice(0, 2).some((arg) => basename(arg) === program));
 }
 
 /**

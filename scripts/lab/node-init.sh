@@ -27,6 +27,9 @@ for folder in /sys/block /sys/class/block; do
   mount -t tmpfs -o mode=755,size=1m tmpfs "$folder"
 done
 
+# A state directory with a disk of its own; the host's loop devices are still in sight.
+if [ -e "$dir/state.img" ]; then mount -o loop "$dir/state.img" "$dir/state"; fi
+
 mount -t tmpfs -o mode=755,size=16m tmpfs /dev
 mknod -m 666 /dev/null c 1 3
 mknod -m 666 /dev/zero c 1 5

@@ -4,8 +4,12 @@ import { LabError } from "./lab-error.ts";
 import type { LabHosts, RunningNode } from "./lab-hosts.ts";
 import { type DiskRecord, withNode, writeLabRecord } from "./lab-record.ts";
 import { nodeFiles } from "./layout.ts";
-import { cephProcesses, findDaemon, killChosen, pausedProcesses } from "./node-daemon.ts";
+import { NetworkFaults } from "./network-faults.ts";
+import { setClock } from "./node-clock.ts";
+import { cephProcesses, findDaemon, killChosen, pausedProcesses, processesOfProgram } from "./node-daemon.ts";
 import { attachLoop, createBackingFile, diskBytes, diskPath, showDisk } from "./node-disks.ts";
+import { drainState, fillState } from "./node-space.ts";
+import { crashAtStep } from "./node-steps.ts";
 import { processesOf, signal } from "./processes.ts";
 import { capture, run } from "./run.ts";
 
@@ -54,10 +58,16 @@ export function killNode(lab: LabHosts, name: string, target: KillTarget): Promi
   });
 }
 
-/** SIGSTOP the daemon, its etcd and its `ceph` child; Ceph's daemons go on. */
-export function pauseNode(lab: LabHosts, name: string): Promise<void> {
+/** SIGSTOP the daemon, its etcd and its `ceph` child, or the processes of one program; all else goes on. */
+export function pauseNode(lab: LabHosts, name: string, program?: string): Promise<void> {
   return lab.locked(async () => {
     const { holder } = lab.node(name);
+    if (program !== undefined) {
+      const chosen = processesOfProgram(processesOf(holder), program);
+      if (chosen.length === 0) throw new LabError("NODE_DOWN", `no ${program} runs on ${name}`);
+      for (const one of chosen) signal(one.pid, "SIGSTOP");
+      return;
+    }
     const stopped = new Set<number>();
     // The daemon stops first, so a second look finds all that it started.
     for (let look = 0; look < 2; look += 1) {
@@ -70,10 +80,11 @@ export function pauseNode(lab: LabHosts, name: string): Promise<void> {
   });
 }
 
-/** SIGCONT everything of the node that is stopped. */
-export function resumeNode(lab: LabHosts, name: string): Promise<void> {
+/** SIGCONT everything of the node that is stopped, or the processes of one program. */
+export function resumeNode(lab: LabHosts, name: string, program?: string): Promise<void> {
   return lab.locked(async () => {
-    for (const one of processesOf(lab.node(name).holder)) {
+    const all = processesOf(lab.node(name).holder);
+    for (const one of program === undefined ? all : processesOfProgram(all, program)) {
       if (one.state === "T") signal(one.pid, "SIGCONT");
     }
   });
@@ -83,10 +94,54 @@ export function cutNode(lab: LabHosts, name: string): Promise<void> {
   return lab.locked(() => lab.switch().cut(lab.node(name).record.name));
 }
 
-/** After this the node reaches all others that are not cut: its cable is in, and no partition is left. */
+/** Lose a share of the node's packets; 0 ends it. */
+export function loseOn(lab: LabHosts, name: string, percent: number): Promise<void> {
+  return lab.locked(() => new NetworkFaults(lab.record().number).lose(lab.node(name).record.name, percent));
+}
+
+/** Drop what one node sends to another. */
+export function cutOneWay(lab: LabHosts, from: string, to: string): Promise<void> {
+  if (from === to) throw new LabError("USAGE", `${from} does not send to itself over the network`);
+  return lab.locked(() => {
+    for (const name of [from, to]) lab.node(name);
+    return new NetworkFaults(lab.record().number).cutOneWay(from, to);
+  });
+}
+
+/** Fill the file system of the node's state to its last byte. */
+export function fillNode(lab: LabHosts, name: string): Promise<void> {
+  const { files, holder } = lab.node(name);
+  return fillState(files, holder);
+}
+
+export function drainNode(lab: LabHosts, name: string): Promise<void> {
+  return drainState(lab.node(name).holder);
+}
+
+/** Set how many seconds ahead of the machine's the clock is that the daemon and its `ceph` child see. */
+export async function setNodeClock(lab: LabHosts, name: string, seconds: number): Promise<void> {
+  if (lab.record().clock !== true) {
+    throw new LabError("USAGE", "the daemons see the machine's clock; make the lab with: up --clock");
+  }
+  setClock(lab.node(name).files, seconds);
+}
+
+/** End the node's daemon with SIGKILL at its step of this number, counted from now. */
+export async function crashNodeAt(lab: LabHosts, name: string, step: number): Promise<void> {
+  if (lab.record().steps !== true) {
+    throw new LabError("USAGE", "the daemons' steps are not watched; make the lab with: up --steps");
+  }
+  await crashAtStep(lab.node(name).files, step);
+}
+
+/**
+ * After this the node reaches all others that are not cut: its cable is in, nothing of its traffic is lost, and
+ * no partition is left.
+ */
 export function healNode(lab: LabHosts, name: string): Promise<void> {
   return lab.locked(async () => {
     const node = lab.node(name);
+    await new NetworkFaults(lab.record().number).heal(name);
     await lab.switch().join();
     await lab.switch().uncut([node.record.name]);
     await forgetFailures(lab);
@@ -109,6 +164,7 @@ async function forgetFailures(lab: LabHosts): Promise<void> {
 
 export function healAll(lab: LabHosts): Promise<void> {
   return lab.locked(async () => {
+    await new NetworkFaults(lab.record().number).heal();
     await lab.switch().join();
     await lab.switch().uncut(lab.record().nodes.map((node) => node.name));
     await forgetFailures(lab);

@@ -80,7 +80,7 @@ export class AdmissionControl {
         const outcome = await this.#deps.claim(step.via, step.peer, step.entry, step.number);
         this.#outcomes.set(step.entry, outcome);
         if (outcome.outcome === "refused") {
-          this.#refusals.set(step.peer, { code: outcome.code, at: this.#deps.facts().now });
+          this.#refusals.set(step.peer, { code: outcome.code, at: this.#deps.facts().steadyNow });
         }
         // The same answer leads to the same plan: a node that was asked again at once would be asked without end.
         return outcome.outcome !== "unreachable" && outcome.outcome !== before;

@@ -29,6 +29,13 @@ export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
   }
   const lost = cluster?.seat.lost ?? null;
   if (lost !== null) found.push({ code: "VOTER_STOPPED", severity: "error", text: lost });
+  if (lost === null && cluster?.quorum.ownSilent === true) {
+    found.push({
+      code: "VOTER_SILENT",
+      severity: "warning",
+      text: "the etcd of this node does not answer: this voter counts as one that is away",
+    });
+  }
   for (const { path, text } of cluster?.document.problems() ?? []) {
     found.push({ code: "DOCUMENT_PROBLEM", severity: "warning", text: `${path || "document"}: ${text}` });
   }

@@ -9,6 +9,7 @@ import { listDisks } from "../ceph/disks/disks.ts";
 import { ProcessRunner } from "../ceph/runner/process-runner.ts";
 import { Discovery } from "../discovery/discovery.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
+import { removeTemporaries } from "../files/atomic-file.ts";
 import type { Handle } from "../ids/ids.ts";
 import { loadOrCreateIdentity, type NodeIdentity } from "../mesh/identity/node-identity.ts";
 import { LobbyHost } from "../mesh/lobby/lobby-host.ts";
@@ -63,6 +64,11 @@ export class Daemon {
     return Date.now();
   }
 
+  /** Milliseconds on a clock that nobody sets; as large as the time of day when the daemon started. */
+  steadyNow(): number {
+    return performance.timeOrigin + performance.now();
+  }
+
   get cluster(): ClusterRuntime | null {
     return this.#cluster;
   }
@@ -91,6 +97,9 @@ export class Daemon {
     const { settings } = this;
     const log = this.#log;
     this.#lock = InstanceLock.take(settings.stateDir);
+    // From here on this process alone writes below it.
+    const left = await removeTemporaries(settings.stateDir).catch(() => 0);
+    if (left > 0) log.info({ files: left }, "removed what a run that was killed had left");
     const { store, setAside } = openOrSetAside(join(settings.stateDir, "state.db"));
     if (setAside) log.error(setAside, "the state was damaged and set aside");
     const identity = await loadOrCreateIdentity(settings.stateDir);
@@ -284,6 +293,7 @@ export class Daemon {
         disks: () => this.#disks.map((disk) => ({ ...disk })),
         inject: async (request) => ({ ...(await api.inject(request)) }),
         now: () => this.now(),
+        steadyNow: () => this.steadyNow(),
         log: this.#log,
       },
     );

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { open, readFile, rename, unlink } from "node:fs/promises";
+import { open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 /** Sync a directory, so that a name made or renamed in it survives power loss. */
@@ -38,6 +38,20 @@ export async function writeFileAtomic(
     throw error;
   }
   await syncDirectory(dirname(path));
+}
+
+/** Names that `writeFileAtomic` and the making of a node's key give to files that are not whole yet. */
+const temporaryName = /^.+\.[0-9a-f]{12}\.tmp$/;
+
+/**
+ * Remove what runs that were killed have left at or below a directory that only this process writes to: they may
+ * hold keys. How many files.
+ */
+export async function removeTemporaries(root: string): Promise<number> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true });
+  const left = entries.filter((entry) => entry.isFile() && temporaryName.test(entry.name));
+  for (const { parentPath, name } of left) await unlink(join(parentPath, name)).catch(() => undefined);
+  return left.length;
 }
 
 /** The content of a file, or undefined when there is none. */

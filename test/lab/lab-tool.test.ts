@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { macAddress } from "../../scripts/lab/lab-switch.ts";
 import { checkout } from "../../scripts/lab/layout.ts";
 import { commandLine } from "../../scripts/lab/processes.ts";
 import { startAvahi } from "./support/avahi.ts";
@@ -19,7 +20,8 @@ labSuite("a lab of three hosts", () => {
 
   beforeAll(async () => {
     process.env.MICROCEPH_LAB_DAEMON = standIn;
-    lab = await Lab.up("tool", { nodes: 3, admission: "approve", expect: 2 });
+    const options = { stateBytes: 32 * 2 ** 20, clock: true, steps: true };
+    lab = await Lab.up("tool", { nodes: 3, admission: "approve", expect: 2, ...options });
     ips = (await lab.status()).nodes.map((node) => node.ip);
   });
   afterAll(async () => {
@@ -103,6 +105,95 @@ labSuite("a lab of three hosts", () => {
       await lab.run("n1", ["ip", "-6", "address", "show", "dev", "eth0"]),
     );
     expect(await reaches("n2", address6?.[0] ?? "")).toBe(true);
+  });
+
+  it("loses packets of one node, and carries them one way only", async () => {
+    const pings = async (from: string, to: string): Promise<number> => {
+      const { stdout } = await lab.exec(from, ["ping", "-q", "-c", "100", "-i", "0.002", "-W", "1", to]);
+      return Number(/([0-9]+) received/.exec(stdout)?.[1]);
+    };
+    await lab.loss("n2", 50);
+    const received = await pings("n1", ips[1] ?? "");
+    // Both ways: a quarter of them on average, and within nine standard deviations.
+    expect(received).toBeGreaterThan(0);
+    expect(received).toBeLessThan(65);
+    expect(await pings("n1", ips[2] ?? "")).toBe(100);
+    await lab.loss("n2", 100);
+    expect(await reaches("n1", ips[1] ?? "")).toBe(false);
+    await lab.loss("n2", 0);
+    expect(await pings("n1", ips[1] ?? "")).toBe(100);
+
+    const heard = async (node: string): Promise<number> =>
+      Number(await lab.run(node, ["cat", "/sys/class/net/eth0/statistics/rx_packets"]));
+    await lab.cutOneWay("n1", "n2");
+    expect(await reaches("n2", ips[0] ?? "")).toBe(false);
+    expect(await reaches("n1", ips[2] ?? "")).toBe(true);
+    const before = await heard("n1");
+    // Known already, so that nothing needs an answer before the packets go out.
+    await lab.run("n2", [
+      "ip",
+      "neigh",
+      "replace",
+      ips[0] ?? "",
+      "lladdr",
+      macAddress(lab.hosts.record().number, "n1"),
+      "dev",
+      "eth0",
+    ]);
+    await lab.exec("n2", ["ping", "-c", "5", "-i", "0.01", "-W", "1", ips[0] ?? ""]);
+    expect((await heard("n1")) - before).toBeGreaterThanOrEqual(5);
+    await lab.heal();
+    expect(await reaches("n2", ips[0] ?? "")).toBe(true);
+  });
+
+  it("fills the state of one node to its last byte, and gives the room back", async () => {
+    await lab.fill("n1");
+    const write = ["dd", "if=/dev/zero", "of=/var/lib/microceph/more", "bs=1", "count=1"];
+    expect((await lab.exec("n1", write)).stderr).toMatch(/No space left/);
+    expect((await lab.exec("n2", write)).exitCode).toBe(0);
+    await lab.drain("n1");
+    expect((await lab.exec("n1", write)).exitCode).toBe(0);
+  });
+
+  it("sets the clock that a daemon sees, and none else", async () => {
+    const seen = async (): Promise<number> => {
+      const { body } = await lab.api("n1", "GET", "/");
+      return Math.round(((body as { now: number }).now - Date.now()) / 1000);
+    };
+    expect(await seen()).toBe(0);
+    await lab.clock("n1", 86_400);
+    expect(await seen()).toBe(86_400);
+    await lab.clock("n1", -3_600);
+    expect(await seen()).toBe(-3_600);
+    expect(Math.abs(Number(await lab.run("n1", ["date", "+%s"])) - Date.now() / 1000)).toBeLessThan(60);
+    await lab.clock("n1", 0);
+  });
+
+  it("ends a daemon at the step it is told, once", async () => {
+    const { pid } = await lab.node("n2");
+    await lab.crashAtStep("n2", 2);
+    await lab.api("n2", "GET", "/write");
+    expect((await lab.node("n2")).pid).toBe(pid);
+    await lab.api("n2", "GET", "/write").catch(() => undefined);
+    expect(lab.crashedAt("n2")).toEqual({ number: 2, name: "rename written" });
+    expect((await lab.node("n2")).pid).toBeNull();
+    await lab.start("n2");
+    for (let write = 0; write < 4; write += 1) await lab.api("n2", "GET", "/write");
+    expect((await lab.node("n2")).pid).not.toBeNull();
+  });
+
+  it("stops the processes of one program", async () => {
+    const stopped = async (): Promise<string[]> =>
+      (await lab.run("n1", ["ps", "-eo", "stat=,args="]))
+        .split("\n")
+        .filter((line) => line.startsWith("T"))
+        .map((line) => line.split(/\s+/)[1] ?? "");
+    await lab.pause("n1", "etcd");
+    expect(new Set(await stopped())).toEqual(new Set(["etcd"]));
+    expect((await lab.node("n1")).state).toBe("running");
+    await lab.resume("n1", "etcd");
+    expect(await stopped()).toEqual([]);
+    await expect(lab.pause("n1", "radosgw")).rejects.toThrow(/no radosgw runs/);
   });
 
   it("splits the network and joins it", async () => {

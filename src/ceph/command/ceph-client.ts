@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
+import { writeFileAtomic } from "../../files/atomic-file.ts";
 import { isOsdId, type OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { runProgram } from "../../process/run-program.ts";
@@ -137,12 +138,16 @@ export class CephClient implements CephCommands {
   ): Promise<OsdId> {
     if (!isCephKey(key)) throw new MicrocephError("USAGE", "the key of an OSD is not a cephx key");
     const words = ["osd", "new", uuid, ...(isOsdId(options.id) ? [String(options.id)] : [])];
-    const input = JSON.stringify({ cephx_secret: key });
-    return parseAnswer(
-      "osd new",
-      osdNewSchema,
-      await this.#once(words, options, { args: ["-i", "-"], input, secrets: [key] }),
-    );
+    // A file, and no pipe: should this process die now, a pipe would end early, and Ceph would take the empty
+    // input for an OSD without a key, which no later call with the key can complete.
+    const input = join(this.#paths.run, `osd-new-${uuid}.json`);
+    await writeFileAtomic(input, JSON.stringify({ cephx_secret: key }));
+    try {
+      const answer = await this.#once(words, options, { args: ["-i", input], secrets: [key] });
+      return parseAnswer("osd new", osdNewSchema, answer);
+    } finally {
+      await rm(input, { force: true });
+    }
   }
 
   async osdStat(options?: CallOptions): Promise<OsdStat> {
@@ -274,7 +279,6 @@ export class CephClient implements CephCommands {
     options: CallOptions = {},
     how: {
       readonly args?: readonly string[];
-      readonly input?: string;
       readonly secrets?: readonly string[];
     } = {},
   ): Promise<Json> {
@@ -283,7 +287,6 @@ export class CephClient implements CephCommands {
       const result = await this.#run("ceph", [...this.#arguments, ...(how.args ?? []), ...words], {
         deadlineMs: options.deadlineMs ?? defaultDeadlineMs,
         ...(options.signal ? { signal: options.signal } : {}),
-        ...(how.input === undefined ? {} : { input: how.input }),
         ...(how.secrets ? { secrets: how.secrets } : {}),
       });
       return parseOutput(result.stdout);

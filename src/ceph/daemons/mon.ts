@@ -11,6 +11,7 @@ import { type KeyringEntry, monCapabilities, renderKeyring } from "../config/key
 import { monitorAddressVector } from "../config/monitor-address.ts";
 import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
+import { runBound } from "./run-bound.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
 const mkfsDeadlineMs = 60_000;
@@ -81,7 +82,11 @@ async function makeWholeStore(
   const { paths } = deps;
   const home = paths.dataDir("mon", mon.handle);
   const present = await storeFsid(deps, mon.handle);
-  if (present === mon.fsid) return "present";
+  if (present === mon.fsid) {
+    // A run that was killed right after the store was whole has left its keys behind.
+    await removeLeftOvers(deps, mon.handle);
+    return "present";
+  }
   if (present !== undefined) {
     throw new MicrocephError("STATE_CORRUPT", `${home} holds a monitor of another cluster`, {
       data: { path: home, fsid: present, wanted: mon.fsid },
@@ -97,7 +102,9 @@ async function makeWholeStore(
     const keyring = join(inputs, "keyring");
     const entries = await writeInputs(inputs);
     await writeFileAtomic(keyring, renderKeyring(entries));
-    const made = await deps.run(
+    // Killed with us: it must not go on writing beside the next run.
+    const made = await runBound(
+      deps,
       "ceph-mon",
       [
         "--mkfs",

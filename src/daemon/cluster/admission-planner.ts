@@ -84,6 +84,7 @@ export function admissionFacts(runtime: ClusterRuntime): Omit<AdmissionFacts, "o
   }
   return {
     now: deps.now(),
+    steadyNow: deps.steadyNow(),
     self,
     cluster: options.cluster,
     reports: runtime.lobby.reports(alive),

@@ -19,6 +19,9 @@ export function clusterFacts(runtime: ClusterRuntime): Omit<MeshFacts, "now" | "
   const voters = runtime.voters();
   const states = presence.view();
   const admission = admissionInSight(runtime);
+  const { deps } = runtime;
+  const timeOfDay = (steady: number | null): number | null =>
+    steady === null ? null : Math.round(deps.now() - (deps.steadyNow() - steady));
   const members = [...journal.members()].map(([peer, member]): MeshFacts["members"][number] => {
     const facts = view.nodes[peer];
     const state = states.get(peer);
@@ -28,7 +31,7 @@ export function clusterFacts(runtime: ClusterRuntime): Omit<MeshFacts, "now" | "
       handle: member.handle,
       addresses: facts?.addresses ?? [],
       presence: peer === self ? "alive" : (state?.state ?? "suspect"),
-      lastSeen: peer === self ? runtime.deps.now() : (state?.lastSeen ?? null),
+      lastSeen: timeOfDay(peer === self ? deps.steadyNow() : (state?.lastSeen ?? null)),
       voter: voters.includes(peer),
       services: facts?.services ?? [],
       zone: view.labels[peer]?.zone ?? null,

@@ -59,7 +59,10 @@ export interface ClusterDeps {
   readonly disks: () => Json;
   /** Hands a request that another member forwarded to the own API. */
   readonly inject: (request: { method: "GET" | "POST" | "PUT"; path: string; body: Json }) => Promise<Json>;
+  /** The time of day: for what people read, and for what they asked for until when. */
   readonly now: () => number;
+  /** A clock that nobody sets: for everything that lasts or is waited for. */
+  readonly steadyNow: () => number;
   readonly log: Logger;
 }
 
@@ -93,7 +96,7 @@ export class ClusterRuntime {
     this.deps = deps;
     this.self = options.identity.peerId;
     this.handle = options.handle;
-    const { store, now, log } = deps;
+    const { store, now, steadyNow, log } = deps;
     const { cluster, identity, settings } = options;
     this.journal = new JournalCopy(
       { cluster: cluster.id, clusterKey: cluster.publicKey },
@@ -113,9 +116,9 @@ export class ClusterRuntime {
     );
     this.mesh = new MeshHost(
       { identity, listen: ["0.0.0.0", "::"], port: settings.meshPort, cluster: cluster.id },
-      { log, now },
+      { log, now: steadyNow },
     );
-    this.presence = new Presence({}, { mesh: this.mesh, now, log });
+    this.presence = new Presence({}, { mesh: this.mesh, now: steadyNow, log });
     this.documentSync = new DocumentSync({
       document: this.document,
       request: (peer, body, signal) =>
@@ -123,7 +126,7 @@ export class ClusterRuntime {
       connected: () => this.mesh.connected(),
       publishHeads: (heads) => this.mesh.publish("heads", heads),
       log,
-      now,
+      now: steadyNow,
       random: Math.random,
     });
     this.journalSync = new JournalSync(
@@ -166,7 +169,7 @@ export class ClusterRuntime {
       own: () => deps.membership.neighbours(),
       publish: (body) => this.mesh.publish("sightings", body),
       maxBytes: maxGossipBytes,
-      now,
+      now: steadyNow,
       onChange: () => this.wake("lobby"),
     });
     this.cephView = new CephView({

@@ -29,12 +29,16 @@ export interface QuorumViewDeps {
 
 const lookMs = 1_500;
 const periodMs = 2_000;
+/** An etcd that starts is silent for a moment. */
+const silentAfterLooks = 3;
 const nothing: QuorumReport = { holder: null, epoch: null, ok: false };
 
 /** Keeps an up-to-date answer to "can anything be decided, and by whom": answers at once, never waits. */
 export class QuorumView {
   readonly #deps: QuorumViewDeps;
   #report: QuorumReport = nothing;
+  /** Looks in a row that the own etcd did not answer while another voter's did. */
+  #silentLooks = 0;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | null = null;
   #stop = new AbortController();
@@ -66,6 +70,11 @@ export class QuorumView {
     return this.#report;
   }
 
+  /** The own etcd does not answer though there is a majority: this voter counts as one that is away. */
+  get ownSilent(): boolean {
+    return this.#silentLooks >= silentAfterLooks;
+  }
+
   /** What this node answers to others that ask: only what its own etcd says. */
   async answer(): Promise<Json> {
     return this.#deps.isVoter() ? { ...this.#report } : { ...nothing };
@@ -83,7 +92,11 @@ export class QuorumView {
 
   async #look(): Promise<void> {
     const within = (): AbortSignal => AbortSignal.any([this.#stop.signal, AbortSignal.timeout(lookMs)]);
-    const next = (await this.#lookHere(within())) ?? (await this.#askVoters(within()));
+    const own = await this.#lookHere(within());
+    const next = own ?? (await this.#askVoters(within()));
+    // A learner has no answer of its own yet, and is no voter.
+    const counts = this.#deps.isVoter() && this.#deps.voters().includes(this.#deps.self);
+    this.#silentLooks = own === null && next.ok && counts ? this.#silentLooks + 1 : 0;
     const before = this.#report;
     this.#report = next;
     if (before.ok !== next.ok || before.holder !== next.holder || before.epoch !== next.epoch) {

@@ -73,7 +73,7 @@ export class SeatControl {
       // Plans follow from a finished bootstrap only, however far this node is with it.
       ceph: () => (fsidOf(journal.entries()) === null ? null : deps.cephNode.commands),
       explain: (subject, reasons) => this.#explain(subject, reasons),
-      now: deps.now,
+      now: deps.steadyNow,
     });
     const current = (id: EntryId): Entry => {
       const entry = journal.entry(id);
@@ -141,7 +141,7 @@ export class SeatControl {
           ...planners,
         },
         executors,
-        now: deps.now,
+        now: deps.steadyNow,
         log: deps.log,
       },
     );

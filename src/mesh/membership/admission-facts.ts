@@ -28,7 +28,10 @@ export type ClaimOutcome =
   | { readonly outcome: "unreachable"; readonly detail: string };
 
 export interface AdmissionFacts {
+  /** The time of day: for what operators said until when. */
   readonly now: number;
+  /** Milliseconds on a clock that nobody sets: for what was heard and refused. Its zero is of no matter. */
+  readonly steadyNow: number;
   /** The lease holder, where the plan runs. */
   readonly self: PeerId;
   readonly cluster: { readonly id: ClusterId; readonly name: string; readonly publicKey: string };
@@ -51,7 +54,7 @@ export interface AdmissionFacts {
   /** Operators' verdicts with their time (epoch ms); where there are several, deny is here. */
   readonly verdicts: ReadonlyMap<PeerId, { readonly verdict: "approve" | "deny"; readonly at: number }>;
   readonly outcomes: ReadonlyMap<EntryId, ClaimOutcome>;
-  /** When a node last refused a claim of ours, and why. */
+  /** When (on the steady clock) a node last refused a claim of ours, and why. */
   readonly refusals: ReadonlyMap<PeerId, { readonly code: string; readonly at: number }>;
 }
 

@@ -163,7 +163,7 @@ function planStranger(draft: Draft, facts: AdmissionFacts, node: SeenNode): void
 /** Why a node in sight is not claimed now; undefined when it is. */
 function whyNot(draft: Draft, facts: AdmissionFacts, node: SeenNode, ours: boolean): string | undefined {
   const { peer, report } = node;
-  const { now, cluster } = facts;
+  const { now, steadyNow, cluster } = facts;
   if (!ours) {
     if (!report.windowOpen) return "its window is closed: `microceph mesh join` on it opens it";
     if (report.joining !== null && report.joining !== cluster.id)
@@ -182,7 +182,11 @@ function whyNot(draft: Draft, facts: AdmissionFacts, node: SeenNode, ours: boole
       : "waits for `microceph mesh approve`";
   }
   const refusal = facts.refusals.get(peer);
-  if (refusal !== undefined && now - refusal.at < refusalRestMs && !isRefusalOver(node, facts, refusal)) {
+  if (
+    refusal !== undefined &&
+    steadyNow - refusal.at < refusalRestMs &&
+    !isRefusalOver(node, facts, refusal)
+  ) {
     return `it refused the claim: ${refusal.code}`;
   }
   if (draft.free <= 0) return "others are being admitted first";
@@ -245,7 +249,7 @@ function show(
     fingerprint: fingerprintWords(facts.cluster.publicKey, peer),
     windowOpen: report.windowOpen,
     seenBy,
-    firstSeen: new Date(firstSeen).toISOString(),
+    firstSeen: new Date(facts.now - (facts.steadyNow - firstSeen)).toISOString(),
     stage,
     reason,
   });

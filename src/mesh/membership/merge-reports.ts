@@ -10,7 +10,7 @@ export interface SeenNode {
   /** The member that is asked to reach it: the holder itself if it can, else the one that heard it last. */
   readonly via: PeerId;
   readonly seenBy: readonly PeerId[];
-  /** Epoch milliseconds on the holder's clock. */
+  /** Milliseconds on the holder's steady clock. */
   readonly firstSeen: number;
   readonly heardAt: number;
 }
@@ -19,12 +19,12 @@ export interface SeenNode {
 const staleMs = 45_000;
 
 /** Merge the members' reports, in the order of PeerIds so that equal facts give equal plans. */
-export function mergeReports({ reports, now, self }: AdmissionFacts): ReadonlyMap<PeerId, SeenNode> {
+export function mergeReports({ reports, steadyNow, self }: AdmissionFacts): ReadonlyMap<PeerId, SeenNode> {
   const merged = new Map<PeerId, SeenNode>();
   for (const [reporter, { at, neighbours }] of [...reports].sort(([a], [b]) => (a < b ? -1 : 1))) {
     for (const report of neighbours) {
       const heardAt = at - report.answeredAgoMs;
-      if (now - heardAt > staleMs) continue;
+      if (steadyNow - heardAt > staleMs) continue;
       const known = merged.get(report.peer);
       const newer = known === undefined || heardAt > known.heardAt;
       merged.set(report.peer, {

@@ -27,7 +27,7 @@ export class FactsWriter<Facts> {
   set(facts: Facts): void {
     this.#latest = { facts };
     this.#pending = true;
-    const wait = this.#lastWrite + factsIntervalMs - this.#now();
+    const wait = this.#untilAfter(factsIntervalMs);
     if (wait <= 0) this.#flush();
     else this.#arm(wait);
   }
@@ -36,7 +36,7 @@ export class FactsWriter<Facts> {
   heal(): void {
     if (this.#latest === undefined) return;
     this.#pending = true;
-    this.#arm(Math.max(0, this.#lastWrite + healIntervalMs - this.#now()));
+    this.#arm(Math.max(0, this.#untilAfter(healIntervalMs)));
   }
 
   /** Write what waits, and no more afterwards. */
@@ -44,6 +44,11 @@ export class FactsWriter<Facts> {
     if (this.#pending) this.#flush();
     this.#disarm();
     this.#latest = undefined;
+  }
+
+  /** Milliseconds until that long after the last write; a clock that was set back makes it no longer. */
+  #untilAfter(intervalMs: number): number {
+    return Math.min(intervalMs, this.#lastWrite + intervalMs - this.#now());
   }
 
   #arm(wait: number): void {

@@ -6,6 +6,7 @@ import { type LabStatus, labStatus, type NodeStatus } from "../../../scripts/lab
 import { checkout } from "../../../scripts/lab/layout.ts";
 import { lastLines } from "../../../scripts/lab/node-daemon.ts";
 import { type ExecOptions, execOn, jsonOn, runOn } from "../../../scripts/lab/node-exec.ts";
+import { crashedAt, type DaemonStep } from "../../../scripts/lab/node-steps.ts";
 import * as verbs from "../../../scripts/lab/node-verbs.ts";
 import { processesOf } from "../../../scripts/lab/processes.ts";
 import type { RunResult } from "../../../scripts/lab/run.ts";
@@ -71,12 +72,42 @@ export class Lab {
     return verbs.killNode(this.hosts, name, target);
   }
 
-  pause(name: string): Promise<void> {
-    return verbs.pauseNode(this.hosts, name);
+  pause(name: string, program?: string): Promise<void> {
+    return verbs.pauseNode(this.hosts, name, program);
   }
 
-  resume(name: string): Promise<void> {
-    return verbs.resumeNode(this.hosts, name);
+  resume(name: string, program?: string): Promise<void> {
+    return verbs.resumeNode(this.hosts, name, program);
+  }
+
+  loss(name: string, percent: number): Promise<void> {
+    return verbs.loseOn(this.hosts, name, percent);
+  }
+
+  cutOneWay(from: string, to: string): Promise<void> {
+    return verbs.cutOneWay(this.hosts, from, to);
+  }
+
+  fill(name: string): Promise<void> {
+    return verbs.fillNode(this.hosts, name);
+  }
+
+  drain(name: string): Promise<void> {
+    return verbs.drainNode(this.hosts, name);
+  }
+
+  clock(name: string, seconds: number): Promise<void> {
+    return verbs.setNodeClock(this.hosts, name, seconds);
+  }
+
+  /** End the node's daemon at its step of this number, counted from now. */
+  crashAtStep(name: string, step: number): Promise<void> {
+    return verbs.crashNodeAt(this.hosts, name, step);
+  }
+
+  /** The step at which the node's daemon was ended, once it was. */
+  crashedAt(name: string): DaemonStep | undefined {
+    return crashedAt(this.hosts.node(name).files);
   }
 
   cut(name: string): Promise<void> {

@@ -2,6 +2,7 @@
 // the names of the real ones, so that the lab's verbs can be seen to touch the right processes.
 import { spawn } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
+import { rename, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -39,7 +40,11 @@ spawn("setsid", ["sh", "-c", "(bash -c 'while :; do (exec -a ceph-osd sleep 1000
   stdio: "ignore",
 });
 
-createServer((request, reply) => {
+createServer(async (request, reply) => {
+  if (request.url === "/write") {
+    await writeFile(join(stateDir, "written.new"), "");
+    await rename(join(stateDir, "written.new"), join(stateDir, "written"));
+  }
   reply.setHeader("content-type", "application/json");
-  reply.end(JSON.stringify({ path: request.url, args: values, pid: process.pid }));
+  reply.end(JSON.stringify({ path: request.url, args: values, pid: process.pid, now: Date.now() }));
 }).listen(socket);

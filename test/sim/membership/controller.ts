@@ -78,6 +78,7 @@ function factsFor({ world, node, run }: ControlDeps, journal: SimJournal): Admis
   }
   return {
     now,
+    steadyNow: now,
     self: node.peer,
     cluster: { id: journal.key.id, name: journal.name, publicKey: journal.key.publicKey },
     reports,

@@ -86,3 +86,48 @@ describe("a node killed between any two steps of formation", () => {
     ]);
   });
 });
+
+/** A cluster of three, and a fourth node that is about to be started; its claim is what follows. */
+async function worldBeforeClaim(): Promise<{ world: World; claimer: SimNode; claimed: SimNode }> {
+  const world = new World({ ...soundLan, seed: 7, nodes: 4 });
+  const claimed = world.nodes[3];
+  const three = world.nodes.slice(0, 3);
+  for (const node of three) world.start(node);
+  const formed = (): boolean => three.every(({ durable }) => durable.state === "member");
+  await world.time.runUntil(60_000, formed);
+  expect(formed(), describeWorld(world)).toBe(true);
+  const claimer = world.byPeer().find((node) => node !== claimed);
+  if (claimer === undefined || claimed === undefined) throw new RangeError("too few nodes");
+  return { world, claimer, claimed };
+}
+
+describe("a node killed between any two steps of a claim", () => {
+  it.each(["claimer", "claimed"] as const)("the %s: the late node becomes a member, once", async (role) => {
+    const count = async (): Promise<number> => {
+      const { world, claimed, [role]: victim } = await worldBeforeClaim();
+      const before = victim.steps;
+      world.start(claimed);
+      await world.time.runUntil(120_000, () => isSettled(world));
+      expect(isSettled(world), describeWorld(world)).toBe(true);
+      return victim.steps - before;
+    };
+    const steps = await count();
+    expect(steps).toBeGreaterThan(4);
+    for (let step = 1; step <= steps; step += 1) {
+      const { world, claimed, [role]: victim } = await worldBeforeClaim();
+      victim.killAtStep = victim.steps + step;
+      world.start(claimed);
+      await world.time.runUntil(120_000, () => victim.run === null || isSettled(world));
+      const stop = stops[step % stops.length] ?? 0;
+      const where = `${role} killed at step ${step} (${victim.stepNames.at(-1)}), back after ${stop} ms`;
+      world.time.after(stop, null, () => world.start(victim));
+      await world.time.runUntil(
+        300_000,
+        () => world.invariants.violation !== null || (victim.run !== null && isSettled(world)),
+      );
+      expect(world.invariants.violation, where).toBeNull();
+      expect(isSettled(world), `${where}: ${describeWorld(world)}`).toBe(true);
+      expect(world.invariants.founded.length, where).toBe(1);
+    }
+  });
+});

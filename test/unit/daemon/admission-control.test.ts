@@ -57,6 +57,7 @@ function facts(
 ): Facts {
   return {
     now: at,
+    steadyNow: at,
     self,
     cluster,
     reports: new Map([[self, { at, neighbours }]]),

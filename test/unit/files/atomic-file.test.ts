@@ -1,14 +1,24 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readFileIfPresent, writeFileAtomic } from "../../../src/files/atomic-file.ts";
+import { readFileIfPresent, removeTemporaries, writeFileAtomic } from "../../../src/files/atomic-file.ts";
 
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "mc-atomic-"));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
+
+it("removes what killed runs have left, and nothing else", async () => {
+  await mkdir(join(folder, "conf"));
+  const kept = ["conf/ceph.conf", "state.db", ".hidden.tmp", "conf/notes.tmp"];
+  const left = ["conf/.ceph.conf.0123456789ab.tmp", "node.key.0123456789ab.tmp"];
+  for (const name of [...kept, ...left]) await writeFile(join(folder, name), "");
+  expect(await removeTemporaries(folder)).toBe(2);
+  const found = await readdir(folder, { recursive: true });
+  expect(found.sort()).toEqual(["conf", ...kept].sort());
+});
 
 describe("writeFileAtomic", () => {
   it("keeps a whole file when many write it at once, and leaves nothing beside it", async () => {

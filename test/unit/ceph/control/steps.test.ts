@@ -65,8 +65,8 @@ beforeEach(async () => {
   asked = [];
   settings = new Map();
   map = mapOf("n0");
-  fake = await fakeNode(async (program, args) => {
-    if (program === "ceph-mon") await mkdir(join(after(args, "--mon-data"), "store.db"));
+  fake = await fakeNode(async (_, args) => {
+    if (args.includes("ceph-mon")) await mkdir(join(after(args, "--mon-data"), "store.db"));
     return nothing;
   });
   const ceph = {

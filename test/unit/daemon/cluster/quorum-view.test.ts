@@ -53,6 +53,32 @@ afterEach(async () => {
 });
 
 describe("QuorumView", () => {
+  it.each<[string, { elsewhere: boolean; voter: boolean; looks: number; silent: boolean }]>([
+    ["while another voter's does", { elsewhere: true, voter: true, looks: 3, silent: true }],
+    ["for a moment only", { elsewhere: true, voter: true, looks: 2, silent: false }],
+    ["when no other's does either", { elsewhere: false, voter: true, looks: 3, silent: false }],
+    ["as that of a learner", { elsewhere: true, voter: false, looks: 3, silent: false }],
+  ])("calls its own etcd silent or not, when it does not answer %s", async (_what, given) => {
+    if (!given.voter) voters = [one, two];
+    make({ look: cutOff, ask: async () => (given.elsewhere ? { ...lease, ok: true } : null) }).start();
+    await settle();
+    for (let look = 1; look < given.looks; look += 1) await vi.advanceTimersByTimeAsync(2_000);
+    expect(view.ownSilent).toBe(given.silent);
+  });
+
+  it("calls its own etcd silent no longer once it answers again", async () => {
+    let answers = false;
+    make({
+      look: async () => (answers ? lease : cutOff()),
+      ask: async () => ({ ...lease, ok: true }),
+    }).start();
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(view.ownSilent).toBe(true);
+    answers = true;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(view.ownSilent).toBe(false);
+  });
+
   it("says what the own etcd says, once per change, and looks again now and then", async () => {
     let looks = 0;
     make({

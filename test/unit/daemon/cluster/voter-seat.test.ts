@@ -47,7 +47,7 @@ function runtime(): ClusterRuntime {
       cluster: { id: testCluster, name: "c", publicKey: "" },
       founded: null,
     },
-    deps: { store, log: quiet, now: () => 0, events: { emit: () => undefined } },
+    deps: { store, log: quiet, now: () => 0, steadyNow: () => 0, events: { emit: () => undefined } },
     mesh: {
       // As the real one: a service is offered once.
       offerTunnel: (service: string) => {

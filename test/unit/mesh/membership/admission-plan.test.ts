@@ -45,6 +45,7 @@ const admitted = { handle: handle("n4"), entry: reservation.entry, openedNumber:
 function facts(reports: NeighbourReport[], changes: Partial<AdmissionFacts> = {}): AdmissionFacts {
   return {
     now,
+    steadyNow: now,
     self: holder,
     cluster: { id: key.id, name: "one", publicKey: key.publicKey },
     reports: new Map([[holder, { at: now, neighbours: reports }]]),
@@ -94,6 +95,16 @@ describe("planAdmission, step by step", () => {
       "lets an approval lapse after a day",
       facts([report()], { ...approve, ...verdict("approve", 86_400_000) }),
       [],
+    ],
+    [
+      "reserves what is in sight though the clock was set a day ahead",
+      facts([report()], { now: now + 86_400_000 }),
+      [reserve],
+    ],
+    [
+      "reserves what is in sight though the clock was set a day back",
+      facts([report()], { now: now - 86_400_000 }),
+      [reserve],
     ],
     [
       "reserves a founder under any policy",

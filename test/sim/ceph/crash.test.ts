@@ -1,0 +1,146 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { kinds } from "../../../src/ceph/control/decisions.ts";
+import { watchFiles } from "../../support/crashable-process.ts";
+import { ttlSeconds } from "../../support/simulated-voter.ts";
+import { CrashWorld, type NodeName } from "./crash-world.ts";
+
+let unwatch: () => void;
+let folder: string;
+let worlds = 0;
+
+beforeAll(() => {
+  unwatch = watchFiles();
+  // Nothing here is about power: on a file system in memory a sync costs nothing.
+  folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "mc-"));
+});
+afterAll(() => {
+  unwatch();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const leaseOverMs = (ttlSeconds + 1) * 1000;
+const all: readonly NodeName[] = ["n1", "n2", "n3"];
+
+/** Bootstrap, two more monitors and all managers and metadata servers are decided and done. */
+function isBuilt(world: CrashWorld): boolean {
+  const entries = world.entries();
+  return (
+    world.ceph.monitors.length === 3 &&
+    entries.filter(({ kind, state }) => kind === kinds.daemon && state === "done").length === 6 &&
+    entries.every(({ state }) => state !== "open")
+  );
+}
+
+/** Everything once, and nothing left over. */
+async function expectBuilt(world: CrashWorld, dir: string, where: string): Promise<void> {
+  const { ceph } = world;
+  expect(ceph.hasQuorum, where).toBe(true);
+  expect(ceph.monitors.map(({ name }) => name).sort(), where).toEqual(all);
+  const units = all.flatMap((node) => [`mon.${node}`, `mgr.${node}`, `mds.${node}`]).sort();
+  expect([...ceph.running.keys()].sort(), where).toEqual(units);
+  const done = world.entries().filter(({ state }) => state === "done");
+  expect(done.filter(({ kind }) => kind === kinds.bootstrap).length, where).toBe(1);
+  expect(new Set(done.map(({ kind, body }) => JSON.stringify([kind, body]))).size, where).toBe(done.length);
+  for (const node of all) {
+    const stores = await readdir(join(dir, node, "data", "mon"));
+    expect(stores, where).toEqual([`ceph-${node}`]);
+  }
+}
+
+async function inWorld<T>(work: (world: CrashWorld, dir: string) => Promise<T>): Promise<T> {
+  worlds += 1;
+  const dir = join(folder, String(worlds));
+  const world = new CrashWorld(dir);
+  try {
+    return await work(world, dir);
+  } finally {
+    await world.stop();
+  }
+}
+
+/** Build the cluster with one daemon killed at a step and started again; the steps that it took before. */
+function build(victim: NodeName, killAtStep: number): Promise<readonly string[]> {
+  return inWorld(async (world, dir) => {
+    for (const node of all) if (node !== victim) world.start(node);
+    const process = world.start(victim, killAtStep);
+    await world.until("the cluster, or the end of a daemon", () => !process.alive || isBuilt(world));
+    const where = `${victim} killed at step ${killAtStep} (${process.steps.at(-1)})`;
+    if (!process.alive) {
+      // Now and then it is back while its old lease still holds.
+      if (victim === "n1" && killAtStep % 4 !== 0) await world.voters.pass(leaseOverMs);
+      world.start(victim);
+      await world.until(`the cluster after ${where}`, () => isBuilt(world));
+    }
+    await expectBuilt(world, dir, where);
+    return process.steps;
+  });
+}
+
+function addDisk(killAtStep: number): Promise<readonly string[]> {
+  return inWorld(async (world, dir) => {
+    for (const node of all) world.start(node);
+    await world.until("the cluster", () => isBuilt(world));
+    const { process } = world.node("n2");
+    const before = process.steps.length;
+    process.killAtStep = before + killAtStep;
+    const asked = (): boolean => {
+      try {
+        world.addDisk("n2");
+        return true;
+      } catch {
+        // Killed before the job was on disk: nothing was begun, and nobody was told that it was.
+        return false;
+      }
+    };
+    let begun = asked();
+    const done = (): boolean =>
+      world
+        .node("n2")
+        .jobs.list()
+        .some(({ state }) => state === "success");
+    await world.until("the disk, or the end of the daemon", () => !process.alive || done());
+    const where = `killed at step ${killAtStep} (${process.steps.at(-1)})`;
+    if (!process.alive) {
+      world.start("n2");
+      begun = world.node("n2").jobs.list().length > 0;
+      if (!begun) asked();
+      await world.until(`the disk after ${where}`, done);
+    }
+    expect(
+      world.ceph.osds.map(({ up, host }) => [up, host]),
+      where,
+    ).toEqual([[true, "n2"]]);
+    expect(world.ceph.running.has("osd.0"), where).toBe(true);
+    expect(await readdir(join(dir, "n2", "data", "osd")), where).toEqual(["ceph-0"]);
+    return process.steps.slice(before);
+  });
+}
+
+/** A trial for each step, several side by side: most of their time is waiting. */
+async function atEach(steps: number, trial: (step: number) => Promise<unknown>): Promise<void> {
+  let next = 1;
+  const work = async (): Promise<void> => {
+    for (let step = next++; step <= steps; step = next++) await trial(step);
+  };
+  await Promise.all(Array.from({ length: 8 }, work));
+}
+
+const never = Number.POSITIVE_INFINITY;
+
+describe("a daemon killed between any two steps, on simulated etcd and Ceph", () => {
+  it.each<NodeName>(["n1", "n2"])("while the cluster is built: %s", async (victim) => {
+    const steps = await build(victim, never);
+    expect(steps.length).toBeGreaterThan(30);
+    await atEach(steps.length, (step) => build(victim, step));
+  });
+
+  it("while a disk is added", async () => {
+    const steps = await addDisk(never);
+    expect(steps.length).toBeGreaterThan(10);
+    await atEach(steps.length, addDisk);
+  });
+});

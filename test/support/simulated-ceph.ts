@@ -1,0 +1,283 @@
+import { randomBytes } from "node:crypto";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import type {
+  CephCommands,
+  CrushRule,
+  Monitor,
+  MonMap,
+  OsdDumpEntry,
+  Pool,
+} from "../../src/ceph/command/commands.ts";
+import type { CephPaths } from "../../src/ceph/config/ceph-paths.ts";
+import { makeCephKey } from "../../src/ceph/config/keyring.ts";
+import type { EnsureResult, Runner, UnitSpec, UnitStatus } from "../../src/ceph/runner/runner.ts";
+import { MicrocephError } from "../../src/errors/microceph-error.ts";
+import { type Fsid, fsid, osdId } from "../../src/ids/ids.ts";
+import type { Json } from "../../src/ids/json.ts";
+import type { RunOptions, RunResult, runProgram } from "../../src/process/run-program.ts";
+
+/** Who asks: told of each step before and after it takes effect. */
+export interface Caller {
+  step(what: string): Promise<void>;
+}
+
+interface StoredMonitor {
+  readonly name: string;
+  readonly address: string;
+}
+
+/**
+ * Ceph as this product uses it, in memory: monitors with their map and quorum, keys, configuration, OSDs, rules
+ * and pools; the programs that make stores; and the daemons, which live on when the node's daemon does not.
+ * Each monitor and OSD answers on a real admin socket. A second cluster, or a command without a quorum, is an
+ * error as in the real one.
+ */
+export class SimulatedCeph {
+  fsid: Fsid | null = null;
+  epoch = 0;
+  readonly monitors: StoredMonitor[] = [];
+  readonly running = new Map<string, { readonly spec: UnitSpec; readonly server: Server | null }>();
+  readonly keys = new Map<string, string>();
+  readonly config = new Map<string, string>();
+  readonly osds: { readonly uuid: string; readonly key: string; up: boolean; host: string }[] = [];
+  readonly rules: CrushRule[] = [{ id: 0, name: "replicated_rule", failureDomain: "host" }];
+  readonly pools: Pool[] = [];
+
+  /** A majority of the monitors in the map runs. */
+  get hasQuorum(): boolean {
+    return this.monitors.length > 0 && this.#quorum().length * 2 > this.monitors.length;
+  }
+
+  async stop(): Promise<void> {
+    for (const unit of [...this.running.keys()]) this.#end(unit);
+  }
+
+  monMap(): MonMap {
+    const monitors = this.monitors
+      .map(({ name }) => name)
+      .sort()
+      .map((name, rank): Monitor => {
+        const { address } = this.monitors.find((mon) => mon.name === name) ?? { address: "" };
+        return { name, rank, addresses: [{ type: "v2", address: `${address}:3300` }] };
+      });
+    return { epoch: this.epoch, fsid: this.fsid ?? fsid("00000000-0000-0000-0000-000000000000"), monitors };
+  }
+
+  #quorum(): string[] {
+    return this.monitors.map(({ name }) => name).filter((name) => this.running.has(`mon.${name}`));
+  }
+
+  /** `runProgram` for the programs of Ceph that make something on disk. */
+  run(caller: Caller): typeof runProgram {
+    return async (program: string, args: readonly string[], _options: RunOptions): Promise<RunResult> => {
+      const words = program === "setpriv" ? args.slice(2) : [program, ...args];
+      const of = (flag: string): string => words[words.indexOf(flag) + 1] ?? "";
+      const what = words.slice(0, 2).join(" ");
+      await caller.step(`start ${what}`);
+      if (words[0] === "monmaptool") {
+        const path = words.at(-1) ?? "";
+        const address = /v2:(.*?):3300/.exec(words.join(" "))?.[1] ?? "";
+        const map = { fsid: of("--fsid"), monitors: [{ name: of("--addv"), address }] };
+        await writeFile(path, JSON.stringify(map));
+      } else if (words[0] === "ceph-mon") {
+        const store = join(of("--mon-data"), "store.db");
+        await mkdir(store);
+        await cp(of("--monmap"), join(store, "monmap"));
+      } else if (words[0] === "ceph-osd") {
+        await writeFile(join(of("--osd-data"), "fsid"), `${of("--osd-uuid")}\n`);
+      } else {
+        throw new MicrocephError("MISSING_PROGRAM", `${words[0]} is not simulated`);
+      }
+      await caller.step(`${what}: ended`);
+      return { exitCode: 0, stdout: "", stderr: "" };
+    };
+  }
+
+  /** The daemons of one node. They are not the caller's: they go on when it dies. */
+  runner(host: string, paths: CephPaths, caller: Caller): Runner {
+    const mine = new Map<string, UnitSpec>();
+    const status = (unit: string): UnitStatus => ({
+      ...{ unit, state: this.running.has(unit) ? "running" : "stopped", pid: 1, supervisorPid: 1 },
+      ...{ restarts: 0, lastExit: null, reason: "", since: 0 },
+    });
+    return {
+      open: async () => undefined,
+      close: async () => undefined,
+      ensure: async (unit, spec): Promise<EnsureResult> => {
+        mine.set(unit, spec);
+        if (this.running.has(unit)) return { action: "unchanged", status: status(unit) };
+        await caller.step(`start ${unit}`);
+        await this.#start(unit, spec, host, paths);
+        await caller.step(`start ${unit}: started`);
+        return { action: "started", status: status(unit) };
+      },
+      stop: async (unit) => {
+        await caller.step(`stop ${unit}`);
+        this.#end(unit);
+      },
+      restart: async (unit) => status(unit),
+      status: async (unit) => status(unit),
+      list: async () => [...mine.keys()].sort().map(status),
+      onChange: () => () => undefined,
+    };
+  }
+
+  async #start(unit: string, spec: UnitSpec, host: string, paths: CephPaths): Promise<void> {
+    const [type = "", id = ""] = unit.split(".");
+    let server: Server | null = null;
+    if (type === "mon") {
+      await this.#join(id, spec, paths);
+      server = await listen(paths.adminSocket("mon", id), () => this.#monStatus(id));
+    } else if (type === "osd") {
+      const osd = this.osds[Number(id)];
+      if (osd === undefined) throw new Error(`osd.${id} was never registered`);
+      osd.up = true;
+      osd.host = host;
+      server = await listen(paths.adminSocket("osd", id), () => ({ state: "active" }));
+    }
+    this.running.set(unit, { spec, server });
+  }
+
+  /** A monitor starts with the map in its store; one that is not in the map adds itself. */
+  async #join(name: string, spec: UnitSpec, paths: CephPaths): Promise<void> {
+    const text = await readFile(join(paths.dataDir("mon", name), "store.db", "monmap"), "utf8");
+    const stored = JSON.parse(text) as { fsid: string; monitors: StoredMonitor[] };
+    this.fsid ??= fsid(stored.fsid);
+    if (this.fsid !== stored.fsid) throw new Error(`a second Ceph cluster: ${stored.fsid}`);
+    if (this.monitors.some((mon) => mon.name === name)) return;
+    const address = spec.argv[spec.argv.indexOf("--public-addr") + 1] ?? "";
+    this.monitors.push({ name, address });
+    this.epoch += 1;
+  }
+
+  #end(unit: string): void {
+    this.running.get(unit)?.server?.close();
+    this.running.delete(unit);
+  }
+
+  #monStatus(name: string): Json {
+    const map = this.monMap();
+    const mons = map.monitors.map(({ name: mon, rank }) => ({
+      name: mon,
+      rank,
+      public_addrs: { addrvec: [{ type: "v2", addr: "10.0.0.1:3300" }] },
+    }));
+    const quorum = this.hasQuorum ? this.#quorum() : [];
+    return {
+      ...{ name, rank: map.monitors.findIndex((mon) => mon.name === name), state: "peon", election_epoch: 1 },
+      quorum: map.monitors.filter((mon) => quorum.includes(mon.name)).map(({ rank }) => rank),
+      monmap: { epoch: map.epoch, fsid: map.fsid, mons },
+    };
+  }
+
+  /** Ceph's commands as one process asks them. */
+  commands(caller: Caller): CephCommands {
+    const read = async <T>(answer: () => T): Promise<T> => {
+      if (!this.hasQuorum) throw new MicrocephError("CEPH_UNREACHABLE", "no quorum");
+      return answer();
+    };
+    const write = async <T>(what: string, apply: () => T): Promise<T> => {
+      await caller.step(`ceph ${what}`);
+      const answer = await read(apply);
+      // Applied; the answer may never be heard.
+      await caller.step(`ceph ${what}: answered`);
+      return answer;
+    };
+    const osdEntries = (): OsdDumpEntry[] =>
+      this.osds.map(({ uuid, up }, id) => ({ id: osdId(id), uuid, up, in: true }));
+    const known: Partial<CephCommands> = {
+      stop: async () => undefined,
+      quorumStatus: () =>
+        read(() => ({
+          electionEpoch: 1,
+          quorum: this.#quorum(),
+          leader: this.#quorum()[0] ?? "",
+          monMap: this.monMap(),
+        })),
+      monMap: () => read(() => this.monMap()),
+      monMapBinary: () =>
+        read(() => Buffer.from(JSON.stringify({ fsid: this.fsid, monitors: this.monitors }))),
+      monRemove: (name) =>
+        write(`mon remove ${name}`, () => {
+          const index = this.monitors.findIndex((mon) => mon.name === name);
+          if (index >= 0) this.monitors.splice(index, 1);
+          this.epoch += index >= 0 ? 1 : 0;
+        }),
+      mgrStat: () => read(() => ({ epoch: 1, available: false, activeName: null })),
+      osdNew: (uuid, key) =>
+        write("osd new", () => {
+          const index = this.osds.findIndex((osd) => osd.uuid === uuid);
+          const same = this.osds[index];
+          if (same === undefined) return osdId(this.osds.push({ uuid, key, up: false, host: "" }) - 1);
+          if (same.key !== key)
+            throw new MicrocephError("CEPH_REFUSED", "exists", { data: { errno: "EEXIST" } });
+          return osdId(index);
+        }),
+      osdStat: () =>
+        read(() => ({
+          epoch: 1,
+          total: this.osds.length,
+          up: this.osds.filter(({ up }) => up).length,
+          in: this.osds.length,
+        })),
+      osdTree: () =>
+        read(() => ({
+          osds: this.osds.map(({ up, host }, id) => ({
+            ...{ id: osdId(id), name: `osd.${id}`, up, reweight: 1, crushWeight: 1 },
+            ...{ deviceClass: null, host: host === "" ? null : host, rack: null },
+          })),
+          hosts: [...new Set(this.osds.map(({ host }) => host))].map((name) => ({ name, rack: null })),
+        })),
+      osdDump: () =>
+        read(() => ({
+          ...{ epoch: 1, fsid: this.monMap().fsid, osds: osdEntries(), flags: [] },
+          ...{ nearfullRatio: 0.85, fullRatio: 0.95 },
+        })),
+      crushRules: () => read(() => this.rules),
+      createReplicatedRule: (name, failureDomain) =>
+        write(`rule ${name}`, () => {
+          const same = this.rules.find((rule) => rule.name === name);
+          if (same !== undefined) return same.id;
+          return this.rules.push({ id: this.rules.length, name, failureDomain }) - 1;
+        }),
+      pools: () => read(() => this.pools),
+      configSet: (who, key, value) =>
+        write(`config set ${who} ${key}`, () => void this.config.set(`${who} ${key}`, value)),
+      configGet: (who, key) => read(() => this.config.get(`${who} ${key}`)),
+      configRemove: (who, key) =>
+        write(`config rm ${who} ${key}`, () => void this.config.delete(`${who} ${key}`)),
+      authGetOrCreate: (entity) =>
+        write(`auth ${entity}`, () => {
+          if (!this.keys.has(entity)) this.keys.set(entity, makeCephKey(randomBytes, 0));
+          return this.keys.get(entity) ?? "";
+        }),
+      authRemove: (entity) => write(`auth rm ${entity}`, () => void this.keys.delete(entity)),
+    };
+    return new Proxy(known, {
+      get: (target, name) =>
+        Reflect.get(target, name) ??
+        (() => Promise.reject(new MicrocephError("USAGE", `${String(name)} is not simulated`))),
+    }) as CephCommands;
+  }
+}
+
+/** An admin socket: one question, one answer with its length in front. */
+async function listen(path: string, answer: () => Json): Promise<Server> {
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => {
+      const body = Buffer.from(JSON.stringify(answer()));
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(body.length);
+      socket.end(Buffer.concat([length, body]));
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, resolve);
+  });
+  server.unref();
+  return server;
+}
