@@ -63,7 +63,7 @@ describe("QuorumView", () => {
     }).start();
     await settle();
     expect(view.report()).toEqual({ ...lease, ok: true });
-    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.advanceTimersByTimeAsync(5_000);
     expect(looks).toBe(2);
     expect(heard).toEqual([{ ...lease, ok: true }]);
   });
