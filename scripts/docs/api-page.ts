@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type Endpoint, endpoints } from "../../src/api/contract/endpoints.ts";
 import { errorEnvelope } from "../../src/api/contract/envelope.ts";
-import { eventsQuery, meshEvent } from "../../src/api/contract/events.ts";
+import { type EventType, eventData, eventsQuery, eventTypes } from "../../src/api/contract/events.ts";
 
 /** docs/reference/api.md: every endpoint with the fields of its request and reply. */
 export function apiPage(): string {
@@ -23,11 +23,21 @@ export function apiPage(): string {
       "`since` first repeats the kept events after that number. Events are hints: re-read what they are about.",
     "Query:",
     fieldList(eventsQuery, "input"),
-    "Each line:",
-    fieldList(meshEvent, "output"),
+    "Each line has `seq` (grows in this node's stream, over restarts too; never used twice), `at` (when it was " +
+      "noticed, by the clock of `node`), `node` (PeerId of the node that noticed it), `type` and `data`:",
+    eventTypes.map(eventItem).join("\n"),
+    "## `GET /1.0/metrics`",
+    "Figures of this daemon in Prometheus' text format, without an envelope.",
   ]
     .join("\n\n")
     .concat("\n");
+}
+
+function eventItem(type: EventType): string {
+  const schema = eventData[type];
+  const fields = fieldList(schema, "output");
+  const about = schema.description === undefined ? "" : `: ${schema.description}`;
+  return `- \`${type}\`${about}${fields === "" ? "" : `\n${fields.replaceAll(/^/gm, "  ")}`}`;
 }
 
 function section(endpoint: Endpoint): string[] {

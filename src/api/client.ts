@@ -56,6 +56,14 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface EventOptions {
+  /** First those kept after this number. */
+  readonly since?: number;
+  /** Default true. */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 export interface WaitOptions {
   readonly signal?: AbortSignal;
   /** Called at every look at the job, about once a second; undefined while the daemon does not answer. */
@@ -152,11 +160,31 @@ export class ApiClient {
     return job;
   }
 
-  /** Events as they happen, after a replay of those since `since`. Ends when the daemon stops or on the signal. */
-  async *events(
-    options: { readonly since?: number; readonly signal?: AbortSignal } = {},
-  ): AsyncGenerator<MeshEvent> {
-    const path = options.since === undefined ? "/1.0/events" : `/1.0/events?since=${options.since}`;
+  /** Figures of the daemon in Prometheus' text format. */
+  async metrics(): Promise<string> {
+    try {
+      const answer = await this.#open(
+        "GET",
+        "/1.0/metrics",
+        undefined,
+        AbortSignal.timeout(defaultDeadlineMs),
+      );
+      const content = await readAll(answer);
+      if (answer.statusCode !== 200) throw errorFromEnvelope(parseEnvelope(content));
+      return content;
+    } catch (error) {
+      throw connectionError(error, this.#options.socketPath);
+    }
+  }
+
+  /**
+   * The kept events after `since`, then those that happen. Ends when the daemon stops or on the signal; with
+   * `follow: false` after those that are kept (without `since` all of them).
+   */
+  async *events(options: EventOptions = {}): AsyncGenerator<MeshEvent> {
+    const { since, follow = true } = options;
+    const query = [...(since === undefined ? [] : [`since=${since}`]), ...(follow ? [] : ["follow=false"])];
+    const path = query.length === 0 ? "/1.0/events" : `/1.0/events?${query.join("&")}`;
     let answer: IncomingMessage | undefined;
     try {
       answer = await this.#open("GET", path, undefined, options.signal);

@@ -1,7 +1,6 @@
 import type { Json } from "../ids/json.ts";
 import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
 import type { AvailableDisk, addDisksRequest, ConfiguredDisk } from "./contract/disks.ts";
-import type { MeshEvent } from "./contract/events.ts";
 import type { Job, jobParams, jobWaitQuery } from "./contract/jobs.ts";
 import type { JournalEntry, journalQuery } from "./contract/journal.ts";
 import type {
@@ -28,6 +27,7 @@ import type {
   settingParams,
   settingRequest,
 } from "./contract/status.ts";
+import type { EventSource } from "./event-stream.ts";
 
 export interface RequestContext {
   /** Milliseconds until the request's deadline, counted from its arrival. */
@@ -97,11 +97,10 @@ export interface Operations {
   ): Promise<Setting>;
   journal(input: Shape<typeof journalQuery>, context: RequestContext): Promise<readonly JournalEntry[]>;
 
-  /**
-   * Call the listener, before returning, with the kept events after `since` (none when undefined), then with
-   * each new one; the result ends that.
-   */
-  events(since: number | undefined, listener: (event: MeshEvent) => void): () => void;
+  /** The stream of this node's events. */
+  readonly events: EventSource;
+  /** Figures of this daemon in Prometheus' text format. */
+  metrics(): string;
 
   /**
    * Hand a request to the member named by `?target=` (name or PeerId prefix); undefined when that is this

@@ -65,6 +65,7 @@ export async function buildRoutes(options: RoutesOptions, deps: RoutesDeps): Pro
     addEndpoint(app, name, endpoint, handler, options, deps.operations);
   }
   addEventStream(app, deps);
+  addMetrics(app, deps.operations);
   app.get("/1.0/openapi.json", { schema: { hide: true } }, async () => JSON.stringify(app.swagger()));
   return app;
 }
@@ -135,10 +136,20 @@ function addEventStream(app: FastifyInstance, { operations, streams }: RoutesDep
       },
     },
     (request, answer) => {
-      const { since } = request.query as z.output<typeof eventsQuery>;
+      const { since, follow } = request.query as z.output<typeof eventsQuery>;
       answer.hijack();
-      streams.serve(answer.raw, (listener) => operations.events(since, listener));
+      streams.serve(answer.raw, operations.events, { since, follow: follow === "true" });
     },
+  );
+}
+
+/** As a scraper asks for it: plain text without an envelope. */
+function addMetrics(app: FastifyInstance, operations: Operations): void {
+  app.get(
+    "/1.0/metrics",
+    { schema: { operationId: "metrics", summary: "Figures of this daemon in Prometheus' text format" } },
+    async (_request, answer) =>
+      answer.header("content-type", "text/plain; version=0.0.4; charset=utf-8").send(operations.metrics()),
   );
 }
 

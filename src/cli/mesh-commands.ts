@@ -1,12 +1,10 @@
-import { Argument, type Command, InvalidArgumentError, Option } from "commander";
+import { Argument, type Command, Option } from "commander";
 import type { AdmissionMode, FingerprintReport, NamedNodes, SelfStatus } from "../api/contract/mesh.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { parseDuration } from "./duration.ts";
 import type { CliIo } from "./io.ts";
 import { admissionText } from "./render/admission.ts";
-import { eventLine } from "./render/event-line.ts";
 import { meshStatusText } from "./render/mesh-status.ts";
-import { printableData, printableJson } from "./render/sanitize.ts";
 import { Session } from "./session.ts";
 
 /** `microceph mesh …` */
@@ -108,25 +106,6 @@ export function addMeshCommands(program: Command, io: CliIo): void {
         selfText(clean, `${clean.name} is ${clean.state}.`),
       );
     });
-
-  mesh
-    .command("events")
-    .description("Show what happens, as it happens, until Ctrl-C")
-    .addOption(
-      new Option("--since <number>", "first repeat the events after this number").argParser(numberArgument),
-    )
-    .action(async (options: { readonly since?: number }, command: Command) => {
-      const session = new Session(io, command);
-      const since = options.since === undefined ? {} : { since: options.since };
-      for await (const event of session.client.events({ ...since, signal: io.signal })) {
-        // One line each in every format: a stream has no end to wait for.
-        io.stdout.write(
-          session.format === "table"
-            ? eventLine(printableData(event), session.paint)
-            : `${session.format === "yaml" ? "--- " : ""}${printableJson(event)}\n`,
-        );
-      }
-    });
 }
 
 interface AdmissionOptions {
@@ -145,11 +124,6 @@ function checkAdmission(mode: AdmissionMode | undefined, options: AdmissionOptio
 
 function durationArgument(text: string): number {
   return parseDuration(text);
-}
-
-function numberArgument(text: string): number {
-  if (!/^[0-9]{1,15}$/.test(text)) throw new InvalidArgumentError("It takes a whole number.");
-  return Number(text);
 }
 
 function named(nodes: NamedNodes, done: string, none: string): string {

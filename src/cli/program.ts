@@ -3,6 +3,7 @@ import { type ExitCode, isMicrocephError, MicrocephError } from "../errors/micro
 import { productVersion } from "../version/version.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addDiskCommands } from "./disk-commands.ts";
+import { addEventCommands } from "./event-commands.ts";
 import { reportFailure } from "./failure.ts";
 import type { CliIo } from "./io.ts";
 import { addMeshCommands } from "./mesh-commands.ts";
@@ -34,6 +35,7 @@ export function buildProgram(io: CliIo): Command {
   addClusterCommands(program, io);
   addDiskCommands(program, io);
   addMeshCommands(program, io);
+  addEventCommands(program, io);
   addStatusCommand(program, io);
   addWaitreadyCommand(program, io);
   for (const command of [program, ...program.commands]) {

@@ -1,8 +1,9 @@
 import type { Logger } from "pino";
 import type { CephHealth } from "../api/contract/status.ts";
-import type { CephCommands, CephStatus, Pool } from "../ceph/command/commands.ts";
+import type { CephCommands, CephStatus, OsdTree, Pool } from "../ceph/command/commands.ts";
 import { poolDefault } from "../ceph/control/ceph-planner.ts";
 import { messageOf } from "../errors/microceph-error.ts";
+import type { CephSnapshot } from "./events/ceph-events.ts";
 
 export interface CephViewDeps {
   readonly ceph: () => CephCommands | null;
@@ -10,9 +11,15 @@ export interface CephViewDeps {
   readonly log: Logger;
   /** Called when Ceph's health or its numbers of daemons changed. */
   readonly onChange: () => void;
+  /** Called after each look with what events follow from; null: Ceph did not answer. */
+  readonly onLook: (snapshot: CephSnapshot | null) => void;
 }
 
-const periodMs = 3_000;
+/**
+ * Milliseconds between two looks when nothing says that there is something to see: for what no event tells of
+ * (used bytes, the clocks of the monitors), and while Ceph does not answer.
+ */
+const periodMs = { answering: 15_000, silent: 3_000 };
 const callMs = 2_500;
 
 /**
@@ -27,6 +34,8 @@ export class CephView {
   #answersNow = false;
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> | null = null;
+  #again = false;
+  #looks = 0;
   #stop = new AbortController();
 
   constructor(deps: CephViewDeps) {
@@ -35,19 +44,22 @@ export class CephView {
 
   start(): void {
     this.#stop = new AbortController();
-    this.#timer = setInterval(() => this.refresh(), periodMs);
-    this.#timer.unref();
     this.refresh();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
     this.#stop.abort();
+    clearTimeout(this.#timer);
     await this.#asking;
   }
 
   get health(): CephHealth | null {
     return this.#health;
+  }
+
+  /** How often Ceph was asked since the start. */
+  get looks(): number {
+    return this.#looks;
   }
 
   /** Whether the last asking was answered. */
@@ -62,19 +74,36 @@ export class CephView {
     return this.#answersNow && (this.#health?.osds.up ?? 0) >= wanted;
   }
 
+  /** Look now. What is under way may have begun before what is to be seen, so then once more. */
   refresh(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#again = this.#asking !== null;
     this.#asking ??= this.#ask()
       .catch((error) =>
         this.#deps.log.warn({ error: messageOf(error) }, "what Ceph said of itself was not told"),
       )
       .finally(() => {
         this.#asking = null;
+        this.#lookAgain();
       });
+  }
+
+  #lookAgain(): void {
+    clearTimeout(this.#timer);
+    if (this.#stop.signal.aborted) return;
+    if (this.#again) {
+      this.refresh();
+      return;
+    }
+    const wait = this.#answersNow ? periodMs.answering : periodMs.silent;
+    this.#timer = setTimeout(() => this.refresh(), wait);
+    this.#timer.unref();
   }
 
   async #ask(): Promise<void> {
     const ceph = this.#deps.ceph();
     if (ceph === null) return;
+    this.#looks += 1;
     const before = JSON.stringify([
       this.#health && { ...this.#health, asOf: "", usage: null },
       this.#answersNow,
@@ -83,13 +112,16 @@ export class CephView {
       const call = { deadlineMs: callMs, signal: this.#stop.signal };
       const status = await ceph.status(call);
       this.#pools = await ceph.pools(call);
+      const tree = await ceph.osdTree(call);
       if (this.#pools.length === 0) {
         this.#defaultSize = await poolDefault(ceph, "osd_pool_default_size", call);
       }
       this.#health = healthOf(status, this.#deps.now());
       this.#answersNow = true;
+      this.#deps.onLook(snapshotOf(status, tree));
     } catch (error) {
       this.#answersNow = false;
+      if (!this.#stop.signal.aborted) this.#deps.onLook(null);
       this.#deps.log.debug({ error: messageOf(error) }, "Ceph does not answer");
     }
     const after = JSON.stringify([
@@ -98,6 +130,13 @@ export class CephView {
     ]);
     if (after !== before) this.#deps.onChange();
   }
+}
+
+function snapshotOf(status: CephStatus, { osds }: OsdTree): CephSnapshot {
+  return {
+    osds: new Map(osds.map(({ id, up, reweight, host }) => [id, { up, in: reweight > 0, host }])),
+    quorum: status.quorum,
+  };
 }
 
 function healthOf(status: CephStatus, now: number): CephHealth {

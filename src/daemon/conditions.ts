@@ -27,6 +27,13 @@ export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
       text: "two voters: no failure is tolerated until the third has joined",
     });
   }
+  if (daemon.loop.slow) {
+    found.push({
+      code: "EVENT_LOOP_SLOW",
+      severity: "warning",
+      text: "this daemon gets too little CPU, or has too much to do: it answers and notices late",
+    });
+  }
   const lost = cluster?.seat.lost ?? null;
   if (lost !== null) found.push({ code: "VOTER_STOPPED", severity: "error", text: lost });
   if (lost === null && cluster?.quorum.ownSilent === true) {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { AvailableDisk } from "../api/contract/disks.ts";
+import type { EventData } from "../api/contract/events.ts";
 import { ApiServer } from "../api/server.ts";
 import { CephClient } from "../ceph/command/ceph-client.ts";
 import { cephPaths, checkSocketPaths } from "../ceph/config/ceph-paths.ts";
@@ -18,12 +19,16 @@ import { chooseHandle } from "../mesh/membership/handle-choice.ts";
 import type { Founded } from "../mesh/membership/lifecycle.ts";
 import { Membership } from "../mesh/membership/membership.ts";
 import { runProgram } from "../process/run-program.ts";
+import { EventRing } from "../state/store/event-ring.ts";
 import type { LocalStore } from "../state/store/local-store.ts";
 import { openOrSetAside } from "../state/store/set-aside.ts";
 import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
-import { EventLog } from "./event-log.ts";
+import { conditions } from "./conditions.ts";
+import { EventLog } from "./events/event-log.ts";
+import { HealthWatch } from "./events/health-watch.ts";
+import { PeersInSight } from "./events/sight-events.ts";
 import { bootId, firstStart } from "./first-start.ts";
 import { assertPortFree } from "./free-port.ts";
 import { InstanceLock } from "./instance-lock.ts";
@@ -31,11 +36,20 @@ import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts
 import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
 import { addDisksHere, type BootstrapRequest, bootstrapAlone } from "./job-runners.ts";
 import { Jobs } from "./jobs.ts";
+import { meshStatusOf } from "./mesh-status.ts";
+import { cephMetrics } from "./metrics/ceph.ts";
+import { LoopWatch } from "./metrics/loop-watch.ts";
+import { meshMetrics } from "./metrics/mesh.ts";
+import { processMetrics } from "./metrics/process.ts";
+import { renderMetrics } from "./metrics/registry.ts";
+import { stateMetrics } from "./metrics/state.ts";
 import { daemonOperations } from "./operations.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import type { DaemonSettings } from "./settings.ts";
 
 const handleKey = "handle";
+/** Events that are kept for those who ask for them later; some hundred bytes each. */
+const keptEvents = 10_000;
 
 /**
  * The composition root: makes the parts, hands them what they need, and wires their events. The order of the
@@ -43,8 +57,9 @@ const handleKey = "handle";
  */
 export class Daemon {
   readonly settings: DaemonSettings;
-  readonly events: EventLog;
+  readonly loop = new LoopWatch(() => this.#parts?.health.lookSoon());
   readonly #log: Logger;
+  readonly #startedAt = Date.now();
   #lock: InstanceLock | undefined;
   #parts: Parts | undefined;
   #cluster: ClusterRuntime | null = null;
@@ -57,7 +72,18 @@ export class Daemon {
   constructor(settings: DaemonSettings, deps: { readonly log: Logger }) {
     this.settings = settings;
     this.#log = deps.log;
-    this.events = new EventLog({}, { now: () => this.now() });
+  }
+
+  /** Figures in Prometheus' text format. */
+  metrics(): string {
+    const { lobby, events } = this.#require();
+    const cluster = (): ClusterRuntime | null => this.#cluster;
+    return renderMetrics([
+      ...processMetrics({ loop: this.loop, events, version: productVersion, startedAt: this.#startedAt }),
+      ...meshMetrics({ lobby, cluster }),
+      ...stateMetrics(cluster, () => this.now()),
+      ...cephMetrics(cluster),
+    ]);
   }
 
   now(): number {
@@ -89,6 +115,10 @@ export class Daemon {
     return this.#require().store;
   }
 
+  get events(): EventLog {
+    return this.#require().events;
+  }
+
   get jobs(): Jobs {
     return this.#require().jobs;
   }
@@ -103,6 +133,14 @@ export class Daemon {
     const { store, setAside } = openOrSetAside(join(settings.stateDir, "state.db"));
     if (setAside) log.error(setAside, "the state was damaged and set aside");
     const identity = await loadOrCreateIdentity(settings.stateDir);
+    const events = new EventLog({
+      ring: new EventRing({ limit: keptEvents }, { store }),
+      self: identity.peerId,
+      now: () => this.now(),
+      log,
+    });
+    const sights = new PeersInSight(events);
+    const health = new HealthWatch({ events, read: () => this.#health() });
     const runner = new ProcessRunner({ folder: join(settings.stateDir, "supervisors") }, { log });
     await runner.open();
 
@@ -142,11 +180,12 @@ export class Daemon {
           onFounded: (founded) => this.#change(() => this.#founded(founded)),
           onMember: (certificate, contacts) => this.#change(() => this.#member(certificate.handle, contacts)),
           onReleased: (reason) => {
-            this.events.emit("claim.released", { reason });
+            events.emit("claim.released", { reason });
           },
           onRemoved: () => this.#change(() => this.#removed()),
           onFellow: (fellow) => this.#cluster?.introduce(fellow),
           onAnnouncement: () => this.#announce(),
+          onNeighbours: () => this.#neighboursChanged(),
         },
       },
     );
@@ -159,14 +198,21 @@ export class Daemon {
       now: () => this.now(),
       log,
       onChange: (job) => {
-        this.events.emit("job.changed", { id: job.id, kind: job.kind, state: job.state, step: job.step });
+        const { id, kind, state, step, progress } = job;
+        const data = { id, kind, state, step: step.slice(0, 4096), progress };
+        if (this.#cluster) this.#cluster.relay.tell("job.changed", data);
+        else events.emit("job.changed", data);
       },
     });
     const api = new ApiServer(
       { socketPath: join(settings.stateDir, "control.socket"), version: productVersion },
       { operations: daemonOperations(this), log },
     );
-    this.#parts = { store, identity, runner, lobby, discovery, membership, jobs, api, cephNode: null };
+    this.#parts = {
+      ...{ store, identity, events, sights, health, runner, lobby, discovery, membership, jobs, api },
+      cephNode: null,
+    };
+    events.emit("daemon.started", { version: productVersion });
 
     const { lifecycle } = membership;
     if (lifecycle.state === "member") {
@@ -180,12 +226,10 @@ export class Daemon {
     await discovery.start();
     membership.start();
     this.#announce();
-    discovery.on("seen", (sighting) => {
-      const { instance, addresses, txt } = sighting;
-      this.events.emit("peer.seen", { instance, addresses, txt });
-    });
     await this.#look();
     jobs.resume();
+    health.start();
+    this.loop.start();
     log.info({ peer: identity.peerId, version: productVersion }, "microcephd is up");
   }
 
@@ -199,6 +243,8 @@ export class Daemon {
     this.#stopped = true;
     const parts = this.#parts;
     if (parts) {
+      this.loop.stop();
+      parts.health.stop();
       await parts.discovery.stop();
       await parts.membership.stop();
       await parts.api.stop();
@@ -208,6 +254,7 @@ export class Daemon {
       await parts.lobby.stop();
       await parts.cephNode?.stop();
       await parts.runner.close();
+      parts.events.close();
       parts.store.close();
     }
     this.#lock?.release();
@@ -271,7 +318,6 @@ export class Daemon {
 
   async #member(handle: Handle, contacts: readonly Contact[]): Promise<void> {
     await this.#run(handle, null, contacts);
-    this.events.emit("member.joined", { handle });
     this.#announce();
   }
 
@@ -288,6 +334,7 @@ export class Daemon {
         membership,
         cephNode: this.#cephNode(handle),
         events: this.events,
+        sights: this.#require().sights,
         versions: this.#versions,
         interfaces: () => interfaceFacts(this.settings.interfaces),
         disks: () => this.#disks.map((disk) => ({ ...disk })),
@@ -316,7 +363,22 @@ export class Daemon {
       port: lobby.port,
       txt: membership.announcement(),
     });
-    this.#cluster?.lobby.changed();
+    this.#neighboursChanged();
+  }
+
+  #health(): EventData<"health.changed"> {
+    const ceph = this.#cluster?.cephView.health ?? null;
+    return {
+      ceph: ceph?.status ?? null,
+      checks: ceph?.checks.map(({ code }) => code) ?? [],
+      conditions: conditions(this, meshStatusOf(this)).map(({ code }) => code),
+    };
+  }
+
+  #neighboursChanged(): void {
+    const { membership, sights } = this.#require();
+    if (this.#cluster) this.#cluster.lobby.changed();
+    else sights.update(membership.neighbours());
   }
 
   async #look(): Promise<void> {
@@ -334,6 +396,9 @@ export class Daemon {
 
 interface Parts {
   readonly store: LocalStore;
+  readonly health: HealthWatch;
+  readonly events: EventLog;
+  readonly sights: PeersInSight;
   readonly identity: NodeIdentity;
   readonly runner: ProcessRunner;
   readonly lobby: LobbyHost;

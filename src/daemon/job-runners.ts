@@ -132,9 +132,9 @@ export async function addDisksHere(daemon: Daemon, request: Json, tools: JobTool
       inspect: statDisk,
       checkDevice: checkPristine,
       wipe: wipeDisk,
-      onUp: (osd) => {
+      onUp: () => {
         cluster.upkeep.publishFacts();
-        cluster.announceEvent("osd.up", { osd, node: cluster.handle });
+        cluster.cephView.refresh();
       },
     },
     tools,

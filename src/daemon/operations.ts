@@ -12,15 +12,15 @@ import type { PeerId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
 import { fingerprintWords } from "../mesh/identity/fingerprint.ts";
 import { productVersion } from "../version/version.ts";
-import { admissionOf, clusterFacts, configuredDisks, memberFingerprint } from "./cluster/cluster-report.ts";
+import { admissionOf, configuredDisks, memberFingerprint } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
 import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
-import { meshReport } from "./mesh-report.ts";
-import { candidate, inSight, lobbyPending } from "./nodes-in-sight.ts";
+import { meshStatusOf } from "./mesh-status.ts";
+import { candidate, inSight } from "./nodes-in-sight.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
 
 const dayMs = 86_400_000;
@@ -35,28 +35,7 @@ export function daemonOperations(daemon: Daemon): Operations {
 
   const self = (): SelfStatus => mesh().self;
 
-  function mesh(): MeshStatus {
-    const membership = daemon.membership.status();
-    const { cluster } = daemon;
-    const lobby = cluster === null ? lobbyPending(daemon) : [];
-    const view = cluster === null ? null : clusterFacts(cluster);
-    return meshReport({
-      now: daemon.now(),
-      self: {
-        id: daemon.identity.peerId,
-        name: daemon.settings.name,
-        handle: cluster?.handle ?? null,
-        state: membership.state,
-        window: membership.window,
-        waitingFor: membership.waitingFor === null ? [] : [membership.waitingFor],
-      },
-      cluster: view?.cluster ?? null,
-      lease: view?.lease ?? { holder: null, epoch: null, quorum: false, lastDecision: null },
-      members: view?.members ?? [],
-      pending: view?.pending ?? lobby,
-      conflicts: [...membership.conflicts, ...(view?.conflicts ?? [])],
-    });
-  }
+  const mesh = (): MeshStatus => meshStatusOf(daemon);
 
   function services(): Service[] {
     return mesh().members.flatMap((member) =>
@@ -240,10 +219,12 @@ export function daemonOperations(daemon: Daemon): Operations {
         }));
     },
 
-    events(since, listener) {
-      if (since !== undefined) for (const event of daemon.events.since(since)) listener(event);
-      return daemon.events.on(listener);
+    events: {
+      head: () => daemon.events.head,
+      read: (after, limit) => daemon.events.read(after, limit),
+      on: (listener) => daemon.events.on(listener),
     },
+    metrics: () => daemon.metrics(),
 
     async forward(
       target: string,

@@ -6,7 +6,9 @@ import type { Bench } from "./bench.ts";
 import { type Figures, figuresOf, report } from "./figures.ts";
 
 /** Loaded when asked for: a benchmark of the CLI does not load libp2p. */
-const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {};
+const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
+  events: () => import("./events.ts"),
+};
 
 async function measure(bench: Bench, runs: number, signal: AbortSignal): Promise<Figures[]> {
   const say = (line: string): void => console.error(`${bench.name}: ${line}`);

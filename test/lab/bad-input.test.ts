@@ -79,7 +79,7 @@ labSuite("what is refused or interrupted", () => {
       [["mesh", "admission", "approve", "--for", "1h"]],
       [["mesh", "admission", "auto", "--for", "soon"]],
       [["mesh", "admission", "auto", "--for", "1h", "--forever"]],
-      [["mesh", "events", "--since", "-1"]],
+      [["events", "--since", "-1"]],
       [["waitready", "--timeout", "soon"]],
       [["disk", "add"]],
       [["disk", "add", "sdb"]],

@@ -15,6 +15,8 @@ export interface PlannerOptions {
   readonly settleMs: number;
   /** Milliseconds between two looks at OSDs and pools. */
   readonly crushPauseMs: number;
+  /** Milliseconds until OSDs and pools are looked at again although nothing told that they changed. */
+  readonly quietMs: number;
   /** Bytes that a wider failure domain may move without consent. */
   readonly freeMoveBytes: number;
 }
@@ -26,6 +28,8 @@ export interface PlannerDeps {
   readonly entries: () => readonly Entry[];
   /** Null before Ceph is bootstrapped. */
   readonly ceph: () => CephCommands | null;
+  /** Grows with every change in Ceph's maps that this node hears of. */
+  readonly cephChanges: () => number;
   /** Told once a reason changes, for status and the log. */
   readonly explain: (subject: string, reasons: readonly string[]) => void;
   readonly now: () => number;
@@ -105,10 +109,15 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   };
 
   let lookedAt = Number.NEGATIVE_INFINITY;
+  /** Set after a look that left nothing to do or to wait for. */
+  let quiet: { readonly of: string; readonly since: number } | null = null;
   const crush: Planner = async (signal) => {
     const ceph = deps.ceph();
     // Many events come in a burst; the facts of this plan change with OSDs and pools only.
     if (!ceph || deps.now() - lookedAt < options.crushPauseMs) return [];
+    const state = `${deps.cephChanges()} ${deps.members().length}`;
+    if (quiet?.of === state && deps.now() - quiet.since < options.quietMs) return [];
+    quiet = null;
     lookedAt = deps.now();
     const call = { deadlineMs: callMs, signal };
     const tree = await ceph.osdTree(call);
@@ -155,22 +164,28 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
       const { from, to, reason } = plan.next;
       return [{ kind: kinds.failureDomain, body: { from, to }, agent: null, reason, lane: "crush" }];
     }
+    const osdsMs = steadyOsds.forMs(String(live.length), now);
+    const settled = Math.min(osdsMs, steadyHosts.forMs(hosts, now)) >= options.settleMs;
     const chosen = await poolChoice(ceph, "osd_pool_default_size", call);
     if (chosen !== undefined && chosen !== lastSize(deps.entries())) {
       deps.explain("pool-profile", [`the default of ${chosen} copies is not ours`]);
+      if (settled) quiet = { of: state, since: now };
       return [];
     }
     const profile = planPoolProfile(
       {
         members: deps.members().length,
         osds: live.length,
-        stableMs: steadyOsds.forMs(String(live.length), now),
+        stableMs: osdsMs,
         defaultSize: chosen ?? cephDefaults.osd_pool_default_size,
         ourPools: pools.filter((pool) => isCephsOwn(pool.name, pool.applications)),
       },
       options.settleMs,
     );
-    if (!profile) return [];
+    if (!profile) {
+      if (settled) quiet = { of: state, since: now };
+      return [];
+    }
     const body = { size: profile.size, minSize: profile.minSize };
     return [{ kind: kinds.poolProfile, body, agent: null, reason: profile.reason, lane: "crush" }];
   };

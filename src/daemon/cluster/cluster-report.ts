@@ -47,8 +47,8 @@ export function clusterFacts(runtime: ClusterRuntime): Omit<MeshFacts, "now" | "
     lease: {
       holder: quorum.holder,
       epoch: quorum.epoch,
-      // A member of some seconds does not know the voters yet; that is no lost quorum.
-      quorum: voters.length === 0 ? null : quorum.ok,
+      // A member of some seconds does not know the voters yet, a founder has no etcd yet: that is no lost quorum.
+      quorum: voters.length === 0 || head === null ? null : quorum.ok,
       lastDecision: head === null ? null : { number: head.revision, at: head.at },
     },
     members,

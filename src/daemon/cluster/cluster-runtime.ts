@@ -1,9 +1,10 @@
 import type { Logger } from "pino";
+import { askAdminSocket } from "../../ceph/command/admin-socket.ts";
 import { Agent } from "../../ceph/control/agent.ts";
 import type { CephNode } from "../../ceph/control/ceph-node.ts";
 import type { CephAccess } from "../../ceph/control/decisions.ts";
 import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
-import { MicrocephError } from "../../errors/microceph-error.ts";
+import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import { maxGossipBytes } from "../../mesh/host/gossip.ts";
@@ -16,15 +17,19 @@ import type { InterfaceFact } from "../../mesh/membership/cidr.ts";
 import type { Fellow } from "../../mesh/membership/context.ts";
 import type { Founded } from "../../mesh/membership/lifecycle.ts";
 import type { Membership } from "../../mesh/membership/membership.ts";
-import { Presence } from "../../mesh/presence/presence.ts";
+import { Presence, type PresenceState } from "../../mesh/presence/presence.ts";
 import { DocumentStore } from "../../state/document/document-store.ts";
 import { DocumentSync } from "../../state/document/document-sync.ts";
 import { AgentFence } from "../../state/journal/agent-fence.ts";
 import { JournalCopy } from "../../state/journal/journal-copy.ts";
 import { JournalSync } from "../../state/journal/journal-sync.ts";
 import type { LocalStore } from "../../state/store/local-store.ts";
+import { CephPulse } from "../ceph-pulse.ts";
 import { CephView } from "../ceph-view.ts";
-import type { EventLog } from "../event-log.ts";
+import { ClusterEvents } from "../events/cluster-events.ts";
+import type { EventLog } from "../events/event-log.ts";
+import { EventRelay } from "../events/event-relay.ts";
+import type { PeersInSight } from "../events/sight-events.ts";
 import { addressIn, reachableAddresses } from "../interface-facts.ts";
 import { nodeSigner, nodeVerifier } from "../node-signature.ts";
 import type { ProgramVersions } from "../program-versions.ts";
@@ -36,7 +41,7 @@ import { MemberUpkeep } from "./member-upkeep.ts";
 import { meshMembers } from "./mesh-members.ts";
 import { QuorumView } from "./quorum-view.ts";
 import { serveMembers } from "./serve-members.ts";
-import { seatLost, seatTaken, VoterSeat } from "./voter-seat.ts";
+import { VoterSeat } from "./voter-seat.ts";
 
 export interface ClusterOptions {
   readonly identity: NodeIdentity;
@@ -54,6 +59,7 @@ export interface ClusterDeps {
   readonly membership: Membership;
   readonly cephNode: CephNode;
   readonly events: EventLog;
+  readonly sights: PeersInSight;
   readonly versions: ProgramVersions;
   readonly interfaces: () => readonly InterfaceFact[];
   readonly disks: () => Json;
@@ -90,6 +96,11 @@ export class ClusterRuntime {
   readonly journalSync: JournalSync;
   readonly #unsubscribe: (() => void)[] = [];
   readonly upkeep: MemberUpkeep;
+  readonly relay: EventRelay;
+  readonly clusterEvents: ClusterEvents;
+  readonly #pulse: CephPulse;
+  #hasMonitor = false;
+  #cephChanges = 0;
 
   constructor(options: ClusterOptions, deps: ClusterDeps) {
     this.options = options;
@@ -142,6 +153,15 @@ export class ClusterRuntime {
         log,
       },
     );
+    this.relay = new EventRelay({
+      events: deps.events,
+      publish: (body) => this.mesh.publish("events", body),
+      pull: (peer, body, signal) =>
+        this.mesh.request(peer, methods.eventsPull, body, { deadlineMs: pullMs, signal }),
+      log,
+    });
+    const { journal, document } = this;
+    this.clusterEvents = new ClusterEvents({ events: deps.events, cluster: cluster.id, journal, document });
     this.seat = new VoterSeat(this);
     this.upkeep = new MemberUpkeep(this);
     const fence = new AgentFence({ store });
@@ -160,7 +180,9 @@ export class ClusterRuntime {
       ask: (peer, signal) => this.mesh.request(peer, methods.quorum, null, { deadlineMs: rpcMs, signal }),
       isReachable: (peer) => this.mesh.connected().includes(peer),
       onChange: (report) => {
-        deps.events.emit("lease.changed", { ...report });
+        this.clusterEvents.leaseChanged(report);
+        // Members that are no voters cannot see it for themselves.
+        if (report.holder === this.self) this.#hint("lease");
         this.wake("quorum");
       },
     });
@@ -170,15 +192,28 @@ export class ClusterRuntime {
       publish: (body) => this.mesh.publish("sightings", body),
       maxBytes: maxGossipBytes,
       now: steadyNow,
-      onChange: () => this.wake("lobby"),
+      onChange: () => {
+        this.#sightsChanged();
+        this.wake("lobby");
+      },
     });
     this.cephView = new CephView({
       ceph: () => deps.cephNode.commands,
       now,
       log,
-      onChange: () => {
-        deps.events.emit("ceph.changed", { health: this.cephView.health?.status ?? null });
-        this.wake("ceph");
+      onChange: () => this.#cephChanged(),
+      onLook: (snapshot) => {
+        this.clusterEvents.cephChanged(snapshot);
+        this.upkeep.followMonMap();
+      },
+    });
+    this.#pulse = new CephPulse({
+      monSocket: () => (this.#hasMonitor ? deps.cephNode.deps.paths.adminSocket("mon", this.handle) : null),
+      ask: askAdminSocket,
+      onBeat: () => {
+        this.#hint("ceph");
+        this.cephView.refresh();
+        this.#cephChanged();
       },
     });
   }
@@ -190,6 +225,7 @@ export class ClusterRuntime {
     // A founder, or the only member, has nobody to fetch from: what is here is the document.
     const alone = this.journal.members().size === 1 && this.journal.members().has(this.self);
     if (this.options.founded !== null || alone) this.document.endRefetch();
+    this.clusterEvents.start();
     serveMembers(this);
     this.#unsubscribe.push(
       this.journal.on("change", () => this.#journalChanged()),
@@ -198,9 +234,10 @@ export class ClusterRuntime {
       this.mesh.subscribe("journal", (from, body) => this.journalSync.onHead(from, body)),
       this.mesh.subscribe("sightings", (from, body) => this.lobby.receive(from, body)),
       this.mesh.subscribe("events", (from, body) => this.#eventHeard(from, body)),
+      this.mesh.subscribe("seats", (from, body) => this.#seatHeard(from, body)),
       this.mesh.onConnection((peer, up) => this.#connection(peer, up)),
       this.presence.on("change", (peer, state) => this.#presenceChanged(peer, state)),
-      this.deps.cephNode.deps.runner.onChange(() => this.upkeep.publishFacts()),
+      this.deps.cephNode.deps.runner.onChange(() => this.#unitsChanged()),
     );
     await this.mesh.start();
     this.#setMembers();
@@ -212,6 +249,8 @@ export class ClusterRuntime {
     this.quorum.start();
     this.cephView.start();
     this.upkeep.start();
+    this.#unitsChanged();
+    this.#pulse.start();
     log.info({ cluster: this.options.cluster.id, handle: this.handle }, "member of the cluster");
   }
 
@@ -219,7 +258,13 @@ export class ClusterRuntime {
     this.upkeep.stop();
     for (const undo of this.#unsubscribe.splice(0)) undo();
     this.lobby.stop();
-    await Promise.allSettled([this.agent.stop(), this.quorum.stop(), this.cephView.stop()]);
+    await Promise.allSettled([
+      this.agent.stop(),
+      this.quorum.stop(),
+      this.cephView.stop(),
+      this.#pulse.stop(),
+      this.relay.stop(),
+    ]);
     await this.seat.stop();
     await this.presence.leave().catch(() => undefined);
     await this.presence.stop();
@@ -229,16 +274,21 @@ export class ClusterRuntime {
     this.document.close();
   }
 
+  /** Grows with every change in Ceph's maps that this node hears of. */
+  get cephChanges(): number {
+    return this.#cephChanges;
+  }
+
   /** Something changed that a decision may follow from. */
   wake(reason: string): void {
     this.deps.log.debug({ reason }, "woken");
     this.seat.wake();
   }
 
-  /** Tell every member, as a hint, that something happened. */
-  announceEvent(type: string, data: Json): void {
-    this.deps.events.emit(type, data);
-    this.mesh.publish("events", { type, data }).catch(() => undefined);
+  /** Tell every member whether this voter has lost its seat. */
+  tellSeat(lost: boolean): void {
+    this.#seatHeard(this.self, { lost });
+    this.mesh.publish("seats", { lost }).catch(() => undefined);
   }
 
   /** Voters by the journal; before it is here, nobody but a founder itself. */
@@ -345,8 +395,7 @@ export class ClusterRuntime {
     const tombstone = this.journal.tombstones().get(this.self);
     if (tombstone) this.deps.membership.removed(tombstone);
     this.#setMembers();
-    const head = this.journal.head();
-    this.deps.events.emit("decision.made", head === null ? null : { ...head });
+    this.clusterEvents.journalChanged();
     this.quorum.refresh();
     this.upkeep.journalChanged();
     this.wake("journal");
@@ -354,6 +403,7 @@ export class ClusterRuntime {
 
   #documentChanged(): void {
     this.#setMembers();
+    this.clusterEvents.documentChanged();
     this.wake("document");
   }
 
@@ -361,26 +411,68 @@ export class ClusterRuntime {
     if (up) {
       this.documentSync.onConnect(peer);
       this.journalSync.onConnect(peer);
+      this.relay.onConnect(peer);
     } else {
       this.documentSync.onDisconnect(peer);
     }
     this.quorum.refresh();
   }
 
-  #presenceChanged(peer: PeerId, state: string): void {
-    this.deps.events.emit(`member.${state}`, { peer });
+  #presenceChanged(peer: PeerId, state: PresenceState): void {
+    this.clusterEvents.presenceChanged(peer, state);
     this.quorum.refresh();
     if (state === "failed") this.seat.memberFailed(peer);
     this.wake("presence");
   }
 
   #eventHeard(from: PeerId, body: Json): void {
-    if (body === null || typeof body !== "object" || Array.isArray(body)) return;
-    if (typeof body.type !== "string" || body.type.length > 64) return;
-    if (body.type === seatLost) this.seatLosses.add(from);
-    if (body.type === seatTaken) this.seatLosses.delete(from);
-    this.deps.events.emit(body.type, { from, data: body.data ?? null });
-    this.cephView.refresh();
-    this.wake("event");
+    const hint = hintIn(body);
+    if (hint === "ceph") {
+      this.cephView.refresh();
+      this.#cephChanged();
+    } else if (hint === "lease") this.quorum.refresh();
+    else this.relay.hear(from, body);
   }
+
+  #cephChanged(): void {
+    this.#cephChanges += 1;
+    this.wake("ceph");
+  }
+
+  /** Nothing to be shown: a reason for the others to look. */
+  #hint(what: Hint): void {
+    this.mesh.publish("events", { v: 1, hint: what }).catch(() => undefined);
+  }
+
+  #seatHeard(from: PeerId, body: Json): void {
+    if (body === null || typeof body !== "object" || Array.isArray(body)) return;
+    const before = this.seatLosses.has(from);
+    if (body.lost === true) this.seatLosses.add(from);
+    else this.seatLosses.delete(from);
+    if (this.seatLosses.has(from) === before) return;
+    if (!before) this.clusterEvents.voterLost(from);
+    this.wake("seat");
+  }
+
+  #sightsChanged(): void {
+    const reports = [...this.lobby.reports(() => true).values()];
+    this.deps.sights.update(reports.flatMap(({ neighbours }) => neighbours));
+  }
+
+  #unitsChanged(): void {
+    this.upkeep.publishFacts();
+    this.deps.cephNode.deps.runner
+      .list()
+      .then((units) => {
+        this.#hasMonitor = units.some(({ unit }) => unit.startsWith("mon."));
+      })
+      .catch((error) => this.deps.log.warn({ error: messageOf(error) }, "own daemons not listed"));
+  }
+}
+
+type Hint = "ceph" | "lease";
+
+function hintIn(body: Json): Hint | null {
+  if (body === null || typeof body !== "object" || Array.isArray(body)) return null;
+  return body.hint === "ceph" || body.hint === "lease" ? body.hint : null;
 }

@@ -15,6 +15,7 @@ export const methods = {
   deliverAdmit: "lobby.admit",
   deliverRelease: "lobby.release",
   forward: "api.forward",
+  eventsPull: "events.pull",
 } as const;
 
 const number = z.object({ generation: z.int().min(0), revision: z.int().min(0) });

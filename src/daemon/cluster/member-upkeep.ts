@@ -10,7 +10,7 @@ const callMs = 5_000;
 
 /**
  * What must be so on a member in the end: its facts are in the document, it knows how to reach Ceph, and its
- * ceph.conf follows the monitor map. Looked at on every change and now and then; one question at a time.
+ * ceph.conf follows the monitor map. Looked at on every change; now and then for what changes without a word.
  */
 export class MemberUpkeep {
   readonly #runtime: ClusterRuntime;
@@ -37,7 +37,6 @@ export class MemberUpkeep {
     // Addresses change without a word, and of two tellings at once the older may come last.
     this.publishFacts();
     this.#fetchAccess();
-    this.#followMonMap();
   }
 
   journalChanged(): void {
@@ -47,7 +46,7 @@ export class MemberUpkeep {
       .filter(({ kind, state }) => kind === kinds.monitor && state === "done").length;
     if (monitors === this.#monitorsDecided) return;
     this.#monitorsDecided = monitors;
-    this.#followMonMap();
+    this.followMonMap();
     this.publishFacts();
   }
 
@@ -59,7 +58,7 @@ export class MemberUpkeep {
   }
 
   /** ceph.conf follows the monitor map; one question at a time. */
-  #followMonMap(): void {
+  followMonMap(): void {
     const { commands } = this.#runtime.deps.cephNode;
     if (commands === null || this.#following) return;
     this.#following = true;

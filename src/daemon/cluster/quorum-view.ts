@@ -28,7 +28,8 @@ export interface QuorumViewDeps {
 }
 
 const lookMs = 1_500;
-const periodMs = 2_000;
+/** For what no event tells of: an etcd that hangs, or cannot reach the others while their nodes are connected. */
+export const lookEveryMs = 5_000;
 /** An etcd that starts is silent for a moment. */
 const silentAfterLooks = 3;
 const nothing: QuorumReport = { holder: null, epoch: null, ok: false };
@@ -41,6 +42,7 @@ export class QuorumView {
   #silentLooks = 0;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | null = null;
+  #again = false;
   #stop = new AbortController();
 
   constructor(deps: QuorumViewDeps) {
@@ -49,7 +51,7 @@ export class QuorumView {
 
   start(): void {
     this.#stop = new AbortController();
-    this.#timer = setInterval(() => this.refresh(), periodMs);
+    this.#timer = setInterval(() => this.refresh(), lookEveryMs);
     this.#timer.unref();
     this.refresh();
   }
@@ -80,13 +82,15 @@ export class QuorumView {
     return this.#deps.isVoter() ? { ...this.#report } : { ...nothing };
   }
 
-  /** Look again now, because something changed. */
+  /** Look again now, because something changed; a look that is under way may have begun before that. */
   refresh(): void {
+    this.#again = this.#looking !== null;
     this.#looking ??= this.#look()
       // A fault of a listener, or of what it was asked of: the next look may do better.
       .catch(() => undefined)
       .finally(() => {
         this.#looking = null;
+        if (this.#again && !this.#stop.signal.aborted) this.refresh();
       });
   }
 
@@ -121,10 +125,12 @@ export class QuorumView {
         .filter((peer) => this.#deps.isReachable(peer))
         .map((peer) => this.#deps.ask(peer, signal)),
     );
-    for (const answer of answers) {
+    const reports = answers.flatMap((answer) => {
       const parsed = answer.status === "fulfilled" ? reportSchema.safeParse(answer.value) : undefined;
-      if (parsed?.success && parsed.data.ok) return parsed.data;
-    }
-    return { ...this.#report, ok: false };
+      return parsed?.success && parsed.data.ok ? [parsed.data] : [];
+    });
+    // Of voters that know differently the one with the later lease knows better.
+    const [latest] = reports.sort((a, b) => (b.epoch ?? 0) - (a.epoch ?? 0));
+    return latest ?? { ...this.#report, ok: false };
   }
 }

@@ -37,7 +37,13 @@ const orderMs = 180_000;
 const voterMs = 60_000;
 const longestCallMs = 10_000;
 const shortestCallMs = 500;
-const plannerOptions = { daemonLimit: 3, settleMs: 5_000, crushPauseMs: 2_500, freeMoveBytes: 10 * 2 ** 30 };
+const plannerOptions = {
+  daemonLimit: 3,
+  settleMs: 5_000,
+  crushPauseMs: 2_500,
+  quietMs: 60_000,
+  freeMoveBytes: 10 * 2 ** 30,
+};
 
 /** What a voter decides and carries out while it holds the lease. */
 export class SeatControl {
@@ -72,6 +78,7 @@ export class SeatControl {
       entries: () => journal.entries(),
       // Plans follow from a finished bootstrap only, however far this node is with it.
       ceph: () => (fsidOf(journal.entries()) === null ? null : deps.cephNode.commands),
+      cephChanges: () => runtime.cephChanges,
       explain: (subject, reasons) => this.#explain(subject, reasons),
       now: deps.steadyNow,
     });

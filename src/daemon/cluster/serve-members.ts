@@ -46,5 +46,6 @@ export function serveMembers(runtime: ClusterRuntime): void {
     const { peer, upTo } = releaseDelivery.parse(body);
     return { ...(await membership.deliverRelease(peer, upTo)) };
   });
+  mesh.handle(methods.eventsPull, async (_from, body) => runtime.relay.answer(body));
   mesh.handle(methods.forward, async (_from, body) => deps.inject(forwardBody.parse(body)));
 }

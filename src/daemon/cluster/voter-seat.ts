@@ -30,9 +30,6 @@ type Seat = z.infer<typeof seatSchema>;
 const seatKey = "voter-seat";
 /** Set, with the reason, from the loss of the etcd's data until the node is seated anew. */
 const lostKey = "voter-seat-lost";
-/** Events by which a voter tells of it. */
-export const seatLost = "voter.lost";
-export const seatTaken = "voter.seated";
 const repeatMs = 5_000;
 const tunnelService = "etcd-peer";
 
@@ -63,10 +60,7 @@ export class VoterSeat {
   async start(): Promise<void> {
     const { store } = this.#runtime.deps;
     const { founded } = this.#runtime.options;
-    // Told again and again, as news among members may be lost.
-    clearInterval(this.#teller);
-    this.#teller = setInterval(() => this.#tellLoss(), repeatMs);
-    this.#teller.unref();
+    this.#tellLoss();
     const kept = seatSchema.safeParse(store.get(seatKey));
     if (this.lost !== null) return;
     if (kept.success) return this.#sitOrStand(kept.data);
@@ -145,7 +139,7 @@ export class VoterSeat {
           store.delete(lostKey);
         });
         await this.#sit(seat);
-        this.#runtime.announceEvent(seatTaken, null);
+        this.#tellLoss();
         return null;
       },
     };
@@ -180,8 +174,14 @@ export class VoterSeat {
     this.#tellLoss();
   }
 
+  /** Told again and again while it lasts, as news among members may be lost. */
   #tellLoss(): void {
-    if (this.lost !== null && this.#parts === null) this.#runtime.announceEvent(seatLost, null);
+    clearInterval(this.#teller);
+    const lost = this.lost !== null && this.#parts === null;
+    this.#runtime.tellSeat(lost);
+    if (!lost) return;
+    this.#teller = setInterval(() => this.#runtime.tellSeat(true), repeatMs);
+    this.#teller.unref();
   }
 
   #sit(seat: Seat): Promise<void> {
@@ -243,8 +243,7 @@ export class VoterSeat {
       etcd.onExit(({ cause, detail }) => {
         if (cause === "data-lost" || cause === "removed") this.#stand(`${cause}: ${detail}`);
       }),
-      lease.on("taken", (taken) => {
-        deps.events.emit("lease.taken", { holder: runtime.self, epoch: taken.epoch });
+      lease.on("taken", () => {
         runtime.quorum.refresh();
         controller.wake();
       }),
@@ -252,6 +251,7 @@ export class VoterSeat {
         controller.leaseLost();
         runtime.quorum.refresh();
       }),
+      lease.on("holder", () => runtime.quorum.refresh()),
       // Half a TTL without renewal, or a jump of the clock: what was begun must end before the world is re-read.
       lease.on("shaky", () => controller.leaseLost()),
       runtime.journal.on("change", () => {

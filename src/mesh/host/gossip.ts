@@ -60,6 +60,7 @@ export class Gossip {
   readonly #deps: GossipDeps;
   readonly #listeners = new Map<string, Set<GossipListener>>();
   readonly #missing = new Map<PeerId, number>();
+  readonly #counters = { sent: 0, heard: 0, dropped: 0 };
   #pubsub: GossipSub | undefined;
   #components: Libp2pComponents | undefined;
 
@@ -86,6 +87,11 @@ export class Gossip {
     pubsub.addEventListener("message", ({ detail }) => this.#deliver(detail));
   }
 
+  /** Messages since the start: published, delivered, and not let through. */
+  counters(): Readonly<Record<"sent" | "heard" | "dropped", number>> {
+    return { ...this.#counters };
+  }
+
   subscribe(topic: Topic, listener: GossipListener): () => void {
     const name = topicName(this.#cluster, topic);
     const listeners = this.#listeners.get(name) ?? new Set();
@@ -102,6 +108,7 @@ export class Gossip {
     if (bytes.length > maxGossipBytes) {
       throw new RangeError(`a message of ${bytes.length} bytes is over the limit of ${maxGossipBytes}`);
     }
+    this.#counters.sent += 1;
     try {
       await this.#requirePubsub().publish(topicName(this.#cluster, topic), bytes);
     } catch (error) {
@@ -138,6 +145,7 @@ export class Gossip {
     const from = authorOf(message);
     // Ignore and not reject: who relays the message of one removed a moment ago did nothing wrong.
     const good = from !== undefined && this.#deps.admits(from) && message.data.byteLength <= maxGossipBytes;
+    if (!good) this.#counters.dropped += 1;
     return good ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
   }
 
@@ -145,6 +153,7 @@ export class Gossip {
     const from = authorOf(message);
     const listeners = this.#listeners.get(message.topic);
     if (from === undefined || listeners === undefined) return;
+    this.#counters.heard += 1;
     let body: Json;
     try {
       body = JSON.parse(Buffer.from(message.data).toString("utf8")) as Json;

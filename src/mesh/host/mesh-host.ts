@@ -167,6 +167,11 @@ export class MeshHost {
     return this.#links.peers();
   }
 
+  /** Figures of requests and gossip since the start. */
+  counters(): { readonly rpc: ReturnType<Rpc["counters"]>; readonly gossip: ReturnType<Gossip["counters"]> } {
+    return { rpc: this.#rpc.counters(), gossip: this.#gossip.counters() };
+  }
+
   /** Number of open connections to a peer: 1, or 2 for a moment after simultaneous dials. */
   connectionCount(peer: PeerId): number {
     return this.#links.count(peer);

@@ -46,6 +46,7 @@ export class Rpc {
   readonly #handlers = new Map<string, RpcHandler>();
   readonly #serving = new Set<Promise<void>>();
   readonly #stopped = new AbortController();
+  readonly #counters = { asked: 0, askedFailed: 0, served: 0, servedFailed: 0 };
 
   constructor(deps: RpcDeps) {
     this.#deps = deps;
@@ -54,6 +55,11 @@ export class Rpc {
   async stop(): Promise<void> {
     this.#stopped.abort();
     await Promise.allSettled(this.#serving);
+  }
+
+  /** Requests made and answered since the start, and those of them that ended in an error. */
+  counters(): Readonly<Record<"asked" | "askedFailed" | "served" | "servedFailed", number>> {
+    return { ...this.#counters };
   }
 
   handle(method: string, handler: RpcHandler): void {
@@ -66,6 +72,16 @@ export class Rpc {
    * out), DEADLINE_EXCEEDED, CANCELLED, or the error that the other side's handler threw
    */
   async request(peer: PeerId, method: string, body: Json, deadline: Deadline): Promise<Json> {
+    this.#counters.asked += 1;
+    try {
+      return await this.#ask(peer, method, body, deadline);
+    } catch (error) {
+      this.#counters.askedFailed += 1;
+      throw error;
+    }
+  }
+
+  async #ask(peer: PeerId, method: string, body: Json, deadline: Deadline): Promise<Json> {
     const what = `${method} to ${peer}`;
     const connection = this.#deps.connectionTo(peer);
     if (connection === undefined) {
@@ -116,6 +132,7 @@ export class Rpc {
         requestSchema.parse(await frames.read(within)),
       );
       const deadlineMs = Math.min(request.deadlineMs, maxHandlingMs);
+      this.#counters.served += 1;
       const reply = await this.#answer(from, request.method, request.body, { deadlineMs, signal });
       await withDeadline({ deadlineMs: receiveMs, signal }, "reply", async (within) => {
         try {
@@ -141,6 +158,7 @@ export class Rpc {
       const reply = await withDeadline(deadline, method, (signal) => handler(from, body, signal));
       return { v: 1, body: reply ?? null };
     } catch (error) {
+      this.#counters.servedFailed += 1;
       if (!isMicrocephError(error)) {
         this.#deps.log.warn({ peer: from, method, error: messageOf(error) }, "A request failed");
       }

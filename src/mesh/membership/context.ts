@@ -75,6 +75,8 @@ export interface MembershipHooks {
   onFellow(fellow: Fellow): void;
   /** State, cluster or name as announced has changed. */
   onAnnouncement(): void;
+  /** A lobby has answered: who is in sight, or what it says of itself, may have changed. */
+  onNeighbours?(): void;
 }
 
 /** What the roles of a node share: facts, the durable record and a way to ask. */

@@ -119,7 +119,10 @@ export class Membership {
         random: this.#random,
         log: deps.log,
         pace: (neighbour, tracked) => this.#pace(neighbour, tracked),
-        onAnswer: () => this.#stepper.wake(),
+        onAnswer: () => {
+          this.#stepper.wake();
+          deps.hooks.onNeighbours?.();
+        },
       },
     );
     const context = this.#buildContext(self);

@@ -108,6 +108,11 @@ export class DocumentStore {
     return problems;
   }
 
+  size(): { readonly changes: number; readonly bytes: number } {
+    const document = this.#document();
+    return { changes: document.changeCount(), bytes: document.storedBytes() };
+  }
+
   /** Hashes (hex, sorted) of the latest changes. Equal heads mean equal documents. */
   heads(): string[] {
     return this.#document().heads();

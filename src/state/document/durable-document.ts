@@ -86,6 +86,12 @@ export class DurableDocument {
     return Automerge.hasHeads(this.#doc, [...heads]);
   }
 
+  /** Bytes on disk. */
+  storedBytes(): number {
+    const { snapshot, changes } = this.#storage.sizes;
+    return snapshot + changes;
+  }
+
   changeCount(): number {
     return Automerge.stats(this.#doc).numChanges;
   }

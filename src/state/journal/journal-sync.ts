@@ -51,6 +51,7 @@ export class JournalSync {
   #worker: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #pulling = false;
+  #heard = 0;
   #unsubscribe: () => void = () => undefined;
 
   constructor(options: JournalSyncOptions, deps: JournalSyncDeps) {
@@ -97,8 +98,14 @@ export class JournalSync {
   onHead(from: PeerId, hint: Json): void {
     const parsed = numberSchema.safeParse(hint);
     if (!parsed.success) return;
+    this.#heard = Math.max(this.#heard, parsed.data.revision);
     const head = this.#deps.copy.head();
     if (head === null || compareNumbers(parsed.data, head) > 0) this.#ask(from);
+  }
+
+  /** Highest revision that a member has told of. */
+  get heard(): number {
+    return this.#heard;
   }
 
   onConnect(peer: PeerId): void {

@@ -7,6 +7,8 @@ import type { Lab } from "./lab.ts";
 /** `GET /1.0/events` of a node, kept open; what came so far is in `events`. */
 export class EventReader {
   readonly events: MeshEvent[] = [];
+  /** When each of them came, in milliseconds of `performance.now()`. */
+  readonly arrivals: number[] = [];
   readonly #request: ClientRequest;
 
   private constructor(call: ClientRequest) {
@@ -28,7 +30,9 @@ export class EventReader {
         }
         const lines = createInterface({ input: reply });
         lines.on("line", (line) => {
-          if (line !== "") reader.events.push(JSON.parse(line) as MeshEvent);
+          if (line === "") return;
+          reader.events.push(JSON.parse(line) as MeshEvent);
+          reader.arrivals.push(performance.now());
         });
         // The end of the daemon or of this reader ends the stream in mid-air.
         for (const stream of [reply, lines]) stream.on("error", () => undefined);

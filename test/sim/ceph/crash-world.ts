@@ -258,12 +258,13 @@ export class CrashWorld {
         planners: {
           bootstrap,
           ...cephPlanners(
-            { daemonLimit: 3, settleMs: 0, crushPauseMs: 0, freeMoveBytes: 0 },
+            { daemonLimit: 3, settleMs: 0, crushPauseMs: 0, quietMs: 0, freeMoveBytes: 0 },
             {
               members: () => members,
               voters: async () => members.map(({ peer }) => peer),
               entries: () => copy.entries(),
               ceph: () => (isBootstrapped() ? node.commands : null),
+              cephChanges: () => 0,
               explain: () => undefined,
               now: () => performance.now(),
             },

@@ -151,15 +151,15 @@ describe("jobs", () => {
 describe("events", () => {
   test("replay what came after a number, then go on, and end with the server", async () => {
     await using api = await runServer();
-    api.operations.emit("one");
-    api.operations.emit("two", { text: "umlaut ü" });
+    api.operations.emit("daemon.started", { version: "1" });
+    api.operations.emit("claim.released", { reason: "umlaut ü" });
     const seen: string[] = [];
     for await (const event of api.client.events({ since: 1 })) {
       seen.push(`${event.seq} ${event.type} ${JSON.stringify(event.data)}`);
-      if (event.seq === 2) api.operations.emit("three");
+      if (event.seq === 2) api.operations.emit("quorum.lost", {});
       if (event.seq === 3) void api.server.stop();
     }
-    expect(seen).toEqual(['2 two {"text":"umlaut ü"}', "3 three null"]);
+    expect(seen).toEqual(['2 claim.released {"reason":"umlaut ü"}', "3 quorum.lost {}"]);
   });
 
   test("a reader that leaves is forgotten", async () => {
@@ -169,9 +169,23 @@ describe("events", () => {
       for await (const _event of api.client.events({ since: 0, signal: leaving.signal })) leaving.abort();
     })();
     while (api.operations.listenerCount === 0) await new Promise(setImmediate);
-    api.operations.emit("one");
+    api.operations.emit("quorum.lost", {});
     await ended;
     while (api.operations.listenerCount > 0) await new Promise(setImmediate);
+  });
+
+  test("end after those that are kept when nobody wants to follow", async () => {
+    await using api = await runServer();
+    api.operations.emit("quorum.lost", {});
+    api.operations.emit("quorum.restored", {});
+    const all = await Array.fromAsync(api.client.events({ follow: false }));
+    expect(all.map(({ type }) => type)).toEqual(["quorum.lost", "quorum.restored"]);
+    expect(await Array.fromAsync(api.client.events({ follow: false, since: 2 }))).toEqual([]);
+  });
+
+  test("metrics come as they are", async () => {
+    await using api = await runServer();
+    expect(await api.client.metrics()).toBe(api.operations.metrics());
   });
 
   test("without a daemon that is said", async () => {

@@ -240,7 +240,9 @@ test("the OpenAPI document has every endpoint once", async () => {
   const expected = Object.entries(endpoints).map(
     ([name, { method, path }]) => `${name} ${method.toLowerCase()} ${path}`,
   );
-  expect(described.sort()).toEqual([...expected, "events get /1.0/events"].sort());
+  expect(described.sort()).toEqual(
+    [...expected, "events get /1.0/events", "metrics get /1.0/metrics"].sort(),
+  );
   const references = [...JSON.stringify(body).matchAll(/"\$ref":"#\/components\/schemas\/([^"]*)"/g)];
   expect(new Set(references.map(([, name]) => name))).toEqual(new Set(Object.keys(body.components.schemas)));
   expect(

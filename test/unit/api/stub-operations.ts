@@ -1,4 +1,4 @@
-import type { MeshEvent } from "../../../src/api/contract/events.ts";
+import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/events.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
 import type { StatusReport } from "../../../src/api/contract/status.ts";
 import { notInitialized } from "../../../src/api/not-initialized.ts";
@@ -126,7 +126,7 @@ export class StubOperations implements Operations {
   jobResult: Job["result"] = null;
   readonly #settings = new Map<string, string>([["rbd_default_features", "63"]]);
   readonly #events: MeshEvent[] = [];
-  readonly #listeners = new Set<(event: MeshEvent) => void>();
+  readonly #listeners = new Set<() => void>();
 
   #note(operation: string, input: unknown): void {
     this.calls.push({ operation, input });
@@ -297,15 +297,27 @@ export class StubOperations implements Operations {
       },
     ];
   }
-  events(since: number | undefined, listener: (event: MeshEvent) => void): () => void {
-    if (since !== undefined) for (const event of this.#events) if (event.seq > since) listener(event);
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  readonly events = {
+    head: (): number => this.#events.length,
+    read: (after: number, limit: number) => ({
+      gap: null,
+      events: this.#events.slice(after, after + limit).map((event) => ({
+        seq: event.seq,
+        line: JSON.stringify(event),
+      })),
+    }),
+    on: (listener: () => void): (() => void) => {
+      this.#listeners.add(listener);
+      return () => this.#listeners.delete(listener);
+    },
+  };
+  metrics(): string {
+    return "# TYPE microceph_lease_held gauge\nmicroceph_lease_held 1\n";
   }
-  emit(type: string, data: MeshEvent["data"] = null): void {
-    const event = { seq: this.#events.length + 1, at, type, data };
+  emit<T extends EventType>(type: T, data: EventData<T>): void {
+    const event = { seq: this.#events.length + 1, at, node: ids.n1, type, data } as MeshEvent;
     this.#events.push(event);
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners) listener();
   }
   async forward(target: string, request: ForwardRequest) {
     if (target === "n1") return undefined;

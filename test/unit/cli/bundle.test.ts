@@ -76,8 +76,8 @@ describe("the program as one file", () => {
 
   test("ends a stream on Ctrl-C in good order", async () => {
     await using api = await runServer();
-    api.operations.emit("daemon.started");
-    const ended = await run(["--state-dir", api.stateDir, "mesh", "events", "--since", "0"], (child) =>
+    api.operations.emit("daemon.started", { version: "1" });
+    const ended = await run(["--state-dir", api.stateDir, "events", "--follow", "--since", "0"], (child) =>
       child.kill("SIGINT"),
     );
     expect(ended).toMatchObject({ code: 0, stderr: "" });

@@ -139,24 +139,53 @@ describe("mesh", () => {
   });
 
   test.each([
-    ["table", "2  10:00:00Z  member.alive  name=n2"],
-    ["json", '{"seq":2,"at":"2026-11-22T10:00:00.000Z","type":"member.alive","data":{"name":"n2"}}'],
-    ["yaml", '--- {"seq":2,"at":"2026-11-22T10:00:00.000Z","type":"member.alive","data":{"name":"n2"}}'],
+    ["table", "2  10:00:00Z  member.alive  peer=p handle=n2"],
+    [
+      "json",
+      `{"seq":2,"at":"2026-11-22T10:00:00.000Z","node":"${ids.n1}","type":"member.alive","data":{"peer":"p","handle":"n2"}}`,
+    ],
+    [
+      "yaml",
+      `--- {"seq":2,"at":"2026-11-22T10:00:00.000Z","node":"${ids.n1}","type":"member.alive","data":{"peer":"p","handle":"n2"}}`,
+    ],
   ])("events as %s, until Ctrl-C", async (format, line) => {
     await using api = await runServer();
-    api.operations.emit("daemon.started");
-    api.operations.emit("member.alive", { name: "n2" });
+    api.operations.emit("daemon.started", { version: "1" });
+    api.operations.emit("member.alive", { peer: "p", handle: "n2" });
     const io = new TestIo();
     const write = io.stdout.write.bind(io.stdout);
     io.stdout.write = (text) => {
       write(text);
       io.interrupt.abort();
     };
-    expect(await run(api, `mesh events --since 1 --format ${format}`, io)).toEqual({
+    expect(await run(api, `events --follow --since 1 --format ${format}`, io)).toEqual({
       code: 0,
       stdout: `${line}\n`,
       stderr: "",
     });
+  });
+});
+
+describe("events", () => {
+  test.each([
+    ["events", "daemon.started member.alive member.failed"],
+    ["events --since 1", "member.alive member.failed"],
+    ["events --type member.failed daemon.*", "daemon.started member.failed"],
+    ["events --type member.* --since 2", "member.failed"],
+  ])("%s shows what is kept and ends", async (line, types) => {
+    await using api = await runServer();
+    api.operations.emit("daemon.started", { version: "1" });
+    api.operations.emit("member.alive", { peer: "p", handle: "n2" });
+    api.operations.emit("member.failed", { peer: "p", handle: "n2" });
+    const { code, stdout } = await run(api, `${line} --format json`);
+    expect(code).toBe(0);
+    const shown = stdout.trim().split("\n");
+    expect(shown.map((text) => (JSON.parse(text) as { type: string }).type).join(" ")).toBe(types);
+  });
+
+  test("metrics", async () => {
+    await using api = await runServer();
+    expect((await run(api, "metrics")).stdout).toBe(api.operations.metrics());
   });
 });
 

@@ -290,9 +290,13 @@ describe("words", () => {
     [{ mode: "closed", until: null }, "no fresh node"],
   ] as const)("admission %j", (admission, says) => expect(admissionText(admission, at)).toContain(says));
   test("events", () => {
-    const event = { seq: 7, at, type: "member.alive", data: { name: "n2", words: "a b", n: 1 } };
-    expect(eventLine(event, plain)).toBe('7  10:00:00Z  member.alive  name=n2 words="a b" n=1\n');
-    expect(eventLine({ ...event, data: null }, plain)).toBe("7  10:00:00Z  member.alive\n");
+    const job = { id: "j", kind: "disk.add", state: "running", step: "a b", progress: 1 } as const;
+    expect(eventLine({ seq: 7, at, node: "p", type: "job.changed", data: job }, plain)).toBe(
+      '7  10:00:00Z  job.changed  id=j kind=disk.add state=running step="a b" progress=1\n',
+    );
+    expect(eventLine({ seq: 8, at, node: "p", type: "quorum.lost", data: {} }, plain)).toBe(
+      "8  10:00:00Z  quorum.lost\n",
+    );
   });
 });
 

@@ -83,7 +83,7 @@ function runtime(calls: string[], cephNode: unknown = null) {
     handle: "n1",
     deps: { cephNode },
     upkeep: { publishFacts: () => calls.push("facts") },
-    announceEvent: () => undefined,
+    cephView: { refresh: () => undefined },
   };
 }
 

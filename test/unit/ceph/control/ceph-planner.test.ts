@@ -9,7 +9,14 @@ import type { Entry } from "../../../../src/state/journal/types.ts";
 
 const peer = (n: number): PeerId => peerId(`12D3KooW${"abcdefgh".charAt(n).repeat(44)}`);
 const gib = 2 ** 20;
-const options = { daemonLimit: 3, settleMs: 5_000, crushPauseMs: 2_500, freeMoveBytes: 10 * 2 ** 30 };
+const options = {
+  daemonLimit: 3,
+  settleMs: 5_000,
+  crushPauseMs: 2_500,
+  quietMs: 60_000,
+  freeMoveBytes: 10 * 2 ** 30,
+};
+let cephChanges = 0;
 
 let nodes: number;
 let voters: number[];
@@ -99,6 +106,7 @@ function planners() {
     voters: async () => voters.map(peer),
     entries: () => entries,
     ceph: () => (hasCeph ? ceph : null),
+    cephChanges: () => cephChanges,
     explain: (subject, why) => void reasons.set(subject, why),
     now: () => now,
   });
@@ -236,6 +244,27 @@ describe("failure domain and pool profile", () => {
     await plan("crush", made);
     await plan("crush", made);
     expect(asked).toEqual(["osdTree"]);
+  });
+
+  it("asks Ceph nothing while all is settled, until something changed or a minute is over", async () => {
+    settings.set("global osd_pool_default_crush_rule", "2");
+    rules = [{ id: 2, name: "microceph_auto_host", failureDomain: "host" }];
+    const made = planners();
+    const looks = async (afterMs: number): Promise<number> => {
+      now += afterMs;
+      asked = [];
+      await plan("crush", made);
+      return asked.length;
+    };
+    await looks(0);
+    expect(await looks(5_000), "not settled yet").toBe(1);
+    expect(await looks(5_000), "settled").toBe(0);
+    cephChanges += 1;
+    expect(await looks(5_000), "a change in Ceph's maps").toBe(1);
+    nodes += 1;
+    expect(await looks(5_000), "another member").toBe(1);
+    expect(await looks(59_999)).toBe(0);
+    expect(await looks(1), "a minute").toBe(1);
   });
 
   it.each<[string, () => void]>([

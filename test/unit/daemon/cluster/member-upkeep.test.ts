@@ -133,8 +133,8 @@ describe("what a member sees to", () => {
 
   it("reads the monitor map anew when a monitor was decided, and one reading at a time", async () => {
     hasCommands = true;
-    upkeep.look();
-    upkeep.look();
+    upkeep.followMonMap();
+    upkeep.followMonMap();
     await settle();
     expect(maps).toBe(1);
     entries.push({ kind: "ceph.mon", state: "done" });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
+  lookEveryMs,
   type QuorumReport,
   QuorumView,
   type QuorumViewDeps,
@@ -62,7 +63,7 @@ describe("QuorumView", () => {
     if (!given.voter) voters = [one, two];
     make({ look: cutOff, ask: async () => (given.elsewhere ? { ...lease, ok: true } : null) }).start();
     await settle();
-    for (let look = 1; look < given.looks; look += 1) await vi.advanceTimersByTimeAsync(2_000);
+    for (let look = 1; look < given.looks; look += 1) await vi.advanceTimersByTimeAsync(lookEveryMs);
     expect(view.ownSilent).toBe(given.silent);
   });
 
@@ -72,10 +73,10 @@ describe("QuorumView", () => {
       look: async () => (answers ? lease : cutOff()),
       ask: async () => ({ ...lease, ok: true }),
     }).start();
-    await vi.advanceTimersByTimeAsync(6_000);
+    await vi.advanceTimersByTimeAsync(3 * lookEveryMs);
     expect(view.ownSilent).toBe(true);
     answers = true;
-    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.advanceTimersByTimeAsync(lookEveryMs);
     expect(view.ownSilent).toBe(false);
   });
 
@@ -89,7 +90,7 @@ describe("QuorumView", () => {
     }).start();
     await settle();
     expect(view.report()).toEqual({ ...lease, ok: true });
-    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.advanceTimersByTimeAsync(5_000);
     expect(looks).toBe(2);
     expect(heard).toEqual([{ ...lease, ok: true }]);
   });

@@ -67,7 +67,7 @@ function runtime(): ClusterRuntime {
       append: () => 0,
     },
     quorum: { refresh: () => undefined },
-    announceEvent: () => undefined,
+    tellSeat: () => undefined,
   } as unknown as ClusterRuntime;
 }
 
