@@ -8,7 +8,7 @@ import { type LabRecord, type NodeRecord, readLabRecord, withNode, writeLabRecor
 import { LabSwitch, switchesOf } from "./lab-switch.ts";
 import { address6, defaultAddress, isNodeName, labRoot, type NodeFiles, nodeFiles } from "./layout.ts";
 import { findDaemon, startDaemon, waitForApi } from "./node-daemon.ts";
-import { attachLoop, detachLoops, showDisk } from "./node-disks.ts";
+import { attachLoop, detachLoops, isUdev, showDisk, startUdev } from "./node-disks.ts";
 import { processesOf, signal } from "./processes.ts";
 import { run } from "./run.ts";
 
@@ -212,10 +212,11 @@ export class LabHosts {
       return;
     }
     // Nothing but init and its sleep: a boot, which begins with an empty /run.
-    if (processes.every((one) => one.pid === node.holder || one.args[0] === "sleep")) {
+    if (processes.every((one) => one.pid === node.holder || one.args[0] === "sleep" || isUdev(one))) {
       const clear = "find /run -xdev -mindepth 1 -delete; mkdir -m 1777 /run/lock";
       await run("nsenter", ["--target", String(node.holder), "--mount", "sh", "-c", clear]);
     }
+    if (node.record.disks.length > 0) await startUdev(node.holder, processes);
     await startDaemon(node.holder, node.files, record);
     this.#say(`${node.record.name}: microcephd started`);
   }

@@ -5,7 +5,7 @@ import type { LabHosts, RunningNode } from "./lab-hosts.ts";
 import { type DiskRecord, withNode, writeLabRecord } from "./lab-record.ts";
 import { nodeFiles } from "./layout.ts";
 import { cephProcesses, findDaemon, killChosen, pausedProcesses } from "./node-daemon.ts";
-import { attachLoop, createBackingFile, diskBytes, diskPath, showDisk } from "./node-disks.ts";
+import { attachLoop, createBackingFile, diskBytes, diskPath, showDisk, startUdev } from "./node-disks.ts";
 import { processesOf, signal } from "./processes.ts";
 import { capture, run } from "./run.ts";
 
@@ -25,6 +25,8 @@ export async function addDisks(lab: LabHosts, name: string, size: string, count:
       await writeLabRecord(lab.dir, withNode(lab.record(), { ...node.record, disks }));
       paths.push(diskPath(disk));
     }
+    const { holder } = lab.node(name);
+    await startUdev(holder, processesOf(holder));
     return paths;
   });
 }
