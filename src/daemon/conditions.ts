@@ -1,5 +1,6 @@
 import type { MeshStatus } from "../api/contract/mesh.ts";
 import type { Condition } from "../api/contract/status.ts";
+import { configuredDisks } from "./cluster/cluster-report.ts";
 import type { Daemon } from "./daemon.ts";
 
 /** What a person should know of, each with a stable code. */
@@ -29,6 +30,16 @@ export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
   }
   const lost = cluster?.seat.lost ?? null;
   if (lost !== null) found.push({ code: "VOTER_STOPPED", severity: "error", text: lost });
+  for (const { osd, location, state, reason } of cluster === null ? [] : configuredDisks(cluster)) {
+    if (state === undefined || state === "running" || state === "starting") continue;
+    if (mesh.members.some(({ name, presence }) => name === location && presence === "failed")) continue;
+    const severity = reason === "stopped by an operator" ? "info" : "warning";
+    found.push({
+      code: severity === "info" ? "OSD_STOPPED" : "OSD_DOWN",
+      severity,
+      text: `osd.${osd} on ${location} does not run${reason ? `: ${reason}` : ""}`,
+    });
+  }
   for (const { path, text } of cluster?.document.problems() ?? []) {
     found.push({ code: "DOCUMENT_PROBLEM", severity: "warning", text: `${path || "document"}: ${text}` });
   }

@@ -5,7 +5,8 @@ import { ApiServer } from "../api/server.ts";
 import { CephClient } from "../ceph/command/ceph-client.ts";
 import { cephPaths, checkSocketPaths } from "../ceph/config/ceph-paths.ts";
 import { CephNode } from "../ceph/control/ceph-node.ts";
-import { listDisks } from "../ceph/disks/disks.ts";
+import { diskOwners } from "../ceph/daemons/osd-make.ts";
+import { Exclusive } from "../ceph/disks/exclusive.ts";
 import { ProcessRunner } from "../ceph/runner/process-runner.ts";
 import { Discovery } from "../discovery/discovery.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
@@ -22,14 +23,16 @@ import { openOrSetAside } from "../state/store/set-aside.ts";
 import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
+import { addDisksHere, controlOsdHere } from "./disk-jobs.ts";
 import { EventLog } from "./event-log.ts";
 import { bootId, firstStart } from "./first-start.ts";
 import { assertPortFree } from "./free-port.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
-import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
-import { addDisksHere, type BootstrapRequest, bootstrapAlone } from "./job-runners.ts";
-import { Jobs } from "./jobs.ts";
+import { addDisksJob, bootstrapJob, osdJobs } from "./job-kinds.ts";
+import { type BootstrapRequest, bootstrapAlone } from "./job-runners.ts";
+import { type JobRunner, Jobs } from "./jobs.ts";
+import { NodeDisks } from "./node-disks.ts";
 import { daemonOperations } from "./operations.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import type { DaemonSettings } from "./settings.ts";
@@ -43,13 +46,15 @@ const handleKey = "handle";
 export class Daemon {
   readonly settings: DaemonSettings;
   readonly events: EventLog;
+  readonly disks: NodeDisks;
+  /** What touches a disk of this node does so one at a time for each disk. */
+  readonly diskTurns = new Exclusive();
   readonly #log: Logger;
   #lock: InstanceLock | undefined;
   #parts: Parts | undefined;
   #cluster: ClusterRuntime | null = null;
   #versions: ProgramVersions = { ceph: "", etcd: "" };
   #changing: Promise<void> = Promise.resolve();
-  #disks: readonly AvailableDisk[] = [];
   #stopped = false;
   #stopping: Promise<void> | null = null;
 
@@ -57,6 +62,15 @@ export class Daemon {
     this.settings = settings;
     this.#log = deps.log;
     this.events = new EventLog({}, { now: () => this.now() });
+    this.disks = new NodeDisks({
+      owners: () => diskOwners({ paths: cephPaths(settings.stateDir) }),
+      onPlugged: ({ path, model, sizeBytes }) =>
+        this.events.emit("disk.added", { node: this.settings.name, path, model, sizeBytes }),
+      onPulled: ({ path, model, sizeBytes }) =>
+        this.events.emit("disk.removed", { node: this.settings.name, path, model, sizeBytes }),
+      onChange: () => this.#cluster?.upkeep.publishFacts(),
+      log: deps.log,
+    });
   }
 
   now(): number {
@@ -125,8 +139,8 @@ export class Daemon {
         log,
         interfaces: () => interfaceFacts(settings.interfaces),
         disks: () => ({
-          count: this.#disks.length,
-          bytes: this.#disks.reduce((sum, disk) => sum + disk.sizeBytes, 0),
+          count: this.disks.available.length,
+          bytes: this.disks.available.reduce((sum, disk) => sum + disk.sizeBytes, 0),
         }),
         memberView: () => (this.#cluster === null ? null : memberView(this.#cluster)),
         hooks: {
@@ -146,6 +160,12 @@ export class Daemon {
       runners: {
         [bootstrapJob]: (request, tools) => bootstrapAlone(this, request as BootstrapRequest, tools),
         [addDisksJob]: (request, tools) => addDisksHere(this, request, tools),
+        ...Object.fromEntries(
+          Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [
+            kind,
+            (request, tools) => controlOsdHere(this, action as keyof typeof osdJobs, request, tools),
+          ]),
+        ),
       },
       now: () => this.now(),
       log,
@@ -175,7 +195,8 @@ export class Daemon {
       const { instance, addresses, txt } = sighting;
       this.events.emit("peer.seen", { instance, addresses, txt });
     });
-    await this.#look();
+    this.#versions = await programVersions();
+    await this.disks.start();
     jobs.resume();
     log.info({ peer: identity.peerId, version: productVersion }, "microcephd is up");
   }
@@ -194,6 +215,7 @@ export class Daemon {
       await parts.membership.stop();
       await parts.api.stop();
       await parts.jobs.stop();
+      await this.disks.stop();
       await this.#changing.catch(() => undefined);
       await this.#cluster?.stop();
       await parts.lobby.stop();
@@ -210,8 +232,8 @@ export class Daemon {
   }
 
   async availableDisks(): Promise<readonly AvailableDisk[]> {
-    await this.#look();
-    return this.#disks;
+    await Promise.all([this.disks.look(), this.#lookForPrograms()]);
+    return this.disks.available;
   }
 
   #require(): Parts {
@@ -281,7 +303,7 @@ export class Daemon {
         events: this.events,
         versions: this.#versions,
         interfaces: () => interfaceFacts(this.settings.interfaces),
-        disks: () => this.#disks.map((disk) => ({ ...disk })),
+        disks: () => this.disks.all.map((disk) => ({ ...disk, reasons: [...disk.reasons] })),
         inject: async (request) => ({ ...(await api.inject(request)) }),
         now: () => this.now(),
         log: this.#log,
@@ -309,16 +331,9 @@ export class Daemon {
     this.#cluster?.lobby.changed();
   }
 
-  async #look(): Promise<void> {
-    const [disks, versions] = await Promise.all([
-      listDisks().catch((error) => {
-        this.#log.warn({ error: messageOf(error) }, "the disks cannot be listed");
-        return [];
-      }),
-      this.#versions.ceph === "" ? programVersions() : this.#versions,
-    ]);
-    this.#versions = versions;
-    this.#disks = disks;
+  /** Installed since the start, they are found at the next look. */
+  async #lookForPrograms(): Promise<void> {
+    if (this.#versions.ceph === "") this.#versions = await programVersions();
   }
 }
 
