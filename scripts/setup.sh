@@ -45,6 +45,7 @@ ip iproute2
 ping iputils-ping
 unshare util-linux
 losetup mount
+sfdisk fdisk
 pkill procps
 nft nftables
 avahi-daemon avahi-daemon

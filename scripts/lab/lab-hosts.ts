@@ -9,7 +9,7 @@ import { LabSwitch, switchesOf } from "./lab-switch.ts";
 import { address6, defaultAddress, isNodeName, labRoot, type NodeFiles, nodeFiles } from "./layout.ts";
 import { clockEnvironment } from "./node-clock.ts";
 import { findDaemon, startDaemon, waitForApi } from "./node-daemon.ts";
-import { attachLoop, detachLoops, showDisk } from "./node-disks.ts";
+import { attachLoop, detachLoops, isUdev, showDisk, startUdev } from "./node-disks.ts";
 import { makeStateImage } from "./node-space.ts";
 import { stepsEnvironment } from "./node-steps.ts";
 import { processesOf, signal } from "./processes.ts";
@@ -225,10 +225,11 @@ export class LabHosts {
       return;
     }
     // Nothing but init and its sleep: a boot, which begins with an empty /run.
-    if (processes.every((one) => one.pid === node.holder || one.args[0] === "sleep")) {
+    if (processes.every((one) => one.pid === node.holder || one.args[0] === "sleep" || isUdev(one))) {
       const clear = "find /run -xdev -mindepth 1 -delete; mkdir -m 1777 /run/lock";
       await run("nsenter", ["--target", String(node.holder), "--mount", "sh", "-c", clear]);
     }
+    if (node.record.disks.length > 0) await startUdev(node.holder, processes);
     await startDaemon(node.holder, node.files, record, {
       ...(record.clock === true ? clockEnvironment(node.files) : {}),
       ...(record.steps === true ? stepsEnvironment(node.files) : {}),

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { LabError } from "./lab-error.ts";
 import type { DiskRecord } from "./lab-record.ts";
 import type { NodeFiles } from "./layout.ts";
+import type { LabProcess } from "./processes.ts";
 import { capture, run } from "./run.ts";
 
 const units: Readonly<Record<string, number>> = { M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
@@ -79,6 +80,7 @@ export async function attachLoop(file: string): Promise<number> {
     }
     // Where /dev is no devtmpfs nobody makes the file of a new device.
     if (!existsSync(`/dev/loop${loop}`)) await capture("mknod", [`/dev/loop${loop}`, "b", "7", loop]);
+    await forgetPartitions(Number(loop));
     // Somebody else may take the same one first; then ask for another.
     const taken = await capture("losetup", [`/dev/loop${loop}`, file]);
     if (taken.exitCode === 0) return Number(loop);
@@ -87,19 +89,23 @@ export async function attachLoop(file: string): Promise<number> {
   throw new LabError("PROGRAM_FAILED", `cannot attach ${file}: ${refusal}`);
 }
 
-/** Detach every loop device with a backing file at or below `path`. */
-export async function detachLoops(path: string): Promise<void> {
-  for (const device of await loopDevices(path))
-    await capture("losetup", ["--detach", `/dev/loop${device.loop}`]);
+/** The kernel keeps partitions that it was told of for the next file behind the same loop device. */
+async function forgetPartitions(loop: number): Promise<void> {
+  await capture("partx", ["--delete", `/dev/loop${loop}`]);
 }
 
-/** Show the disk to the node, and to no other: in its /dev and its list of block devices. */
+/** Detach every loop device with a backing file at or below `path`. */
+export async function detachLoops(path: string): Promise<void> {
+  for (const device of await loopDevices(path)) {
+    await forgetPartitions(device.loop);
+    await capture("losetup", ["--detach", `/dev/loop${device.loop}`]);
+  }
+}
+
+/** Show the disk to the node, and to no other: in its list of block devices and in its /dev. */
 export async function showDisk(holder: number, disk: DiskRecord): Promise<void> {
   const name = `loop${disk.loop}`;
   const node = `/proc/${holder}/root`;
-  if (!existsSync(`${node}/dev/${name}`)) {
-    await run("mknod", ["-m", "660", `${node}/dev/${name}`, "b", "7", String(disk.loop)]);
-  }
   for (const folder of ["sys/block", "sys/class/block"]) {
     const link = `${node}/${folder}/${name}`;
     if (lstatSync(link, { throwIfNoEntry: false }) === undefined) {
@@ -107,6 +113,24 @@ export async function showDisk(holder: number, disk: DiskRecord): Promise<void> 
       symlinkSync(`${up}/devices/virtual/block/${name}`, link);
     }
   }
+  // Last: whoever waits for a new file in /dev finds the disk whole.
+  if (!existsSync(`${node}/dev/${name}`)) {
+    await run("mknod", ["-m", "660", `${node}/dev/${name}`, "b", "7", String(disk.loop)]);
+  }
+}
+
+const udevScript = join(import.meta.dirname, "node-udev.sh");
+
+/** Whether a process of a node is the lab's stand-in for udev. */
+export function isUdev({ args }: { readonly args: readonly string[] }): boolean {
+  return args.includes(udevScript);
+}
+
+/** Have the files in /dev of the partitions of the node's disks made, from now on; once is enough. */
+export async function startUdev(holder: number, processes: readonly LabProcess[]): Promise<void> {
+  if (processes.some(isUdev)) return;
+  const inside = ["--target", String(holder), "--all", "--"];
+  await run("nsenter", [...inside, "sh", "-c", `setsid sh "$0" </dev/null >/dev/null 2>&1 &`, udevScript]);
 }
 
 export function diskPath(disk: DiskRecord): string {

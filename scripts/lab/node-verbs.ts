@@ -7,7 +7,7 @@ import { nodeFiles } from "./layout.ts";
 import { NetworkFaults } from "./network-faults.ts";
 import { setClock } from "./node-clock.ts";
 import { cephProcesses, findDaemon, killChosen, pausedProcesses, processesOfProgram } from "./node-daemon.ts";
-import { attachLoop, createBackingFile, diskBytes, diskPath, showDisk } from "./node-disks.ts";
+import { attachLoop, createBackingFile, diskBytes, diskPath, showDisk, startUdev } from "./node-disks.ts";
 import { drainState, fillState } from "./node-space.ts";
 import { crashAtStep } from "./node-steps.ts";
 import { processesOf, signal } from "./processes.ts";
@@ -29,6 +29,8 @@ export async function addDisks(lab: LabHosts, name: string, size: string, count:
       await writeLabRecord(lab.dir, withNode(lab.record(), { ...node.record, disks }));
       paths.push(diskPath(disk));
     }
+    const { holder } = lab.node(name);
+    await startUdev(holder, processesOf(holder));
     return paths;
   });
 }

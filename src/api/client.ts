@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { isErrorCode } from "../errors/codes.ts";
 import { isMicrocephError, MicrocephError, messageOf } from "../errors/microceph-error.ts";
 import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
-import type { AvailableDisk, addDisksRequest, ConfiguredDisk } from "./contract/disks.ts";
+import type { AvailableDisk, addDisksRequest, ConfiguredDisk, NodeInventory } from "./contract/disks.ts";
 import type { Envelope } from "./contract/envelope.ts";
 import type { MeshEvent } from "./contract/events.ts";
 import type { Job } from "./contract/jobs.ts";
@@ -88,6 +88,12 @@ export class ApiClient {
     return target === undefined ? this : new ApiClient({ ...this.#options, target });
   }
 
+  /** The local daemon itself. */
+  withoutTarget(): ApiClient {
+    const { target: _, ...options } = this.#options;
+    return new ApiClient(options);
+  }
+
   server = (options?: CallOptions): Promise<ServerInfo> => this.#get("/1.0", options);
   ready = (options?: CallOptions): Promise<Readiness> => this.#get("/1.0/ready", options);
   status = (options?: CallOptions): Promise<StatusReport> => this.#get("/1.0/status", options);
@@ -115,6 +121,10 @@ export class ApiClient {
   disks = (options?: CallOptions): Promise<readonly ConfiguredDisk[]> => this.#get("/1.0/disks", options);
   availableDisks = (options?: CallOptions): Promise<readonly AvailableDisk[]> =>
     this.#get("/1.0/disks/available", options);
+  diskInventory = (options?: CallOptions): Promise<readonly NodeInventory[]> =>
+    this.#get("/1.0/disks/inventory", options);
+  controlOsd = (osd: number, action: "restart" | "stop" | "start", options?: CallOptions): Promise<Job> =>
+    this.request("POST", `/1.0/disks/${osd}/${action}`, {}, options);
   addDisks = (request: Draft<typeof addDisksRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/disks", request, options);
   services = (options?: CallOptions): Promise<readonly Service[]> => this.#get("/1.0/services", options);

@@ -1,6 +1,12 @@
 import type { Json } from "../ids/json.ts";
 import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
-import type { AvailableDisk, addDisksRequest, ConfiguredDisk } from "./contract/disks.ts";
+import type {
+  AvailableDisk,
+  addDisksRequest,
+  ConfiguredDisk,
+  NodeInventory,
+  osdParams,
+} from "./contract/disks.ts";
 import type { Job, jobParams, jobWaitQuery } from "./contract/jobs.ts";
 import type { JournalEntry, journalQuery } from "./contract/journal.ts";
 import type {
@@ -76,6 +82,11 @@ export interface Operations {
   members(input: Nothing, context: RequestContext): Promise<readonly ClusterMember[]>;
   disks(input: Nothing, context: RequestContext): Promise<readonly ConfiguredDisk[]>;
   availableDisks(input: Nothing, context: RequestContext): Promise<readonly AvailableDisk[]>;
+  diskInventory(input: Nothing, context: RequestContext): Promise<readonly NodeInventory[]>;
+  /** Of an OSD of this node; the job ends when it is up, or stopped. Throws NOT_FOUND, naming its node. */
+  restartOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
+  stopOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
+  startOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
   /** The job's result is a `DiskReport`. */
   addDisks(input: Shape<typeof addDisksRequest>, context: RequestContext): Promise<Job>;
   services(input: Nothing, context: RequestContext): Promise<readonly Service[]>;

@@ -1,73 +1,60 @@
-import type { Command } from "commander";
-import { parseDiskSpecs } from "../api/contract/disk-spec.ts";
-import type { DiskReport } from "../api/contract/disks.ts";
-import type { Job } from "../api/contract/jobs.ts";
-import { isErrorCode } from "../errors/codes.ts";
+import { type Command, InvalidArgumentError } from "commander";
 import { MicrocephError } from "../errors/microceph-error.ts";
+import { addDiskAddCommand } from "./disk-add-command.ts";
 import type { CliIo } from "./io.ts";
-import { diskList, diskListText, diskReportTable } from "./render/lists.ts";
+import { diskList, diskListText } from "./render/disk-lists.ts";
 import { printableJson } from "./render/sanitize.ts";
 import { Session } from "./session.ts";
 
 /** `microceph disk …` */
 export function addDiskCommands(program: Command, io: CliIo): void {
-  const disk = program.command("disk").description("Add disks to Ceph and list them");
-
-  disk
-    .command("add")
-    .description("Make OSDs: of block devices, or of COUNT files of SIZE for trying out")
-    .argument("<spec...>", "paths of block devices, or loop,SIZE,COUNT with SIZE in M, G or T (loop,4G,3)")
-    .option("--wipe", "erase what is on the devices")
-    .option("--target <node>", "node whose disks they are (this one)")
-    .action(async (specs: string[], options: { readonly wipe?: boolean }, command: Command) => {
-      parseDiskSpecs(specs);
-      const session = new Session(io, command, { lists: true });
-      const started = await session.client.addDisks({ path: specs, wipe: options.wipe ?? false });
-      const report = reportOf(await session.finish(started));
-      await session.print(report, diskReportTable);
-      const failed = report.report.filter((line) => line.report === "Failure");
-      if (failed.length > 0) throw failure(failed, report.report.length);
-    });
+  const disk = program.command("disk").description("Add disks to Ceph, list and restart them");
+  addDiskAddCommand(disk, io);
 
   disk
     .command("list")
-    .description("List the disks of the cluster and the empty ones of this node")
+    .description("List the cluster's OSDs, the empty disks, and why the others are not available")
     .option("--json", "MicroCeph's JSON, the same as --format json")
-    .option("--host-only", "of the cluster's disks only those of this node")
-    .option("--target <node>", "node whose empty disks are listed (this one)")
+    .option("--host-only", "only what is on this node")
+    .option("--target <node>", "node whose empty disks come first (this one)")
     .action(async (options: { readonly json?: boolean; readonly hostOnly?: boolean }, command: Command) => {
       const session = new Session(io, command);
-      const [configured, available, self] = await Promise.all([
+      const [configured, inventory] = await Promise.all([
         session.client.disks(),
-        session.client.availableDisks(),
-        options.hostOnly ? session.client.server() : undefined,
+        session.client.diskInventory(),
       ]);
-      const shown = self ? configured.filter((disk) => disk.location === self.name) : configured;
-      const list = diskList(shown, available);
+      const list = diskList(configured, inventory, options.hostOnly ?? false);
       if (options.json) io.stdout.write(`${printableJson(list)}\n`);
       else await session.print(list, diskListText);
     });
+
+  for (const [action, text] of [
+    ["restart", "Restart one OSD and wait until it is up"],
+    ["stop", "Stop one OSD; it stays stopped, also over a boot, until it is started"],
+    ["start", "Start an OSD that was stopped and wait until it is up"],
+  ] as const) {
+    disk
+      .command(action)
+      .description(text)
+      .argument("<osd>", "osd.N or N, on whichever node it is", osdNumber)
+      .option("--target <node>", "its node (found by itself)")
+      .action(async (osd: number, options: { readonly target?: string }, command: Command) => {
+        const session = new Session(io, command);
+        const client = session.client.withTarget(options.target ?? (await locationOf(session, osd)));
+        await session.finish(await client.controlOsd(osd, action), client);
+        await session.print({ osd, action }, () => "");
+      });
+  }
 }
 
-/** The result of a job of disks; an older or newer daemon may lack it. */
-function reportOf(job: Job): DiskReport {
-  const result = job.result as Partial<DiskReport> | null;
-  if (!Array.isArray(result?.report))
-    throw new MicrocephError("INTERNAL", "the daemon reports nothing of the disks");
-  return { report: result.report };
+function osdNumber(text: string): number {
+  const number = /^(?:osd\.)?([0-9]{1,9})$/.exec(text)?.[1];
+  if (number === undefined) throw new InvalidArgumentError("It is osd.N or N.");
+  return Number(number);
 }
 
-/** When all failed for one reason, its code and so its exit code and remedy: each error ends with its code. */
-function failure(failed: DiskReport["report"], all: number): MicrocephError {
-  const codes = new Set(failed.map((line) => / \[([A-Z_]+)\]$/.exec(line.error)?.[1]));
-  const [only] = codes;
-  const shared = codes.size === 1 && isErrorCode(only) ? only : undefined;
-  const texts = failed.map((line) => {
-    const text = shared === undefined ? line.error : line.error.slice(0, -` [${shared}]`.length);
-    // Most messages name the disk themselves.
-    return text.includes(line.path) ? text : `${line.path}: ${text}`;
-  });
-  const message =
-    failed.length === 1 ? `${texts[0]}` : `${failed.length} of ${all} disks failed: ${texts.join("; ")}`;
-  return new MicrocephError(shared ?? "PROGRAM_FAILED", message, { data: { failed } });
+async function locationOf(session: Session, osd: number): Promise<string> {
+  const found = (await session.client.disks()).find((one) => one.osd === osd);
+  if (found === undefined) throw new MicrocephError("NOT_FOUND", `there is no osd.${osd}`);
+  return found.location;
 }

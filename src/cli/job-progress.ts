@@ -16,16 +16,18 @@ export function progressLine(job: Job | undefined, elapsedMs: number): string {
 
 /**
  * Wait for a job with its progress on standard error: one line that changes on a terminal, else a line per
- * step and at least every two seconds. Throws the job's error, or CANCELLED on Ctrl-C (the job goes on).
+ * step and at least every two seconds; each begins with the label, where there is one. Throws the job's error, or CANCELLED on Ctrl-C (the job goes on).
  */
-export async function followJob(client: ApiClient, started: Job, io: CliIo): Promise<Job> {
+export async function followJob(client: ApiClient, started: Job, io: CliIo, label?: string): Promise<Job> {
   const { stderr } = io;
+  // Several on one line would overwrite each other.
+  const oneLine = stderr.isTTY && label === undefined;
   const startedAt = io.now();
   let job: Job | undefined = started;
   let shown = { step: "", at: Number.NEGATIVE_INFINITY };
   const show = (): void => {
-    const line = progressLine(job, io.now() - startedAt);
-    if (stderr.isTTY) stderr.write(`\r\u001b[K${line}`);
+    const line = `${label === undefined ? "" : `${label}: `}${progressLine(job, io.now() - startedAt)}`;
+    if (oneLine) stderr.write(`\r\u001b[K${line}`);
     else {
       const step = job?.step ?? "away";
       if (step === shown.step && io.now() - shown.at < longestSilenceMs) return;
@@ -33,7 +35,7 @@ export async function followJob(client: ApiClient, started: Job, io: CliIo): Pro
       stderr.write(`${line}\n`);
     }
   };
-  const stopTicking = io.every(stderr.isTTY ? 500 : longestSilenceMs / 4, show);
+  const stopTicking = io.every(oneLine ? 500 : longestSilenceMs / 4, show);
   try {
     const ended = await client.finishJob(started, {
       signal: io.signal,
@@ -51,6 +53,6 @@ export async function followJob(client: ApiClient, started: Job, io: CliIo): Pro
     throw error;
   } finally {
     stopTicking();
-    if (stderr.isTTY) stderr.write("\r\u001b[K");
+    if (oneLine) stderr.write("\r\u001b[K");
   }
 }

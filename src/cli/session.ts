@@ -75,9 +75,12 @@ export class Session {
     this.io.stdout.write(table(header, rows));
   }
 
-  /** Follow a job to its end with its progress on standard error. Throws the job's error when it failed. */
-  finish(job: Job): Promise<Job> {
-    return followJob(this.client, job, this.io);
+  /**
+   * Follow a job to its end with its progress on standard error; `label` tells it from others that are followed
+   * at the same time. Throws the job's error when it failed.
+   */
+  finish(job: Job, client: ApiClient = this.client, label?: string): Promise<Job> {
+    return followJob(client, job, this.io, label);
   }
 }
 

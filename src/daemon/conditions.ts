@@ -1,5 +1,6 @@
 import type { MeshStatus } from "../api/contract/mesh.ts";
 import type { Condition } from "../api/contract/status.ts";
+import { configuredDisks } from "./cluster/cluster-report.ts";
 import type { Daemon } from "./daemon.ts";
 
 /** What a person should know of, each with a stable code. */
@@ -41,6 +42,16 @@ export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
       code: "VOTER_SILENT",
       severity: "warning",
       text: "the etcd of this node does not answer: this voter counts as one that is away",
+    });
+  }
+  for (const { osd, location, state, reason } of cluster === null ? [] : configuredDisks(cluster)) {
+    if (state === undefined || state === "running" || state === "starting") continue;
+    if (mesh.members.some(({ name, presence }) => name === location && presence === "failed")) continue;
+    const severity = reason === "stopped by an operator" ? "info" : "warning";
+    found.push({
+      code: severity === "info" ? "OSD_STOPPED" : "OSD_DOWN",
+      severity,
+      text: `osd.${osd} on ${location} does not run${reason ? `: ${reason}` : ""}`,
     });
   }
   for (const { path, text } of cluster?.document.problems() ?? []) {

@@ -6,7 +6,8 @@ import { ApiServer } from "../api/server.ts";
 import { CephClient } from "../ceph/command/ceph-client.ts";
 import { cephPaths, checkSocketPaths } from "../ceph/config/ceph-paths.ts";
 import { CephNode } from "../ceph/control/ceph-node.ts";
-import { listDisks } from "../ceph/disks/disks.ts";
+import { diskOwners } from "../ceph/daemons/osd-make.ts";
+import { Exclusive } from "../ceph/disks/exclusive.ts";
 import { ProcessRunner } from "../ceph/runner/process-runner.ts";
 import { Discovery } from "../discovery/discovery.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
@@ -26,6 +27,7 @@ import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
 import { conditions } from "./conditions.ts";
+import { addDisksHere, controlOsdHere } from "./disk-jobs.ts";
 import { EventLog } from "./events/event-log.ts";
 import { HealthWatch } from "./events/health-watch.ts";
 import { PeersInSight } from "./events/sight-events.ts";
@@ -33,9 +35,9 @@ import { bootId, firstStart } from "./first-start.ts";
 import { assertPortFree } from "./free-port.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
-import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
-import { addDisksHere, type BootstrapRequest, bootstrapAlone } from "./job-runners.ts";
-import { Jobs } from "./jobs.ts";
+import { addDisksJob, bootstrapJob, osdJobs } from "./job-kinds.ts";
+import { type BootstrapRequest, bootstrapAlone } from "./job-runners.ts";
+import { type JobRunner, Jobs } from "./jobs.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { cephMetrics } from "./metrics/ceph.ts";
 import { LoopWatch } from "./metrics/loop-watch.ts";
@@ -43,6 +45,7 @@ import { meshMetrics } from "./metrics/mesh.ts";
 import { processMetrics } from "./metrics/process.ts";
 import { renderMetrics } from "./metrics/registry.ts";
 import { stateMetrics } from "./metrics/state.ts";
+import { NodeDisks } from "./node-disks.ts";
 import { daemonOperations } from "./operations.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import type { DaemonSettings } from "./settings.ts";
@@ -58,6 +61,9 @@ const keptEvents = 10_000;
 export class Daemon {
   readonly settings: DaemonSettings;
   readonly loop = new LoopWatch(() => this.#parts?.health.lookSoon());
+  readonly disks: NodeDisks;
+  /** What touches a disk of this node does so one at a time for each disk. */
+  readonly diskTurns = new Exclusive();
   readonly #log: Logger;
   readonly #startedAt = Date.now();
   #lock: InstanceLock | undefined;
@@ -65,13 +71,17 @@ export class Daemon {
   #cluster: ClusterRuntime | null = null;
   #versions: ProgramVersions = { ceph: "", etcd: "" };
   #changing: Promise<void> = Promise.resolve();
-  #disks: readonly AvailableDisk[] = [];
   #stopped = false;
   #stopping: Promise<void> | null = null;
 
   constructor(settings: DaemonSettings, deps: { readonly log: Logger }) {
     this.settings = settings;
     this.#log = deps.log;
+    this.disks = new NodeDisks({
+      owners: () => diskOwners({ paths: cephPaths(settings.stateDir) }),
+      onChange: () => this.#cluster?.upkeep.publishFacts(),
+      log: deps.log,
+    });
   }
 
   /** Figures in Prometheus' text format. */
@@ -172,8 +182,8 @@ export class Daemon {
         log,
         interfaces: () => interfaceFacts(settings.interfaces),
         disks: () => ({
-          count: this.#disks.length,
-          bytes: this.#disks.reduce((sum, disk) => sum + disk.sizeBytes, 0),
+          count: this.disks.available.length,
+          bytes: this.disks.available.reduce((sum, disk) => sum + disk.sizeBytes, 0),
         }),
         memberView: () => (this.#cluster === null ? null : memberView(this.#cluster)),
         hooks: {
@@ -194,6 +204,12 @@ export class Daemon {
       runners: {
         [bootstrapJob]: (request, tools) => bootstrapAlone(this, request as BootstrapRequest, tools),
         [addDisksJob]: (request, tools) => addDisksHere(this, request, tools),
+        ...Object.fromEntries(
+          Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [
+            kind,
+            (request, tools) => controlOsdHere(this, action as keyof typeof osdJobs, request, tools),
+          ]),
+        ),
       },
       now: () => this.now(),
       log,
@@ -226,7 +242,8 @@ export class Daemon {
     await discovery.start();
     membership.start();
     this.#announce();
-    await this.#look();
+    this.#versions = await programVersions();
+    await this.disks.start();
     jobs.resume();
     health.start();
     this.loop.start();
@@ -249,6 +266,7 @@ export class Daemon {
       await parts.membership.stop();
       await parts.api.stop();
       await parts.jobs.stop();
+      await this.disks.stop();
       await this.#changing.catch(() => undefined);
       await this.#cluster?.stop();
       await parts.lobby.stop();
@@ -266,8 +284,8 @@ export class Daemon {
   }
 
   async availableDisks(): Promise<readonly AvailableDisk[]> {
-    await this.#look();
-    return this.#disks;
+    await Promise.all([this.disks.look(), this.#lookForPrograms()]);
+    return this.disks.available;
   }
 
   #require(): Parts {
@@ -337,7 +355,7 @@ export class Daemon {
         sights: this.#require().sights,
         versions: this.#versions,
         interfaces: () => interfaceFacts(this.settings.interfaces),
-        disks: () => this.#disks.map((disk) => ({ ...disk })),
+        disks: () => this.disks.all.map((disk) => ({ ...disk, reasons: [...disk.reasons] })),
         inject: async (request) => ({ ...(await api.inject(request)) }),
         now: () => this.now(),
         steadyNow: () => this.steadyNow(),
@@ -381,16 +399,9 @@ export class Daemon {
     else sights.update(membership.neighbours());
   }
 
-  async #look(): Promise<void> {
-    const [disks, versions] = await Promise.all([
-      listDisks().catch((error) => {
-        this.#log.warn({ error: messageOf(error) }, "the disks cannot be listed");
-        return [];
-      }),
-      this.#versions.ceph === "" ? programVersions() : this.#versions,
-    ]);
-    this.#versions = versions;
-    this.#disks = disks;
+  /** Installed since the start, they are found at the next look. */
+  async #lookForPrograms(): Promise<void> {
+    if (this.#versions.ceph === "") this.#versions = await programVersions();
   }
 }
 

@@ -1,7 +1,3 @@
-import { randomBytes, randomUUID } from "node:crypto";
-import { makeCephKey } from "../ceph/config/keyring.ts";
-import { addDisks, type DiskSpecInput } from "../ceph/control/add-disks.ts";
-import { checkPristine, statDisk, wipeDisk } from "../ceph/disks/disks.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import { ownNetworks } from "../mesh/membership/public-network.ts";
@@ -105,41 +101,4 @@ function found(daemon: Daemon, request: BootstrapRequest): void {
     store.delete(foundingWishKey);
     throw error;
   }
-}
-
-/** The job of `disk add` on this node. */
-export async function addDisksHere(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
-  const { specs, wipe } = request as unknown as { specs: DiskSpecInput[]; wipe: boolean };
-  // Taken up again after a crash, this node's parts, and Ceph itself, may be starting still.
-  await daemon.settled();
-  const { cluster } = daemon;
-  if (cluster !== null && tools.memory !== null) {
-    await cluster.whenCephAnswers(() => tools.report(0, "waiting for Ceph"), tools.signal);
-  }
-  if (cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
-  const node = cluster.deps.cephNode;
-  const result = await addDisks(
-    specs,
-    { wipe },
-    {
-      daemons: node.deps,
-      ceph: () => {
-        if (node.commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not there yet");
-        return node.commands;
-      },
-      newUuid: randomUUID,
-      newKey: () => makeCephKey(randomBytes, daemon.now()),
-      inspect: statDisk,
-      checkDevice: checkPristine,
-      wipe: wipeDisk,
-      onUp: () => {
-        cluster.upkeep.publishFacts();
-        cluster.cephView.refresh();
-      },
-    },
-    tools,
-  );
-  await daemon.availableDisks();
-  cluster.upkeep.publishFacts();
-  return result as unknown as Json;
 }

@@ -1,12 +1,10 @@
 import type { ClusterMember } from "../api/contract/cluster.ts";
-import { parseDiskSpecs } from "../api/contract/disk-spec.ts";
 import type { ConfiguredDisk } from "../api/contract/disks.ts";
 import type { Job } from "../api/contract/jobs.ts";
 import type { Admission, MeshStatus, NamedNodes, SelfStatus } from "../api/contract/mesh.ts";
 import type { Service } from "../api/contract/status.ts";
 import { notInitialized } from "../api/not-initialized.ts";
 import type { ForwardReply, ForwardRequest, Operations, RequestContext } from "../api/operations.ts";
-import type { DiskSpecInput } from "../ceph/control/add-disks.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { PeerId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
@@ -16,6 +14,7 @@ import { admissionOf, configuredDisks, memberFingerprint } from "./cluster/clust
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
+import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
 import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
@@ -164,17 +163,22 @@ export function daemonOperations(daemon: Daemon): Operations {
     async availableDisks() {
       return daemon.availableDisks();
     },
-    async addDisks({ path, wipe }) {
+    async diskInventory() {
       runtime();
-      const specs = parseDiskSpecs(typeof path === "string" ? [path] : path).map(
-        (spec, n): DiskSpecInput & Record<string, Json> => {
-          const text = typeof path === "string" ? path : (path[n] ?? "");
-          return spec.kind === "loop"
-            ? { kind: "loop", spec: text, bytes: spec.sizeBytes, count: spec.count }
-            : { kind: "device", spec: text, path: spec.path };
-        },
-      );
-      return shown(daemon.jobs.start(addDisksJob, { specs, wipe }));
+      return diskInventory(daemon);
+    },
+    async addDisks(request) {
+      runtime();
+      return shown(daemon.jobs.start(addDisksJob, addRequestOf(request)));
+    },
+    async restartOsd({ osdid }) {
+      return shown(await startOsdJob(daemon, "restart", osdid));
+    },
+    async stopOsd({ osdid }) {
+      return shown(await startOsdJob(daemon, "stop", osdid));
+    },
+    async startOsd({ osdid }) {
+      return shown(await startOsdJob(daemon, "start", osdid));
     },
     async services() {
       runtime();

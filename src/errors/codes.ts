@@ -208,6 +208,12 @@ export const errorCodes = {
     remedy:
       "Choose another disk (`microceph disk list`). If only old content is in the way and may be lost, add it with --wipe.",
   },
+  ENCRYPTION_UNSUPPORTED: {
+    http: 501,
+    exit: 3,
+    meaning: "Encrypted OSDs cannot be made on this node.",
+    remedy: "Leave --encrypt, --wal-encrypt and --db-encrypt away. Nothing was changed.",
+  },
   UNSUPPORTED_BY_PEER: {
     http: 501,
     exit: 1,

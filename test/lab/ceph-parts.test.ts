@@ -31,7 +31,7 @@ import {
 import { listLocalOsds, startOsd, waitOsdUp } from "../../src/ceph/daemons/osd.ts";
 import { listOsdPlans, makeOsd, planOsd } from "../../src/ceph/daemons/osd-make.ts";
 import { waitUntil } from "../../src/ceph/daemons/wait-until.ts";
-import { checkPristine, listDisks, statDisk, wipeDisk } from "../../src/ceph/disks/disks.ts";
+import { checkPristine, statDisk, surveyDisks, wipeDisk } from "../../src/ceph/disks/disks.ts";
 import { ProcessRunner } from "../../src/ceph/runner/process-runner.ts";
 import { type Fsid, fsid, handle, type OsdId, osdId } from "../../src/ids/ids.ts";
 import { runProgram } from "../../src/process/run-program.ts";
@@ -383,16 +383,20 @@ describe.skipIf(reason !== undefined)(`the parts of Ceph${reason ? ` (skipped: $
     await truncate(file, gib);
     const loop = execFileSync("losetup", ["-f", "--show", file], { encoding: "utf8" }).trim();
     loops.push(loop);
-    expect(await listDisks()).toContainEqual({ model: "", sizeBytes: gib, type: "loop", path: loop });
+    const seen = async () => (await surveyDisks()).find(({ device }) => device.path === loop);
+    expect(await seen()).toMatchObject({ device: { bytes: gib, type: "loop" }, reasons: [] });
     execFileSync("mkfs.ext4", ["-q", loop]);
-    expect((await listDisks()).map(({ path }) => path)).not.toContain(loop);
+    expect(await seen()).toMatchObject({
+      reasons: ["holds an ext2, ext3 or ext4 file system"],
+      wipeable: true,
+    });
     await expect(checkPristine(loop)).rejects.toMatchObject({ code: "DISK_IN_USE" });
     await wipeDisk(loop);
     await checkPristine(loop);
     const uuid = randomUUID();
     const { path, bytes } = await statDisk(loop);
     const source = { kind: "device", path, bytes } as const;
-    await planOsd(node.deps, { uuid, key: key(), source }, checkPristine);
+    await planOsd(node.deps, { uuid, key: key(), source }, (each) => checkPristine(each));
     const osd = await make(uuid);
     expect(await readlink(join(node.paths.dataDir("osd", osd), "block"))).toBe(loop);
     // Its own label does not stand in the way of a second run.

@@ -1,6 +1,13 @@
 import { z } from "zod";
 import { bootstrapRequest, clusterMember } from "./cluster.ts";
-import { addDisksRequest, availableDisk, configuredDisk } from "./disks.ts";
+import {
+  addDisksRequest,
+  availableDisk,
+  configuredDisk,
+  nodeInventory,
+  osdActionRequest,
+  osdParams,
+} from "./disks.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
 import { journalEntry, journalQuery } from "./journal.ts";
 import {
@@ -165,6 +172,40 @@ export const endpoints = {
     summary: "Empty block devices of this node",
     reply: z.array(availableDisk),
     kind: "sync",
+  },
+  diskInventory: {
+    method: "GET",
+    path: "/1.0/disks/inventory",
+    summary: "Every whole disk of every member, and why it is not available, as each last said",
+    reply: z.array(nodeInventory),
+    kind: "sync",
+  },
+  restartOsd: {
+    method: "POST",
+    path: "/1.0/disks/{osdid}/restart",
+    summary: "Restart one OSD of this node",
+    params: osdParams,
+    body: osdActionRequest,
+    reply: job,
+    kind: "async",
+  },
+  stopOsd: {
+    method: "POST",
+    path: "/1.0/disks/{osdid}/stop",
+    summary: "Stop one OSD of this node; it stays stopped, also over a boot",
+    params: osdParams,
+    body: osdActionRequest,
+    reply: job,
+    kind: "async",
+  },
+  startOsd: {
+    method: "POST",
+    path: "/1.0/disks/{osdid}/start",
+    summary: "Start an OSD of this node that was stopped",
+    params: osdParams,
+    body: osdActionRequest,
+    reply: job,
+    kind: "async",
   },
   addDisks: {
     method: "POST",

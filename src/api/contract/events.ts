@@ -80,7 +80,7 @@ export const eventData = {
   "service.stopped": service.describe("the node runs no daemon of this kind any more"),
   "service.wanted": z.object({ service: z.string().max(128) }).describe("an operator changed what is wanted"),
   "service.unwanted": z.object({ service: z.string().max(128) }),
-  "disk.added": disk.describe("an empty disk, or with `osd` an OSD's, is there"),
+  "disk.added": disk.describe("a disk, with `osd` an OSD's, is there"),
   "disk.removed": disk.describe("it is there no longer"),
   "setting.changed": z.object({
     key: z.string().max(128),

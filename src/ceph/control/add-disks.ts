@@ -1,46 +1,21 @@
-import { z } from "zod";
-import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands } from "../command/commands.ts";
 import type { DaemonDeps } from "../daemons/deps.ts";
 import { listLocalOsds } from "../daemons/osd.ts";
 import { abandonOsdPlan, makeOsd, type OsdSource, type OsdStep, planOsd } from "../daemons/osd-make.ts";
+import { type AddRequestDraft, addRequest } from "./add-request.ts";
+import { type CarrierDeps, carrierKeys, dropAux, prepareCarrier, realizeAux } from "./carriers.ts";
+import { type ChooseDeps, type ChosenDisk, chooseDisks, type DiskResult, failure } from "./choose-disks.ts";
+import { type WantedDisks, type WantedOsd, wantedDisks } from "./wanted-disks.ts";
 
-/** One OSD to be made: chosen and remembered before anything of it exists. */
-const wantedOsd = z.object({
-  uuid: z.uuid(),
-  /** What the user named, as it is reported back. */
-  spec: z.string().max(4200),
-  source: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("loop"), bytes: z.int().positive() }),
-    z.object({ kind: z.literal("device"), path: z.string().max(4096), bytes: z.int().positive() }),
-  ]),
-});
-type WantedOsd = z.infer<typeof wantedOsd>;
-const refusedDisk = z.object({ path: z.string(), report: z.literal("Failure"), error: z.string() });
-/** As many as one request may name. */
-const mostDisks = 1000;
-const memorySchema = z.object({
-  wanted: z.array(wantedOsd).max(mostDisks),
-  refused: z.array(refusedDisk).max(mostDisks),
-});
-
-export type DiskSpecInput =
-  | { readonly kind: "loop"; readonly spec: string; readonly bytes: number; readonly count: number }
-  | { readonly kind: "device"; readonly spec: string; readonly path: string };
-
-export interface AddDisksDeps {
+export interface AddDisksDeps extends ChooseDeps, CarrierDeps {
   readonly daemons: DaemonDeps;
   readonly ceph: () => CephCommands;
-  readonly newUuid: () => string;
   readonly newKey: () => string;
-  /** Size in bytes and stable path of a device. Throws when there is no such block device. */
-  readonly inspect: (path: string) => Promise<{ readonly path: string; readonly bytes: number }>;
-  /** Throws DISK_IN_USE when the device must not be written to. */
-  readonly checkDevice: (path: string) => Promise<void>;
-  /** Wipe a device's signatures; only when the user asked for it. */
-  readonly wipe: (path: string) => Promise<void>;
+  /** Runs one at a time for each key. */
+  readonly exclusive: <T>(keys: readonly string[], act: () => Promise<T>) => Promise<T>;
   readonly onUp: (osd: OsdId) => void;
 }
 
@@ -51,11 +26,24 @@ export interface AddDisksTools {
   report(progress: number, step: string): void;
 }
 
-export interface DiskResult {
+export interface AddDisksResult {
+  readonly report: DiskResult[];
+  /** Only of a dry run: what would be made. */
+  readonly dryRun?: { readonly devices: readonly ChosenDisk[]; readonly plan: readonly PlannedOsd[] };
+}
+
+export interface PlannedOsd {
   readonly path: string;
-  readonly report: "Success" | "Failure";
-  readonly error: string;
-  readonly [key: string]: string;
+  readonly wal: PlannedPartition | null;
+  readonly db: PlannedPartition | null;
+}
+
+export interface PlannedPartition {
+  readonly kind: "wal" | "db";
+  readonly parent: string;
+  readonly number: number;
+  readonly sizeBytes: number;
+  readonly action: "new" | "append" | "reset";
 }
 
 const stepShare: Readonly<Record<OsdStep, number>> = {
@@ -65,37 +53,37 @@ const stepShare: Readonly<Record<OsdStep, number>> = {
   up: 100,
 };
 
+/** Held while disks are chosen by what they are, until each is written down as taken: two choices never overlap. */
+const choiceKey = "choice";
+
 /**
- * Make the OSDs of one call side by side; one that fails does not stop the others. What is to be made is
- * remembered first, so a crash at any step is completed by running the job again.
+ * Make the OSDs of one call side by side; one that fails does not stop the others. What is to be made, with its
+ * partitions, is remembered first, so a crash at any step is completed by running the job again.
  */
 export async function addDisks(
-  specs: readonly DiskSpecInput[],
-  options: { readonly wipe: boolean },
+  draft: AddRequestDraft,
   deps: AddDisksDeps,
   tools: AddDisksTools,
-): Promise<{ report: DiskResult[] }> {
-  const { wanted, refused } = await choose(specs, deps, tools);
-  const progress = new Map(wanted.map(({ uuid }) => [uuid, 0]));
-  const results = await Promise.allSettled(
-    wanted.map(async (osd): Promise<DiskResult> => {
-      try {
-        await make(osd, options, deps, tools, (step, id) => {
-          progress.set(osd.uuid, stepShare[step]);
-          const total = [...progress.values()].reduce((sum, share) => sum + share, 0) / progress.size;
-          tools.report(Math.floor(total), `${osd.spec}: ${id === null ? "" : `osd.${id} `}${step}`);
-        });
-        return { path: osd.spec, report: "Success", error: "" };
-      } catch (error) {
-        if (tools.signal.aborted) throw error;
-        // Nobody completes it after this: its device and its room are free for another try.
-        await abandonOsdPlan(deps.daemons, osd.uuid);
-        return failure(osd.spec, error);
-      }
-    }),
-  );
-  // Only when all have ended: a stopping daemon must not leave one behind that still writes.
-  return { report: [...refused, ...results.map(resultOf)] };
+): Promise<AddDisksResult> {
+  const request = addRequest.parse(draft);
+  if (request.encrypt || request.wal?.encrypt || request.db?.encrypt) {
+    // The seam of encryption: the parts of an OSD are opened here, before they are planned.
+    throw new MicrocephError("ENCRYPTION_UNSUPPORTED", "this version cannot make encrypted OSDs");
+  }
+  if (request.dryRun) return dryRun(await chooseDisks(request, deps));
+  const byWhat = request.osdMatch !== null || request.allAvailable;
+  return deps
+    .exclusive(byWhat ? [choiceKey] : [], async () => {
+      const chosen = await remembered(tools, () => chooseDisks(request, deps));
+      const works = await start(chosen, request, deps, tools);
+      await Promise.allSettled(works.map(({ taken }) => taken));
+      return { chosen, works };
+    })
+    .then(async ({ chosen, works }) => {
+      // Only when all have ended: a stopping daemon must not leave one behind that still writes.
+      const results = await Promise.allSettled(works.map(({ done }) => done));
+      return { report: [...chosen.refused, ...results.map(resultOf)] };
+    });
 }
 
 function resultOf<T>(result: PromiseSettledResult<T>): T {
@@ -103,65 +91,145 @@ function resultOf<T>(result: PromiseSettledResult<T>): T {
   return result.value;
 }
 
-async function choose(
-  specs: readonly DiskSpecInput[],
+/** What an earlier run chose, else a choice of now, on disk before anything is made of it. */
+async function remembered(tools: AddDisksTools, choose: () => Promise<WantedDisks>): Promise<WantedDisks> {
+  const before = wantedDisks.safeParse(tools.memory);
+  if (before.success) return before.data;
+  const { wanted, refused, carriers } = await choose();
+  const memory: WantedDisks = { wanted, refused, carriers };
+  tools.remember(memory as unknown as Json);
+  return memory;
+}
+
+/** `taken` ends when the OSD's devices are written down as its own; `done` with the OSD. */
+interface Work {
+  readonly taken: Promise<unknown>;
+  readonly done: Promise<DiskResult>;
+}
+
+async function start(
+  { wanted, carriers }: WantedDisks,
+  request: WipeRequest,
   deps: AddDisksDeps,
   tools: AddDisksTools,
-): Promise<{ wanted: readonly WantedOsd[]; refused: DiskResult[] }> {
-  const before = memorySchema.safeParse(tools.memory);
-  if (before.success) return before.data;
-  const wanted: WantedOsd[] = [];
-  const refused: DiskResult[] = [];
-  for (const spec of specs) {
-    try {
-      if (spec.kind === "loop") {
-        for (let n = 0; n < spec.count; n += 1) {
-          wanted.push({ uuid: deps.newUuid(), spec: spec.spec, source: { kind: "loop", bytes: spec.bytes } });
-        }
-      } else {
-        const { path, bytes } = await deps.inspect(spec.path);
-        if (wanted.some(({ source }) => source.kind === "device" && source.path === path)) {
-          throw new MicrocephError("DISK_IN_USE", `${spec.path} is named twice`, { data: { path } });
-        }
-        wanted.push({ uuid: deps.newUuid(), spec: spec.spec, source: { kind: "device", path, bytes } });
-      }
-    } catch (error) {
-      refused.push(failure(spec.spec, error));
-    }
-  }
-  tools.remember({ wanted, refused });
-  return { wanted, refused };
+): Promise<Work[]> {
+  const tell = progressTeller(wanted, tools);
+  const ready = new Map(
+    carriers.map((carrier) => [
+      carrier.path,
+      deps.exclusive([carrier.path], () => prepareCarrier(carrier, deps)),
+    ]),
+  );
+  for (const prepared of ready.values()) prepared.catch(() => undefined);
+  return wanted.map((osd): Work => {
+    const taken = take(osd, ready, request, deps);
+    taken.catch(() => undefined);
+    const done = make(osd, taken, deps, tools, (step, id) => tell(osd, step, id));
+    done.catch(() => undefined);
+    return { taken, done };
+  });
+}
+
+/** One line for what happened last, and how many of all are up. */
+function progressTeller(
+  wanted: readonly WantedOsd[],
+  tools: AddDisksTools,
+): (osd: WantedOsd, step: OsdStep, id: OsdId | null) => void {
+  const progress = new Map(wanted.map(({ uuid }) => [uuid, 0]));
+  return (osd, step, id) => {
+    progress.set(osd.uuid, stepShare[step]);
+    const shares = [...progress.values()];
+    const total = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+    const up = shares.filter((share) => share === stepShare.up).length;
+    const count = shares.length === 1 ? "" : ` (${up} of ${shares.length} up)`;
+    tools.report(Math.floor(total), `${osd.spec}: ${id === null ? "" : `osd.${id} `}${step}${count}`);
+  };
+}
+
+type WipeRequest = {
+  readonly wipe: boolean;
+  readonly wal: { readonly wipe: boolean } | null;
+  readonly db: { readonly wipe: boolean } | null;
+};
+
+/** Make the partitions of an OSD and write its plan, after which its devices are taken. Idempotent. */
+async function take(
+  osd: WantedOsd,
+  ready: ReadonlyMap<string, Promise<void>>,
+  request: WipeRequest,
+  deps: AddDisksDeps,
+): Promise<void> {
+  // Run again after a crash, a finished OSD needs no plan: its own device would be found in use.
+  if (await isFinished(osd.uuid, deps)) return;
+  const wipes = { block: request.wipe, wal: request.wal?.wipe ?? false, db: request.db?.wipe ?? false };
+  for (const key of carrierKeys(osd)) await ready.get(key);
+  const parts = await deps.exclusive(carrierKeys(osd), async () => ({
+    wal: await realizeAux("wal", osd, osd.wal, deps),
+    db: await realizeAux("db", osd, osd.db, deps),
+  }));
+  const source: OsdSource = osd.source;
+  const keys = await diskKeys(osd, deps);
+  await deps.exclusive(keys, () =>
+    planOsd(deps.daemons, { uuid: osd.uuid, key: deps.newKey(), source, ...parts }, async (path, part) => {
+      // What was made for it just now holds at most what lay there before it was made.
+      const fresh = part !== "block" && osd[part]?.kind === "partition";
+      if (wipes[part] || fresh) await deps.wipe(path);
+      await deps.checkDevice(path);
+    }),
+  );
+}
+
+/** The whole disks that an OSD is made on: of two requests for one of them the second sees what the first took. */
+async function diskKeys(osd: WantedOsd, deps: AddDisksDeps): Promise<string[]> {
+  const named = [osd.wal, osd.db].flatMap((aux) => (aux?.kind === "device" ? [aux.path] : []));
+  const disks = await Promise.all(named.map(async (path) => (await deps.inspect(path)).disk));
+  if (osd.source.kind === "device") disks.push(osd.source.disk);
+  return disks.map((disk) => `disk ${disk}`);
 }
 
 async function make(
-  wanted: WantedOsd,
-  options: { readonly wipe: boolean },
+  osd: WantedOsd,
+  taken: Promise<void>,
   deps: AddDisksDeps,
   tools: AddDisksTools,
   onStep: (step: OsdStep, osd: OsdId | null) => void,
-): Promise<void> {
-  const source: OsdSource = wanted.source;
-  // Run again after a crash, a finished OSD needs no plan: its own device would be found in use.
-  if (!(await isFinished(wanted.uuid, deps))) {
-    await planOsd(deps.daemons, { uuid: wanted.uuid, key: deps.newKey(), source }, async (path) => {
-      if (options.wipe) await deps.wipe(path);
-      await deps.checkDevice(path);
+): Promise<DiskResult> {
+  try {
+    await taken;
+    const id = await makeOsd(deps.daemons, {
+      uuid: osd.uuid,
+      register: (uuid, key) => deps.ceph().osdNew(uuid, key, { signal: tools.signal }),
+      onStep,
+      signal: tools.signal,
     });
+    deps.onUp(id);
+    return { path: osd.spec, report: "Success", error: "" };
+  } catch (error) {
+    if (tools.signal.aborted) throw error;
+    // Nobody completes it after this: its devices and its room are free for another try.
+    await abandonOsdPlan(deps.daemons, osd.uuid);
+    if (!(await isFinished(osd.uuid, deps))) {
+      await deps.exclusive(carrierKeys(osd), () => dropAux(osd, deps)).catch(() => undefined);
+    }
+    return failure(osd.spec, error);
   }
-  const osd = await makeOsd(deps.daemons, {
-    uuid: wanted.uuid,
-    register: (uuid, key) => deps.ceph().osdNew(uuid, key, { signal: tools.signal }),
-    onStep,
-    signal: tools.signal,
-  });
-  deps.onUp(osd);
 }
 
 async function isFinished(uuid: string, deps: AddDisksDeps): Promise<boolean> {
   return (await listLocalOsds(deps.daemons)).some((osd) => osd.uuid === uuid);
 }
 
-function failure(path: string, error: unknown): DiskResult {
-  const code = isMicrocephError(error) ? ` [${error.code}]` : "";
-  return { path, report: "Failure", error: `${messageOf(error)}${code}` };
+function dryRun({ wanted, carriers, devices }: Awaited<ReturnType<typeof chooseDisks>>): AddDisksResult {
+  const planned = (kind: "wal" | "db", osd: WantedOsd): PlannedPartition | null => {
+    const aux = osd[kind];
+    if (aux?.kind !== "partition") return null;
+    const action = carriers.find(({ path }) => path === aux.carrier)?.action ?? "append";
+    return { kind, parent: aux.carrier, number: aux.number, sizeBytes: aux.bytes, action };
+  };
+  const plan = wanted.map((osd) => ({
+    path: osd.spec,
+    wal: planned("wal", osd),
+    db: planned("db", osd),
+  }));
+  return { report: [], dryRun: { devices, plan } };
 }

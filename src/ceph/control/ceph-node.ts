@@ -10,7 +10,8 @@ import { type DaemonDeps, ensureCephFolders, unitName } from "../daemons/deps.ts
 import { hasMds, startMds } from "../daemons/mds.ts";
 import { hasMgr, startMgr } from "../daemons/mgr.ts";
 import { startMon, storeFsid } from "../daemons/mon.ts";
-import { type LocalOsd, listLocalOsds, startOsd } from "../daemons/osd.ts";
+import { listLocalOsds, startOsd } from "../daemons/osd.ts";
+import { type OsdReport, reportOsds } from "../daemons/osd-control.ts";
 import { type CephAccess, cephAccess } from "./decisions.ts";
 
 /** What the node remembers of Ceph, so that it can start everything at boot from local disk alone. */
@@ -120,12 +121,14 @@ export class CephNode {
     }
     if (await hasMgr(deps, handle)) start(unitName("mgr", handle), startMgr(deps, handle));
     if (await hasMds(deps, handle)) start(unitName("mds", handle), startMds(deps, handle));
-    for (const { osd } of await listLocalOsds(deps)) start(unitName("osd", osd), startOsd(deps, osd));
+    for (const { osd, stopped } of await listLocalOsds(deps)) {
+      if (!stopped) start(unitName("osd", osd), startOsd(deps, osd));
+    }
     await Promise.all(starts);
   }
 
-  osds(): Promise<LocalOsd[]> {
-    return listLocalOsds(this.deps);
+  osds(): Promise<OsdReport[]> {
+    return reportOsds(this.deps);
   }
 
   /** Kinds of daemons that are supervised here: mon, mgr, mds, osd. */

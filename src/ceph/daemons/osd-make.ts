@@ -1,4 +1,4 @@
-import { access, mkdir, open, readdir, readFile, realpath, rename, rm, symlink } from "node:fs/promises";
+import { access, mkdir, open, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { MicrocephError } from "../../errors/microceph-error.ts";
@@ -7,23 +7,38 @@ import type { OsdId } from "../../ids/ids.ts";
 import { isCephKey, renderKeyring } from "../config/keyring.ts";
 import { type DaemonDeps, ensureCephFolders } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
+import { ownersOf, realDevice } from "./disk-owners.ts";
 import { checkLoopSpace, measureLoopSpace } from "./loop-space.ts";
 import { backingFile, listLocalOsds, readyMarker, startOsd, waitOsdUp } from "./osd.ts";
+import { auxSchema, type OsdAux, type OsdParts, partsFile } from "./osd-parts.ts";
 import { checkOsdSize } from "./osd-size.ts";
 import { runBound } from "./run-bound.ts";
 
 /** What an OSD is made of. A device is named by a path that stays the same over reboots. */
 export type OsdSource =
   | { readonly kind: "loop"; readonly bytes: number }
-  | { readonly kind: "device"; readonly path: string; readonly bytes: number };
+  | {
+      readonly kind: "device";
+      readonly path: string;
+      readonly bytes: number;
+      /** The file behind a loop device: it is attached again after a boot. */
+      readonly backingFile?: string | null | undefined;
+    };
 
 const planSchema = z.object({
   v: z.literal(1),
   uuid: z.uuid(),
   key: z.string().refine(isCephKey),
+  wal: auxSchema.nullish(),
+  db: auxSchema.nullish(),
   source: z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("loop"), bytes: z.int().positive() }),
-    z.object({ kind: z.literal("device"), path: z.string().min(1).max(4096), bytes: z.int().positive() }),
+    z.object({
+      kind: z.literal("device"),
+      path: z.string().min(1).max(4096),
+      bytes: z.int().positive(),
+      backingFile: z.string().max(4096).nullish(),
+    }),
   ]),
 });
 
@@ -51,28 +66,38 @@ const planFolder = /^new-([0-9a-f-]{36})$/;
 /**
  * Choose and persist what an OSD is to be, before anything of it exists: from here on it is completed by
  * `makeOsd`, however often that is interrupted. The same uuid gives the same plan. `checkDevice` is asked
- * once, now: a later look would find our own half-written label. Throws DISK_TOO_SMALL, DISK_FULL, DISK_IN_USE.
+ * once for each device, now: a later look would find our own half-written label. Throws DISK_TOO_SMALL,
+ * DISK_FULL, DISK_IN_USE.
  */
 export function planOsd(
   deps: DaemonDeps,
-  wanted: { readonly uuid: string; readonly key: string; readonly source: OsdSource },
-  checkDevice: (path: string) => Promise<void>,
+  wanted: {
+    readonly uuid: string;
+    readonly key: string;
+    readonly source: OsdSource;
+    readonly wal?: OsdAux | null;
+    readonly db?: OsdAux | null;
+  },
+  checkDevice: (path: string, part: "block" | "wal" | "db") => Promise<void>,
 ): Promise<OsdPlan> {
-  const { uuid, key, source } = wanted;
+  const { uuid, key, source, wal = null, db = null } = wanted;
   return orDiskFull("another OSD", async () => {
     await ensureCephFolders(deps.paths);
     const existing = await readPlan(deps, uuid);
     if (existing) return existing;
     checkOsdSize(source.bytes, source.kind === "loop" ? "the loop file" : source.path);
-    await checkNotTaken(deps, uuid, source);
-    if (source.kind === "device") await checkDevice(source.path);
-    const plan = planSchema.parse({ v: 1, uuid, key, source });
+    const parts = { source, wal, db };
+    await checkNotTaken(deps, uuid, parts);
+    if (source.kind === "device") await checkDevice(source.path, "block");
+    if (wal !== null) await checkDevice(wal.path, "wal");
+    if (db !== null) await checkDevice(db.path, "db");
+    const plan = planSchema.parse({ v: 1, uuid, key, source, wal, db });
     const work = workFolder(deps, uuid);
     await mkdir(work, { recursive: true, mode: 0o700 });
     await writeFileAtomic(join(work, planFile), `${JSON.stringify(plan)}\n`);
     await syncDirectory(dirname(work));
     // Once more: of plans that are made at the same time, no two may both find the same room free.
-    await checkNotTaken(deps, uuid, source).catch(async (error: unknown) => {
+    await checkNotTaken(deps, uuid, parts).catch(async (error: unknown) => {
       await abandonOsdPlan(deps, uuid);
       throw error;
     });
@@ -81,12 +106,19 @@ export function planOsd(
 }
 
 /** Throws DISK_FULL or DISK_IN_USE when other OSDs and other plans leave no room, or have the device already. */
-async function checkNotTaken(deps: DaemonDeps, uuid: string, source: OsdSource): Promise<void> {
+async function checkNotTaken(
+  deps: DaemonDeps,
+  uuid: string,
+  {
+    source,
+    wal,
+    db,
+  }: { readonly source: OsdSource; readonly wal: OsdAux | null; readonly db: OsdAux | null },
+): Promise<void> {
   const plans = (await listOsdPlans(deps)).filter((plan) => plan.uuid !== uuid);
-  if (source.kind === "device") {
-    await checkNotOurs(deps, source.path, plans);
-    return;
-  }
+  const paths = [source.kind === "device" ? source.path : null, wal?.path ?? null, db?.path ?? null];
+  for (const path of paths) if (path !== null) await checkNotOurs(deps, path, plans);
+  if (source.kind === "device") return;
   const space = await measureLoopSpace(deps.paths);
   let promisedBytes = space.promisedBytes;
   for (const plan of plans) {
@@ -94,6 +126,11 @@ async function checkNotTaken(deps: DaemonDeps, uuid: string, source: OsdSource):
     if (plan.source.kind === "loop" && !made) promisedBytes += plan.source.bytes;
   }
   checkLoopSpace({ ...space, promisedBytes }, source.bytes);
+}
+
+/** Who of this node's OSDs, finished or being made, has a device: by its real path. */
+export async function diskOwners(deps: Pick<DaemonDeps, "paths">): Promise<Map<string, string>> {
+  return ownersOf(await listLocalOsds(deps), await listOsdPlans(deps));
 }
 
 /** Plans that are not finished: after a crash each is to be given to `makeOsd` again. */
@@ -161,6 +198,9 @@ async function format(
   if (plan.source.kind === "loop") await makeSparseFile(join(work, backingFile), plan.source.bytes);
   // Relative for the loop file, so that the state directory can be moved.
   await symlink(plan.source.kind === "loop" ? backingFile : plan.source.path, join(work, "block"));
+  if (plan.wal) await symlink(plan.wal.path, join(work, "block.wal"));
+  if (plan.db) await symlink(plan.db.path, join(work, "block.db"));
+  await writeFileAtomic(join(work, partsFile), `${JSON.stringify(partsOf(plan))}\n`);
   await writeFileAtomic(join(work, "keyring"), renderKeyring([{ entity: `osd.${osd}`, key: plan.key }]));
   await runBound(
     deps,
@@ -183,6 +223,15 @@ async function format(
   await rm(join(home, planFile), { force: true });
 }
 
+function partsOf({ source, wal, db }: OsdPlan): OsdParts {
+  return {
+    v: 1,
+    backingFile: source.kind === "device" ? (source.backingFile ?? null) : null,
+    wal: wal ?? null,
+    db: db ?? null,
+  };
+}
+
 /** What an interrupted run left beside the plan: all of it is ours and is made again. */
 async function emptyFolder(work: string): Promise<void> {
   for (const name of await readdir(work)) {
@@ -202,17 +251,9 @@ async function makeSparseFile(path: string, bytes: number): Promise<void> {
 
 /** Throws DISK_IN_USE when a finished or planned OSD of this node has this device already. */
 async function checkNotOurs(deps: DaemonDeps, path: string, plans: readonly OsdPlan[]): Promise<void> {
-  const real = (each: string): Promise<string> => realpath(each).catch(() => each);
-  const wanted = await real(path);
-  const refuse = (owner: string): never => {
-    throw new MicrocephError("DISK_IN_USE", `${path} is ${owner} already`, { data: { path } });
-  };
-  for (const osd of await listLocalOsds(deps)) {
-    if ((await real(osd.path)) === wanted) refuse(`osd.${osd.osd}`);
-  }
-  for (const { source } of plans) {
-    if (source.kind === "device" && (await real(source.path)) === wanted) refuse("being made an OSD");
-  }
+  const owner = (await ownersOf(await listLocalOsds(deps), plans)).get(await realDevice(path));
+  if (owner === undefined) return;
+  throw new MicrocephError("DISK_IN_USE", `${path} is ${owner} already`, { data: { path } });
 }
 
 function workFolder(deps: Pick<DaemonDeps, "paths">, uuid: string): string {

@@ -5,10 +5,13 @@ import { readFileIfPresent } from "../../files/atomic-file.ts";
 import { isOsdId, type OsdId, osdId } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
 import { type DaemonDeps, startDaemon, unitName } from "./deps.ts";
+import { bringDevices } from "./osd-devices.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
 /** Present once an OSD is formatted and may be started; the name is MicroCeph's. */
 export const readyMarker = "ready";
+/** Present while an operator wants the OSD stopped. */
+export const stoppedMarker = "stopped";
 /** Name of a loop OSD's file inside its data directory; the name is MicroCeph's. */
 export const backingFile = "osd-backing.img";
 
@@ -19,6 +22,11 @@ export interface LocalOsd {
   /** The device, or the loop file. */
   readonly path: string;
   readonly kind: "loop" | "device";
+  /** Devices of its write-ahead log and its database, where it has some of their own. */
+  readonly wal: string | null;
+  readonly db: string | null;
+  /** An operator stopped it: it stays so, also over a boot. */
+  readonly stopped: boolean;
   /** Size of the loop file in bytes; null for a device. */
   readonly bytes: number | null;
 }
@@ -38,7 +46,21 @@ export async function listLocalOsds(deps: Pick<DaemonDeps, "paths">): Promise<Lo
     const path = isAbsolute(target) ? target : resolve(home, target);
     const loop = target === backingFile;
     const bytes = loop ? ((await stat(path).catch(() => undefined))?.size ?? null) : null;
-    found.push({ osd: osdId(id), uuid, path, kind: loop ? "loop" : "device", bytes });
+    const [wal, db, stopped] = await Promise.all([
+      readlink(join(home, "block.wal")).catch(() => null),
+      readlink(join(home, "block.db")).catch(() => null),
+      readFileIfPresent(join(home, stoppedMarker)),
+    ]);
+    found.push({
+      osd: osdId(id),
+      uuid,
+      path,
+      kind: loop ? "loop" : "device",
+      wal,
+      db,
+      stopped: stopped !== undefined,
+      bytes,
+    });
   }
   return found.sort((a, b) => a.osd - b.osd);
 }
@@ -49,6 +71,7 @@ export async function startOsd(deps: DaemonDeps, osd: OsdId): Promise<void> {
   if ((await readFileIfPresent(join(home, readyMarker))) === undefined) {
     throw new MicrocephError("NOT_FOUND", `osd.${osd} is not on this node`, { data: { osd } });
   }
+  await bringDevices(deps, osd);
   await startDaemon(deps, "osd", osd);
 }
 

@@ -4,6 +4,7 @@ import { open, realpath, stat } from "node:fs/promises";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import { runProgram } from "../../process/run-program.ts";
 import { smallestOsdBytes } from "../daemons/osd-size.ts";
+import { unavailability } from "./availability.ts";
 import {
   type BlockDevice,
   type DiskRoots,
@@ -12,6 +13,7 @@ import {
   listBlockDevices,
   systemRoots,
 } from "./inventory.ts";
+import { byName } from "./match/plan.ts";
 import { contentOf } from "./pristine.ts";
 
 /** What is handed in; the defaults are the real system. */
@@ -25,43 +27,75 @@ const programDeadlineMs = 30_000;
 /** Milliseconds that one disk may take before it is left out of the list: a dead disk must not hold up a read. */
 const lookDeadlineMs = 1000;
 
-/** An empty disk of this node. */
-export interface FreeDisk {
-  readonly model: string;
-  readonly sizeBytes: number;
-  readonly type: string;
-  readonly path: string;
+/** A whole disk of this node with what keeps it from being made an OSD. */
+export interface SurveyedDisk {
+  readonly device: BlockDevice;
+  /** Why it cannot be an OSD as it is, in words; none when it can. */
+  readonly reasons: readonly string[];
+  /** Only its content is in the way: with the user's word to wipe it could be one. */
+  readonly wipeable: boolean;
+  /** It holds a partition table; whose partitions they are is asked of the table itself. */
+  readonly partitioned: boolean;
 }
 
-/** Whole disks of this node that an OSD could be made on as they are: empty, unused, writable, large enough. */
-export async function listDisks(deps: DiskDeps = systemDeps): Promise<FreeDisk[]> {
-  const devices = await listBlockDevices(deps.roots);
-  const looks = devices
-    .filter(({ type, readOnly, bytes, partitions, usedBy }) => {
-      const whole = type !== "partition" && type !== "volume";
-      return (
-        whole && !readOnly && bytes >= smallestOsdBytes && partitions.length === 0 && usedBy.length === 0
-      );
-    })
-    .map(async (device): Promise<FreeDisk[]> => {
-      const empty = await within(lookDeadlineMs, async () => {
-        if (await isClaimed(device.path)) return false;
-        return (await contentOf(device.path, device.bytes)) === undefined;
-      });
-      if (!empty) return [];
-      const { model, bytes, type, stablePath } = device;
-      return [{ model, sizeBytes: bytes, type, path: stablePath }];
-    });
-  return (await Promise.all(looks)).flat();
-}
+/** Who has a device, by its real path: `osd.3`, `the WAL of osd.3`. */
+export type DiskOwners = ReadonlyMap<string, string>;
 
-/** Stable path and size of a block device, or of what links to it. Throws NOT_FOUND, USAGE. */
-export async function statDisk(
-  path: string,
+/** Every whole disk of this node, sorted by name, and what keeps each from being made an OSD. */
+export async function surveyDisks(
+  owners: DiskOwners = new Map(),
   deps: DiskDeps = systemDeps,
-): Promise<{ readonly path: string; readonly bytes: number }> {
-  const device = await findDevice(path, deps);
-  return { path: device.stablePath, bytes: device.bytes };
+): Promise<SurveyedDisk[]> {
+  const devices = await listBlockDevices(deps.roots);
+  const whole = devices.filter(({ type }) => type !== "partition" && type !== "volume");
+  const surveyed = await Promise.all(
+    whole.map(async (device): Promise<SurveyedDisk> => {
+      const osd = ownerOf(device, devices, owners);
+      const settled = osd !== null || device.usedBy.length > 0 || device.bytes < smallestOsdBytes;
+      // What is in use anyway is not read: a disk that hangs would only be asked once more.
+      const looked = settled
+        ? { claimed: false, content: null }
+        : await within(lookDeadlineMs, async () => ({
+            claimed: await isClaimed(device.path),
+            content: (await contentOf(device.path, device.bytes)) ?? null,
+          }));
+      const findings = looked ?? { claimed: false, content: null };
+      const unreadable = looked === undefined ? "cannot be read" : null;
+      return {
+        device,
+        ...unavailability(device, { osd, ...findings, unreadable }),
+        partitioned: device.partitions.length > 0 || /partition table/.test(findings.content ?? ""),
+      };
+    }),
+  );
+  return surveyed.sort((a, b) => byName(a.device.path, b.device.path));
+}
+
+/** Who has the disk, or one of its partitions. */
+function ownerOf(device: BlockDevice, devices: readonly BlockDevice[], owners: DiskOwners): string | null {
+  const parts = devices.filter(({ partOf }) => partOf?.disk === device.name);
+  for (const { path } of [device, ...parts]) {
+    const owner = owners.get(path);
+    if (owner !== undefined) return owner;
+  }
+  return null;
+}
+
+/** A block device as `disk add` needs to know it. */
+export interface StatedDisk {
+  /** Its stable path. */
+  readonly path: string;
+  readonly bytes: number;
+  /** The kernel's name of the whole disk it is or is a part of: what is one at a time for each disk has it as its key. */
+  readonly disk: string;
+  /** The file behind a loop device. */
+  readonly backingFile: string | null;
+}
+
+/** A block device, or what links to it. Throws NOT_FOUND, USAGE. */
+export async function statDisk(path: string, deps: DiskDeps = systemDeps): Promise<StatedDisk> {
+  const { stablePath, bytes, name, partOf, backingFile } = await findDevice(path, deps);
+  return { path: stablePath, bytes, disk: partOf?.disk ?? name, backingFile };
 }
 
 /**
@@ -139,6 +173,11 @@ async function signatureOf(path: string, deps: DiskDeps): Promise<string | undef
     okCodes: [0, 2, 8],
   });
   if (exitCode === 2) return undefined;
+  // Of a partition it also tells the entry in its disk's table, which is no content.
+  const found = stdout
+    .split("\n")
+    .filter((line) => line !== "" && !/^(?:DEVNAME|PART_ENTRY_[A-Z]+)=/.test(line));
+  if (found.length === 0) return undefined;
   const type = /^(?:TYPE|PTTYPE)=([A-Za-z0-9_-]{1,40})$/m.exec(stdout)?.[1];
   return type ?? "a signature";
 }
@@ -153,7 +192,7 @@ async function findDevice(path: string, deps: DiskDeps): Promise<BlockDevice> {
     throw new MicrocephError("USAGE", `${path.slice(0, 200)} is not a block device`);
   }
   const number = deviceNumber(found.rdev);
-  const device = (await listBlockDevices(deps.roots)).find((each) => each.device === number);
+  const [device] = await listBlockDevices(deps.roots, { device: number });
   if (!device) {
     throw new MicrocephError("NOT_FOUND", `${path.slice(0, 200)} has no size: nothing is behind this device`);
   }

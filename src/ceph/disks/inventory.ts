@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { lstat, open, readdir, readFile, realpath, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type DeviceUse, parseMountInfo, parseSwaps } from "./mounts.ts";
 
 /** Where to look; other places in tests. */
@@ -15,6 +15,11 @@ export interface DiskRoots {
 
 export const systemRoots: DiskRoots = { sys: "/sys/class/block", dev: "/dev", proc: "/proc" };
 
+/** By the bus, else by what it is; a volume is one of the device mapper or of an array. */
+export type DeviceType =
+  | ("nvme" | "scsi" | "sata" | "usb" | "virtio" | "mmc" | "loop")
+  | ("multipath" | "volume" | "partition" | "other");
+
 /** A block device of this node: a disk, a partition or a volume. */
 export interface BlockDevice {
   /** The kernel's name, `sda1`. */
@@ -25,22 +30,34 @@ export interface BlockDevice {
   readonly path: string;
   /** A name that is the same after a reboot where there is one (by-id, else by-path), else `path`. */
   readonly stablePath: string;
+  /** Its link in /dev/disk/by-id and in /dev/disk/by-path, where there is one. */
+  readonly byId: string | null;
+  readonly byPath: string | null;
   readonly bytes: number;
+  readonly vendor: string;
   readonly model: string;
-  readonly type: "nvme" | "scsi" | "virtio" | "loop" | "mmc" | "volume" | "partition" | "other";
+  readonly type: DeviceType;
   readonly rotational: boolean;
   readonly readOnly: boolean;
   /** Names of its partitions. */
   readonly partitions: readonly string[];
+  /** Of a partition: the name of its disk, and its number. */
+  readonly partOf: { readonly disk: string; readonly number: number } | null;
+  /** The file behind a loop device, as the kernel has it; null for anything else. */
+  readonly backingFile: string | null;
   /** Why it is in use; empty when it is not. */
   readonly usedBy: readonly string[];
 }
 
 /**
  * The block devices that the kernel knows and whose node is in this node's own /dev. What the kernel says is
- * taken as text from outside: lengths are bounded, unprintable characters dropped.
+ * taken as text from outside: lengths are bounded, unprintable characters dropped. With `only` it is no more than
+ * the one of that number.
  */
-export async function listBlockDevices(roots: DiskRoots = systemRoots): Promise<BlockDevice[]> {
+export async function listBlockDevices(
+  roots: DiskRoots = systemRoots,
+  only: { readonly device?: string } = {},
+): Promise<BlockDevice[]> {
   const [nodes, links, uses, names] = await Promise.all([
     deviceNodes(roots.dev),
     stableNames(roots.dev),
@@ -51,34 +68,40 @@ export async function listBlockDevices(roots: DiskRoots = systemRoots): Promise<
   for (const name of names.sort()) {
     const folder = join(roots.sys, name);
     const device = await attribute(folder, "dev");
+    if (only.device !== undefined && device !== only.device) continue;
     const path = nodes.get(device);
     const sectors = Number(await attribute(folder, "size"));
     if (path === undefined || !Number.isSafeInteger(sectors) || sectors <= 0) continue;
     const partitions = await partitionNames(folder, name);
     const usedBy = [
       ...uses.filter((use) => use.device === device).map(({ where }) => `mounted at ${where}`),
-      ...(await readdir(join(folder, "holders")).catch(() => [])).map((holder) => `held by ${holder}`),
+      ...(await holdersOf(roots, name)),
     ];
     for (const partition of partitions) {
-      const own = await attribute(join(roots.sys, partition), "dev");
-      const holders = await readdir(join(roots.sys, partition, "holders")).catch(() => []);
+      const own = await attribute(join(folder, partition), "dev");
       usedBy.push(
         ...uses.filter((use) => use.device === own).map(({ where }) => `${partition} mounted at ${where}`),
-        ...holders.map((holder) => `${partition} held by ${holder}`),
+        ...(await holdersOf(roots, `${name}/${partition}`)).map((use) => `${partition} ${use}`),
       );
     }
+    const { byId = null, byPath = null } = links.get(await realpath(path).catch(() => path)) ?? {};
     found.push({
       name,
       device,
       path,
-      stablePath: links.get(await realpath(path).catch(() => path)) ?? path,
+      stablePath: byId ?? byPath ?? path,
+      byId,
+      byPath,
       // Sectors of 512 bytes, whatever the device's own are.
       bytes: sectors * 512,
+      vendor: await vendorOf(folder),
       model: await modelOf(folder),
       type: await typeOf(folder, name),
       rotational: (await attribute(folder, "queue/rotational")) === "1",
       readOnly: (await attribute(folder, "ro")) === "1",
       partitions,
+      partOf: await parentOf(folder),
+      backingFile: (await attribute(folder, "loop/backing_file")) || null,
       usedBy,
     });
   }
@@ -124,11 +147,16 @@ export function deviceNumber(rdev: number): string {
   return `${major}:${minor}`;
 }
 
-/** Real path → stable name. */
-async function stableNames(dev: string): Promise<Map<string, string>> {
-  const names = new Map<string, string>();
-  for (const kind of ["by-id", "by-path"]) {
-    const folder = join(dev, "disk", kind);
+interface StableNames {
+  byId?: string;
+  byPath?: string;
+}
+
+/** Real path → stable names. */
+async function stableNames(dev: string): Promise<Map<string, StableNames>> {
+  const names = new Map<string, StableNames>();
+  for (const kind of ["byId", "byPath"] as const) {
+    const folder = join(dev, "disk", kind === "byId" ? "by-id" : "by-path");
     const links = (await readdir(folder).catch(() => [])).sort(
       // A maker's name says more than a number.
       (a, b) => Number(a.startsWith("wwn-")) - Number(b.startsWith("wwn-")) || (a < b ? -1 : 1),
@@ -137,7 +165,10 @@ async function stableNames(dev: string): Promise<Map<string, string>> {
       if (link.startsWith("lvm-pv-uuid-") || link.startsWith("dm-uuid-")) continue;
       const path = join(folder, link);
       const target = await realpath(path).catch(() => undefined);
-      if (target !== undefined && !names.has(target)) names.set(target, path);
+      if (target === undefined) continue;
+      const known = names.get(target) ?? {};
+      known[kind] ??= path;
+      names.set(target, known);
     }
   }
   return names;
@@ -163,12 +194,47 @@ async function partitionNames(folder: string, name: string): Promise<string[]> {
   return names.sort();
 }
 
+/** What has opened it for itself, in words: multipath, LVM and encryption by the device mapper's own names. */
+async function holdersOf(roots: DiskRoots, name: string): Promise<string[]> {
+  const holders = await readdir(join(roots.sys, name, "holders")).catch(() => []);
+  return Promise.all(
+    holders.sort().map(async (holder) => {
+      const uuid = await attribute(join(roots.sys, holder), "dm/uuid");
+      const title = await attribute(join(roots.sys, holder), "dm/name");
+      const shown = printable(title) || holder;
+      if (uuid.startsWith("mpath-")) return `is a path of the multipath device ${shown}`;
+      if (uuid.startsWith("LVM-")) return `is used by the LVM volume ${shown}`;
+      if (uuid.startsWith("CRYPT-")) return `is used by the encrypted device ${shown}`;
+      if (holder.startsWith("md")) return `is part of the array ${holder}`;
+      return `held by ${holder}`;
+    }),
+  );
+}
+
+async function parentOf(folder: string): Promise<BlockDevice["partOf"]> {
+  const number = Number(await attribute(folder, "partition"));
+  if (!Number.isSafeInteger(number) || number <= 0) return null;
+  const real = await realpath(folder).catch(() => folder);
+  return { disk: basename(dirname(real)), number };
+}
+
+async function vendorOf(folder: string): Promise<string> {
+  const vendor = await attribute(folder, "device/vendor");
+  // virtio's vendor is a PCI number.
+  if (vendor !== "" && !vendor.startsWith("0x")) return printable(vendor);
+  // MicroCeph's way: the first word of the model.
+  return printable(await attribute(folder, "device/model")).split(/[ _]/)[0] ?? "";
+}
+
 async function modelOf(folder: string): Promise<string> {
   const vendor = await attribute(folder, "device/vendor");
   const model = await attribute(folder, "device/model");
-  // virtio's vendor is a PCI number.
-  const words = `${vendor.startsWith("0x") ? "" : vendor} ${model}`;
-  return words
+  return printable(`${vendor.startsWith("0x") ? "" : vendor} ${model}`);
+}
+
+/** What the kernel passes on from a device, fit to be shown. */
+function printable(text: string): string {
+  return text
     .replace(/[^\x20-\x7e]/g, " ")
     .replace(/\s+/g, " ")
     .trim()
@@ -178,10 +244,17 @@ async function modelOf(folder: string): Promise<string> {
 async function typeOf(folder: string, name: string): Promise<BlockDevice["type"]> {
   if ((await attribute(folder, "partition")) !== "") return "partition";
   if (name.startsWith("nvme")) return "nvme";
-  if (name.startsWith("sd")) return "scsi";
+  if (name.startsWith("sd")) {
+    const bus = await realpath(folder).catch(() => "");
+    if (/\/ata[0-9]+\//.test(bus)) return "sata";
+    return /\/usb[0-9]+\//.test(bus) ? "usb" : "scsi";
+  }
   if (name.startsWith("vd")) return "virtio";
   if (name.startsWith("loop")) return "loop";
   if (name.startsWith("mmcblk")) return "mmc";
-  if (name.startsWith("dm-") || name.startsWith("md")) return "volume";
+  if (name.startsWith("dm-")) {
+    return (await attribute(folder, "dm/uuid")).startsWith("mpath-") ? "multipath" : "volume";
+  }
+  if (name.startsWith("md")) return "volume";
   return "other";
 }

@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { signatureIn, signatureOffsets } from "./signature.ts";
 
 const sampleBytes = 512;
-const blueStoreLabel = "bluestore block device";
 
 /** Where the samples are taken, in bytes from the start: MicroCeph's, where partition tables and file systems begin. */
 const sampleOffsets = [0, 512, 1024, 2048, 4096, 64 * 1024, 1024 * 1024];
@@ -15,14 +15,20 @@ const sampleOffsets = [0, 512, 1024, 2048, 4096, 64 * 1024, 1024 * 1024];
 export async function contentOf(path: string, bytes: number): Promise<string | undefined> {
   const device = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const offsets = [...sampleOffsets.filter((offset) => offset + sampleBytes <= bytes), bytes - sampleBytes];
+    const inside = (offset: number): boolean => offset + sampleBytes <= bytes;
+    const offsets = [...sampleOffsets.filter(inside), bytes - sampleBytes];
+    const samples = new Map<number, Buffer>();
+    let first: number | undefined;
     for (const offset of offsets) {
       const sample = await readAt(device, offset);
-      if (sample.every((byte) => byte === 0)) continue;
-      if (offset === 0 && sample.toString("latin1").startsWith(blueStoreLabel)) return "an OSD (BlueStore)";
-      return `data at byte ${offset}`;
+      samples.set(offset, sample);
+      if (first === undefined && sample.some((byte) => byte !== 0)) first = offset;
     }
-    return undefined;
+    if (first === undefined) return undefined;
+    for (const offset of signatureOffsets.filter(inside)) {
+      if (!samples.has(offset)) samples.set(offset, await readAt(device, offset));
+    }
+    return signatureIn(samples) ?? `data at byte ${first}`;
   } finally {
     await device.close();
   }

@@ -1,4 +1,5 @@
-import type { ConfiguredDisk } from "../../api/contract/disks.ts";
+import { z } from "zod";
+import { type ConfiguredDisk, inventoryDisk, type NodeInventory } from "../../api/contract/disks.ts";
 import type { Admission } from "../../api/contract/mesh.ts";
 import type { PeerId } from "../../ids/ids.ts";
 import { fingerprintWords } from "../../mesh/identity/fingerprint.ts";
@@ -91,13 +92,29 @@ export function configuredDisks(runtime: ClusterRuntime): ConfiguredDisk[] {
   const { nodes, labels } = runtime.document.view();
   return Object.entries(nodes)
     .flatMap(([peer, facts]) =>
-      facts.osds.map(({ osd, path }) => ({
+      facts.osds.map(({ osd, path, state, reason }) => ({
         osd,
         path,
         location: labels[peer as PeerId]?.name ?? facts.name,
+        ...(state === undefined ? {} : { state }),
+        ...(reason === undefined ? {} : { reason }),
       })),
     )
     .sort((a, b) => a.osd - b.osd);
+}
+
+const knownDisks = z.array(inventoryDisk).max(2048);
+
+/** The disks of all members, as each last said of itself; of a member of an earlier version none. */
+export function inventories(runtime: ClusterRuntime): NodeInventory[] {
+  const { nodes, labels } = runtime.document.view();
+  return Object.entries(nodes)
+    .map(([peer, facts]) => ({
+      location: labels[peer as PeerId]?.name ?? facts.name,
+      asOf: facts.updatedAt,
+      disks: knownDisks.safeParse(facts.disks).data ?? [],
+    }))
+    .sort((a, b) => (a.location < b.location ? -1 : 1));
 }
 
 /** Words that the member and the cluster share. */

@@ -108,7 +108,13 @@ export class MemberUpkeep {
       etcdVersion: versions.etcd,
       disks: disks(),
       updatedAt: new Date(now()).toISOString(),
-      osds: osds.map(({ osd, path, uuid }) => ({ osd, path, uuid })),
+      osds: osds.map(({ osd, path, uuid, state, reason }) => ({
+        osd,
+        path,
+        uuid,
+        state,
+        ...(reason === null ? {} : { reason: reason.slice(0, 500) }),
+      })),
       services: await cephNode.services(),
     });
   }

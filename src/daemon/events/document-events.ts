@@ -58,17 +58,18 @@ function nodeEvents(
   ];
 }
 
-/** Empty disks and those of OSDs, each as the text of what an event says of it. */
+/** Disks without an OSD and those of OSDs, each as the text of what an event says of it. */
 function disksOf(facts: NodeFacts | undefined): string[] {
   if (facts === undefined) return [];
-  const empty = Array.isArray(facts.disks) ? facts.disks : [];
-  const paths = empty.flatMap((disk) =>
+  const disks = Array.isArray(facts.disks) ? facts.disks : [];
+  const taken = new Set(facts.osds.map(({ path }) => path));
+  const paths = disks.flatMap((disk) =>
     disk !== null && typeof disk === "object" && !Array.isArray(disk) && typeof disk.path === "string"
       ? [disk.path.slice(0, 512)]
       : [],
   );
   return [
-    ...paths.map((path) => JSON.stringify({ path, osd: null })),
+    ...paths.filter((path) => !taken.has(path)).map((path) => JSON.stringify({ path, osd: null })),
     ...facts.osds.map(({ path, osd }) => JSON.stringify({ path, osd })),
   ];
 }

@@ -16,7 +16,14 @@ export interface NodeFacts {
   readonly disks: Json;
   /** RFC 3339. */
   readonly updatedAt: string;
-  readonly osds: readonly { readonly osd: number; readonly path: string; readonly uuid: string }[];
+  readonly osds: readonly {
+    readonly osd: number;
+    readonly path: string;
+    readonly uuid: string;
+    /** What its supervisor says of it, and why it does not run; absent from nodes of an earlier version. */
+    readonly state?: string | undefined;
+    readonly reason?: string | undefined;
+  }[];
   readonly services: readonly string[];
 }
 

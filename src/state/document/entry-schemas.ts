@@ -47,7 +47,15 @@ export const nodeFacts: z.ZodType<NodeFacts> = z.looseObject({
   disks: json,
   updatedAt: time,
   osds: z
-    .array(z.object({ osd: z.int().min(0), path: z.string().max(512), uuid: z.string().max(64) }))
+    .array(
+      z.object({
+        osd: z.int().min(0),
+        path: z.string().max(512),
+        uuid: z.string().max(64),
+        state: z.string().max(32).optional(),
+        reason: z.string().max(1000).optional(),
+      }),
+    )
     .max(512),
   services: z.array(z.string().max(128)).max(128),
 });

@@ -11,6 +11,7 @@ import { Controller, type Planner } from "../../../src/ceph/control/controller.t
 import { kinds, laneOf } from "../../../src/ceph/control/decisions.ts";
 import { cephExecutors } from "../../../src/ceph/control/executors.ts";
 import { cephSteps, cephUndo } from "../../../src/ceph/control/steps.ts";
+import { systemRoots } from "../../../src/ceph/disks/inventory.ts";
 import { Jobs } from "../../../src/daemon/jobs.ts";
 import { MicrocephError } from "../../../src/errors/microceph-error.ts";
 import { type EntryId, type Handle, handle, type PeerId } from "../../../src/ids/ids.ts";
@@ -141,8 +142,7 @@ export class CrashWorld {
       runners: {
         [diskJob]: async (_request, tools) => {
           const report = await addDisks(
-            [{ kind: "loop", spec: "loop,4G,1", bytes: 4 * 2 ** 30, count: 1 }],
-            { wipe: false },
+            { specs: [{ kind: "loop", spec: "loop,4G,1", bytes: 4 * 2 ** 30, count: 1 }] },
             {
               daemons: node.deps,
               ceph: () => {
@@ -151,7 +151,14 @@ export class CrashWorld {
               },
               newUuid: () => "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
               newKey: () => cephKey,
-              inspect: async (path) => ({ path, bytes: 0 }),
+              inspect: async (path) => ({ path, bytes: 0, disk: path, backingFile: null }),
+              survey: async () => [],
+              readTable: async () => undefined,
+              patternTest: () => false,
+              host: name,
+              roots: systemRoots,
+              run: node.deps.run,
+              exclusive: (_keys, act) => act(),
               checkDevice: async () => undefined,
               wipe: async () => undefined,
               onUp: () => undefined,

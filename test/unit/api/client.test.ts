@@ -37,7 +37,7 @@ test("every call reaches its operation and brings its answer", async () => {
   expect(await client.disks()).toHaveLength(3);
   expect((await client.availableDisks())[0]?.type).toBe("scsi");
   expect((await client.addDisks({ path: "loop,1G,2" })).state).toBe("running");
-  expect(operations.inputOf("addDisks")).toEqual({ path: "loop,1G,2", wipe: false });
+  expect(operations.inputOf("addDisks")).toMatchObject({ path: "loop,1G,2", wipe: false });
   expect(await client.services()).toHaveLength(1);
   expect((await client.jobs()).map((job) => job.id)).toEqual(["job-1"]);
   expect((await client.job("job-1")).kind).toBe("disk.add");

@@ -1,3 +1,4 @@
+import type { InventoryDisk } from "../../../src/api/contract/disks.ts";
 import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/events.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
 import type { StatusReport } from "../../../src/api/contract/status.ts";
@@ -105,6 +106,24 @@ export function freshStatus(): StatusReport {
     health: null,
     disks: [],
     services: [],
+  };
+}
+
+export function inventoryDisk(change: Partial<InventoryDisk>): InventoryDisk {
+  return {
+    path: "/dev/sdb",
+    device: "/dev/sdb",
+    byId: null,
+    byPath: null,
+    model: "QEMU DISK",
+    vendor: "QEMU",
+    sizeBytes: 20 * 2 ** 30,
+    type: "scsi",
+    rotational: true,
+    available: true,
+    reasons: [],
+    wipeable: false,
+    ...change,
   };
 }
 
@@ -234,6 +253,37 @@ export class StubOperations implements Operations {
   }
   async availableDisks() {
     return [{ model: "QEMU DISK", sizeBytes: 20 * 2 ** 30, type: "scsi", path: "/dev/disk/by-id/scsi-1" }];
+  }
+  async diskInventory() {
+    return [
+      {
+        location: "n1",
+        asOf: at,
+        disks: [
+          inventoryDisk({ path: "/dev/disk/by-id/scsi-1", device: "/dev/sdb" }),
+          inventoryDisk({
+            path: "/dev/sdc",
+            device: "/dev/sdc",
+            available: false,
+            reasons: ["holds an xfs file system"],
+            wipeable: true,
+          }),
+        ],
+      },
+      { location: "n2", asOf: at, disks: [inventoryDisk({ path: "/dev/sdd", device: "/dev/sdd" })] },
+    ];
+  }
+  async restartOsd({ osdid }: { readonly osdid: number }) {
+    this.#note("restartOsd", { osdid });
+    return this.#newJob("disk.restart");
+  }
+  async stopOsd({ osdid }: { readonly osdid: number }) {
+    this.#note("stopOsd", { osdid });
+    return this.#newJob("disk.stop");
+  }
+  async startOsd({ osdid }: { readonly osdid: number }) {
+    this.#note("startOsd", { osdid });
+    return this.#newJob("disk.start");
   }
   async addDisks(input: { readonly path: string | readonly string[] }) {
     this.#note("addDisks", input);

@@ -246,7 +246,7 @@ describe("disk", () => {
     await using api = await runServer();
     const { code, stdout } = await run(api, "disk add loop,1G,3");
     expect(code).toBe(0);
-    expect(api.operations.inputOf("addDisks")).toEqual({ path: ["loop,1G,3"], wipe: false });
+    expect(api.operations.inputOf("addDisks")).toMatchObject({ path: ["loop,1G,3"], wipe: false });
     expect(stdout).toBe(
       "+-----------+---------+\n|   PATH    | STATUS  |\n+-----------+---------+\n| loop,1G,3 | Success |\n+-----------+---------+\n",
     );
@@ -262,7 +262,7 @@ describe("disk", () => {
     };
     const { code, stdout, stderr } = await run(api, "disk add /dev/vdb /dev/vdc --wipe");
     expect(code).toBe(1);
-    expect(api.operations.inputOf("addDisks")).toEqual({ path: ["/dev/vdb", "/dev/vdc"], wipe: true });
+    expect(api.operations.inputOf("addDisks")).toMatchObject({ path: ["/dev/vdb", "/dev/vdc"], wipe: true });
     expect(stdout).toContain("| /dev/vdc | Failure |");
     expect(stderr).toContain("Error: /dev/vdc: it is mounted");
   });
@@ -309,6 +309,66 @@ describe("disk", () => {
     ]);
   });
 
+  test.each([
+    ["disk add", "no disk was named"],
+    ["disk add /dev/vdb --all-available", "--all-available cannot be used with positional"],
+    ["disk add /dev/vdb --dry-run", "--dry-run requires --osd-match"],
+    ["disk add --all-available --osd-match true", "cannot be used with --all-available"],
+    ["disk add /dev/vdb --osd-match true", "cannot be used with positional device arguments"],
+    ["disk add --wal-match true --wal-size 1GiB", "--wal-match requires --osd-match"],
+    ["disk add --osd-match true --db-match true", "--db-match requires --db-size"],
+    ["disk add --osd-match true --db-size 1GiB", "--db-size requires --db-match"],
+    ["disk add --osd-match true --wal-device /dev/vdc", "not supported with DSL matching"],
+    ["disk add /dev/vdb --wal-wipe", "--wal-wipe requires --wal-match or --wal-device"],
+    ["disk add /dev/vdb --db-encrypt", "--db-encrypt requires --db-match or --db-device"],
+    ["disk add /dev/vdb /dev/vdc --wal-device /dev/vdd", "only supported with one disk"],
+    ["disk add loop,1G,1 --db-device /dev/vdd", "only supported with one disk"],
+    ["disk add loop,1G,1 --encrypt", "does not support encryption"],
+    ["disk add loop,1G,1 --wipe", "nothing to wipe"],
+    ["disk add /dev/vdb --wal-device /dev/vdb", "cannot be both"],
+    ["disk add /dev/vdb --wal-device vdc", "neither the absolute path"],
+    ["disk add /dev/vdb --json", "--json requires --dry-run"],
+    ["disk restart three", "It is osd.N or N"],
+  ])("%s is refused before anything is asked for", async (line, text) => {
+    await using api = await runServer();
+    const { code, stderr } = await run(api, line);
+    expect(code).toBe(2);
+    expect(stderr).toContain(text);
+    expect(api.operations.calls).toEqual([]);
+  });
+
+  test("add passes on what matches, and shows a dry run", async () => {
+    await using api = await runServer();
+    api.operations.jobResult = {
+      report: [],
+      dryRun: {
+        devices: [{ path: "/dev/vdb", model: "BIG", vendor: "ACME", type: "nvme", sizeBytes: 2 ** 40 }],
+        plan: [{ path: "/dev/vdb", wal: null, db: null }],
+      },
+    };
+    const line = "disk add --osd-match eq(@type,nvme) --db-match true --db-size 1GiB --db-wipe --dry-run";
+    const { code, stdout } = await run(api, line);
+    expect(code).toBe(0);
+    expect(api.operations.inputOf("addDisks")).toMatchObject({
+      ...{ osd_match: "eq(@type,nvme)", db_match: "true", db_size: "1GiB" },
+      ...{ dbwipe: true, dry_run: true, path: [] },
+    });
+    expect(stdout).toContain("| /dev/vdb | BIG   | 1.00TiB | nvme |");
+    expect(JSON.parse((await run(api, `${line} --json`)).stdout)).toMatchObject({
+      dry_run_devices: [{ path: "/dev/vdb", size: "1.00TiB" }],
+    });
+  });
+
+  test.each(["restart", "stop", "start"] as const)("%s asks the node that has the OSD", async (action) => {
+    await using api = await runServer();
+    const { code } = await run(api, `disk ${action} osd.1`);
+    expect(code).toBe(1);
+    expect(api.operations.forwarded).toEqual([
+      { target: "n2", request: { method: "POST", path: `/1.0/disks/1/${action}`, body: {} } },
+    ]);
+    expect((await run(api, `disk ${action} 77`)).stderr).toContain("there is no osd.77 [NOT_FOUND]");
+  });
+
   test("list --json has MicroCeph's keys, --host-only this node's disks", async () => {
     await using api = await runServer();
     const { stdout } = await run(api, "disk list --json --host-only");
@@ -318,6 +378,18 @@ describe("disk", () => {
       ],
       AvailableDisks: [
         { Model: "QEMU DISK", Size: "20.00GiB", Type: "scsi", Path: "/dev/disk/by-id/scsi-1" },
+      ],
+      RemoteDisks: [],
+      UnavailableDisks: [
+        {
+          Location: "n1",
+          Model: "QEMU DISK",
+          Size: "20.00GiB",
+          Type: "scsi",
+          Path: "/dev/sdc",
+          Reasons: ["holds an xfs file system"],
+          Wipeable: true,
+        },
       ],
     });
     expect(JSON.parse((await run(api, "disk list --format json")).stdout).ConfiguredDisks).toHaveLength(3);

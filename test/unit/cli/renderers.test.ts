@@ -3,15 +3,22 @@ import type { MeshStatus } from "../../../src/api/contract/mesh.ts";
 import type { StatusReport } from "../../../src/api/contract/status.ts";
 import { admissionText } from "../../../src/cli/render/admission.ts";
 import { deploymentSummary } from "../../../src/cli/render/deployment-summary.ts";
+import {
+  diskList,
+  diskListText,
+  diskReportTable,
+  dryRunData,
+  dryRunText,
+} from "../../../src/cli/render/disk-lists.ts";
 import { eventLine } from "../../../src/cli/render/event-line.ts";
-import { clusterTable, diskList, diskListText, diskReportTable } from "../../../src/cli/render/lists.ts";
+import { clusterTable } from "../../../src/cli/render/lists.ts";
 import { meshStatusText, referenceOf } from "../../../src/cli/render/mesh-status.ts";
 import { coloured, paintFor, plain } from "../../../src/cli/render/paint.ts";
 import { printable, printableData, printableJson } from "../../../src/cli/render/sanitize.ts";
 import { statusOverview } from "../../../src/cli/render/status-overview.ts";
 import { borderedTable, compactTable, csvTable } from "../../../src/cli/render/table.ts";
 import { ago, bytes, duration, left, naturally, serviceOrder } from "../../../src/cli/render/words.ts";
-import { at, freshStatus, healthyStatus, ids } from "../api/stub-operations.ts";
+import { at, freshStatus, healthyStatus, ids, inventoryDisk } from "../api/stub-operations.ts";
 
 const healthy = healthyStatus();
 const fresh = freshStatus();
@@ -36,6 +43,57 @@ const lost: StatusReport = {
 
 const seenOnly: StatusReport = { ...fresh, pending: healthy.pending };
 
+const troubledDisks = [
+  { osd: 0, path: "/dev/sda", location: "n1", state: "running" },
+  {
+    osd: 1,
+    path: "/dev/sdb",
+    location: "n2",
+    state: "waiting",
+    reason: "ended with status 1; starts again in 4.000 s; ERROR: unable to open OSD superblock",
+  },
+];
+const troubledInventories = [
+  {
+    location: "n1",
+    asOf: at,
+    disks: [
+      inventoryDisk({ path: "/dev/sda", available: false, reasons: ["is osd.0 already"] }),
+      inventoryDisk({
+        path: "/dev/sdc",
+        available: false,
+        reasons: ["holds an xfs file system"],
+        wipeable: true,
+      }),
+    ],
+  },
+  {
+    location: "n2",
+    asOf: at,
+    disks: [
+      inventoryDisk({ path: "/dev/sdd" }),
+      inventoryDisk({ path: "/dev/sde", available: false, reasons: ["mounted at /", "is read-only"] }),
+    ],
+  },
+];
+const plannedWal = {
+  kind: "wal",
+  parent: "/dev/nvme0n1",
+  number: 2,
+  sizeBytes: 2 ** 30,
+  action: "append",
+} as const;
+const dryRun = {
+  report: [],
+  dryRun: {
+    devices: [],
+    plan: [
+      { path: "/dev/sda", wal: plannedWal, db: null },
+      { path: "/dev/sdb", wal: { ...plannedWal, number: 3, action: "reset" as const }, db: null },
+    ],
+  },
+};
+
 describe("texts for people", () => {
   const cases: [string, string][] = [
     ["mesh-status-healthy", meshStatusText(healthy, plain)],
@@ -50,12 +108,16 @@ describe("texts for people", () => {
     [
       "disk-list",
       diskListText(
-        diskList(healthy.disks, [
-          { model: "QEMU DISK", sizeBytes: 20 * 2 ** 30, type: "scsi", path: "/dev/disk/by-id/scsi-1" },
-        ]),
+        diskList(
+          healthy.disks,
+          [{ location: "n1", asOf: at, disks: [inventoryDisk({ path: "/dev/disk/by-id/scsi-1" })] }],
+          false,
+        ),
       ),
     ],
-    ["disk-list-empty", diskListText(diskList([], []))],
+    ["disk-list-empty", diskListText(diskList([], [], false))],
+    ["disk-list-troubled", diskListText(diskList(troubledDisks, troubledInventories, false))],
+    ["disk-dry-run", dryRunText(dryRun)],
   ];
   test.each(cases)("%s", async (name, text) => {
     await expect(text).toMatchFileSnapshot(`golden/${name}.txt`);
@@ -188,6 +250,29 @@ describe("tables", () => {
   });
   test("csv quotes what needs it", () => {
     expect(csvTable([["a", 'say "x"', "1,2"]])).toBe('a,"say ""x""","1,2"\n');
+  });
+  test("a dry run has MicroCeph's keys", () => {
+    const wal = { kind: "wal", parent_path: "/dev/nvme0n1", partition: 2, size: "1.00GiB" };
+    expect(dryRunData(dryRun)).toEqual({
+      validation_error: "",
+      report: [],
+      dry_run_plan: [
+        { osd_path: "/dev/sda", wal },
+        { osd_path: "/dev/sdb", wal: { ...wal, partition: 3, reset_before_use: true } },
+      ],
+    });
+    const devices = [{ path: "/dev/sda", model: "BIG", vendor: "ACME", type: "sata", sizeBytes: 2 ** 40 }];
+    expect(
+      dryRunData({ report: [], dryRun: { devices, plan: [{ path: "/dev/sda", wal: null, db: null }] } }),
+    ).toMatchObject({
+      dry_run_devices: [{ path: "/dev/sda", model: "BIG", vendor: "ACME", type: "sata", size: "1.00TiB" }],
+    });
+  });
+  test("the host's own list leaves the other members out", () => {
+    const list = diskList(troubledDisks, troubledInventories, true);
+    expect(list.ConfiguredDisks.map(({ location }) => location)).toEqual(["n1"]);
+    expect(list.RemoteDisks).toEqual([]);
+    expect(list.UnavailableDisks.map(({ Location }) => Location)).toEqual(["n1"]);
   });
   test("disk reports and members", () => {
     expect(

@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Exclusive } from "../../../src/ceph/disks/exclusive.ts";
 import { foundingWishKey } from "../../../src/daemon/cluster/genesis.ts";
 import type { Daemon } from "../../../src/daemon/daemon.ts";
-import { addDisksHere, bootstrapAlone, checkBootstrap } from "../../../src/daemon/job-runners.ts";
+import { addDisksHere } from "../../../src/daemon/disk-jobs.ts";
+import { bootstrapAlone, checkBootstrap } from "../../../src/daemon/job-runners.ts";
 import type { JobTools } from "../../../src/daemon/jobs.ts";
 import { MicrocephError } from "../../../src/errors/microceph-error.ts";
 import type { Json } from "../../../src/ids/json.ts";
@@ -50,9 +52,8 @@ class FakeDaemon {
     return this.transition();
   }
 
-  async availableDisks(): Promise<[]> {
-    return [];
-  }
+  readonly disks = { look: async () => undefined };
+  readonly diskTurns = new Exclusive();
 
   asDaemon(): Daemon {
     const { store } = this;

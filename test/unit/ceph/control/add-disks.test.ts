@@ -5,14 +5,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CephCommands } from "../../../../src/ceph/command/commands.ts";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
-import {
-  type AddDisksDeps,
-  type AddDisksTools,
-  addDisks,
-  type DiskSpecInput,
-} from "../../../../src/ceph/control/add-disks.ts";
+import { type AddDisksDeps, type AddDisksTools, addDisks } from "../../../../src/ceph/control/add-disks.ts";
+import type { AddRequestDraft, DiskSpecInput } from "../../../../src/ceph/control/add-request.ts";
 import { listLocalOsds } from "../../../../src/ceph/daemons/osd.ts";
 import { listOsdPlans } from "../../../../src/ceph/daemons/osd-make.ts";
+import { osdParts } from "../../../../src/ceph/daemons/osd-parts.ts";
+import { Exclusive } from "../../../../src/ceph/disks/exclusive.ts";
+import { systemRoots } from "../../../../src/ceph/disks/inventory.ts";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { type OsdId, osdId } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
@@ -32,6 +31,7 @@ let asked: string[];
 let uuids: number;
 let memory: Json;
 let stop: AbortController;
+let turns: Exclusive;
 let reports: [number, string][];
 
 /** The admin socket of an OSD that is up. */
@@ -58,6 +58,7 @@ beforeEach(async () => {
   uuids = 0;
   memory = null;
   stop = new AbortController();
+  turns = new Exclusive();
   reports = [];
   node = await fakeNode(async (_program, args) => {
     const home = after(args, "--osd-data");
@@ -92,8 +93,20 @@ function deps(change: Partial<AddDisksDeps> = {}): AddDisksDeps {
     inspect: async (path) => {
       asked.push(`inspect ${path}`);
       if (path.includes("none")) throw new MicrocephError("NOT_FOUND", `there is no ${path}`);
-      return { path: path.replace("/dev/", "/stable/"), bytes: gib };
+      return {
+        path: path.replace("/dev/", "/stable/"),
+        bytes: gib,
+        disk: path.replace("/dev/", ""),
+        backingFile: null,
+      };
     },
+    survey: async () => [],
+    readTable: async () => undefined,
+    patternTest: () => false,
+    host: "n1",
+    roots: systemRoots,
+    run: node.deps.run,
+    exclusive: (keys, act) => turns.run(keys, act),
     checkDevice: async (path) => {
       asked.push(`check ${path}`);
       if (path.includes("full")) throw new MicrocephError("DISK_IN_USE", `${path} holds data`);
@@ -114,7 +127,9 @@ const tools = (): AddDisksTools => ({
 });
 
 const add = (specs: readonly DiskSpecInput[], wipe = false, change: Partial<AddDisksDeps> = {}) =>
-  addDisks(specs, { wipe }, deps(change), tools());
+  ask({ specs: [...specs], wipe }, change);
+const ask = (request: AddRequestDraft, change: Partial<AddDisksDeps> = {}) =>
+  addDisks(request, deps(change), tools());
 const device = (spec: string): DiskSpecInput => ({ kind: "device", spec, path: spec });
 const loops = (count: number): DiskSpecInput => ({
   kind: "loop",
@@ -169,7 +184,7 @@ describe("adding disks", () => {
   });
 
   it("takes one device under two names once, before it would be wiped under its own OSD", async () => {
-    const inspect = async () => ({ path: "/stable/a", bytes: gib });
+    const inspect = async () => ({ path: "/stable/a", bytes: gib, disk: "a", backingFile: null });
     const { report } = await add([device("/dev/a"), device("/dev/disk/a")], true, { inspect });
     expect(report).toEqual([
       { path: "/dev/disk/a", report: "Failure", error: "/dev/disk/a is named twice [DISK_IN_USE]" },
@@ -187,6 +202,72 @@ describe("adding disks", () => {
     register = () => undefined;
     memory = null;
     expect(await add([device("/dev/a")])).toEqual({ report: [success("/dev/a")] });
+  });
+});
+
+describe("two requests for one disk", () => {
+  it("never both wipe it: the second finds it taken", async () => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const wipe = async (path: string): Promise<void> => {
+      asked.push(`wipe ${path}`);
+      await gate;
+    };
+    const both = [add([device("/dev/a")], true, { wipe }), add([device("/dev/a")], true, { wipe })];
+    setImmediate(open);
+    const results = (await Promise.all(both)).flatMap(({ report }) => report);
+    expect(results.map(({ report }) => report).sort()).toEqual(["Failure", "Success"]);
+    expect(results.find(({ report }) => report === "Failure")?.error).toMatch(/already \[DISK_IN_USE\]$/);
+    expect(asked.filter((what) => what.startsWith("wipe"))).toEqual(["wipe /stable/a"]);
+  });
+
+  it("would both wipe it without the turns", async () => {
+    const exclusive: AddDisksDeps["exclusive"] = (_keys, act) => act();
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const wipe = async (path: string): Promise<void> => {
+      asked.push(`wipe ${path}`);
+      if (asked.filter((what) => what.startsWith("wipe")).length === 2) open();
+      await gate;
+    };
+    await Promise.all([
+      add([device("/dev/a")], true, { wipe, exclusive }),
+      add([device("/dev/a")], true, { wipe, exclusive }),
+    ]);
+    expect(asked.filter((what) => what.startsWith("wipe"))).toHaveLength(2);
+  });
+});
+
+describe("a WAL or DB of its own", () => {
+  const aux = (path: string, wipe = false) =>
+    ({ from: { kind: "device", path }, wipe, encrypt: false }) as const;
+
+  it("is checked, linked and remembered with its OSD", async () => {
+    const request = { specs: [device("/dev/a")], wal: aux("/dev/w"), db: aux("/dev/d", true) };
+    expect(await ask(request)).toEqual({ report: [success("/dev/a")] });
+    expect(asked).toContain("wipe /stable/d");
+    expect(asked).not.toContain("wipe /stable/w");
+    expect(await listLocalOsds(node.deps)).toMatchObject([
+      { path: "/stable/a", wal: "/stable/w", db: "/stable/d" },
+    ]);
+    expect(await osdParts(node.deps, osdId(0))).toMatchObject({
+      wal: { path: "/stable/w", partition: null },
+    });
+    memory = null;
+    expect(await add([device("/dev/d")])).toMatchObject({
+      report: [{ report: "Failure", error: expect.stringContaining("the DB of osd.0 already") }],
+    });
+  });
+
+  it("with content is refused like the disk itself", async () => {
+    expect(await ask({ specs: [device("/dev/a")], db: aux("/dev/full") })).toMatchObject({
+      report: [{ path: "/dev/a", report: "Failure", error: "/stable/full holds data [DISK_IN_USE]" }],
+    });
+  });
+
+  it("is not encrypted by a version that cannot", async () => {
+    await expect(ask({ specs: [device("/dev/a")], encrypt: true })).rejects.toMatchObject({
+      code: "ENCRYPTION_UNSUPPORTED",
+    });
+    expect(asked).toEqual([]);
   });
 });
 

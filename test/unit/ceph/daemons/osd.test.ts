@@ -94,7 +94,16 @@ describe("making an OSD", () => {
     await expect(stat(join(home, "plan.json"))).rejects.toThrow();
     expect([...node.units.keys()]).toEqual(["osd.0"]);
     expect(await listLocalOsds(node.deps)).toEqual([
-      { osd: 0, uuid, path: join(home, "osd-backing.img"), kind: "loop", bytes: gib },
+      {
+        osd: 0,
+        uuid,
+        path: join(home, "osd-backing.img"),
+        kind: "loop",
+        bytes: gib,
+        wal: null,
+        db: null,
+        stopped: false,
+      },
     ]);
   });
 

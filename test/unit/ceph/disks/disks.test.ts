@@ -109,9 +109,15 @@ describe("the inventory", () => {
     await file("sys/sda/device/model", `BIG\u0007\u001b[31m DISK${"x".repeat(100)}\n`);
     await file("sys/sda/sda1/partition", "1\n");
     await file("sys/sda1/partition", "1\n");
+    await file("sys/sda/sda1/dev", "8:1\n");
     await file("sys/sda1/dev", "8:1\n");
     await file("sys/sda1/size", "2048\n");
-    await file("sys/sda1/holders/dm-0", "");
+    await file("sys/sda/sda1/holders/dm-0", "");
+    await file("sys/dm-0/dm/uuid", "LVM-abc\n");
+    await file("sys/dm-0/dm/name", "vg-home\n");
+    await file("sys/vdb/holders/dm-1", "");
+    await file("sys/dm-1/dm/uuid", "mpath-3600\n");
+    await file("sys/dm-1/dm/name", "mpatha\n");
     await file("sys/vdb/dev", "254:16\n");
     await file("sys/vdb/size", "2097152\n");
     await file("sys/vdb/device/vendor", "0x1af4\n");
@@ -139,26 +145,36 @@ describe("the inventory", () => {
         device: "8:0",
         path: join(folder, "dev/sda"),
         stablePath: join(folder, "dev/disk/by-id/scsi-BIG_DISK"),
+        byId: join(folder, "dev/disk/by-id/scsi-BIG_DISK"),
+        byPath: null,
         bytes: 2 * 1024 ** 3,
+        vendor: "ATA",
+        partOf: null,
+        backingFile: null,
         model: `ATA BIG [31m DISK${"x".repeat(100)}`.slice(0, 64),
         type: "scsi",
         rotational: true,
         readOnly: true,
         partitions: ["sda1"],
-        usedBy: ["sda1 mounted at /home", "sda1 held by dm-0"],
+        usedBy: ["sda1 mounted at /home", "sda1 is used by the LVM volume vg-home"],
       },
       {
         name: "vdb",
         device: "254:16",
         path: join(folder, "dev/vdb"),
         stablePath: join(folder, "dev/vdb"),
+        byId: null,
+        byPath: null,
         bytes: 1024 ** 3,
+        vendor: "",
+        partOf: null,
+        backingFile: null,
         model: "",
         type: "virtio",
         rotational: false,
         readOnly: false,
         partitions: [],
-        usedBy: [],
+        usedBy: ["is a path of the multipath device mpatha"],
       },
     ]);
   });
