@@ -6,7 +6,7 @@ import { checkout } from "../../scripts/lab/layout.ts";
 import { commandLine } from "../../scripts/lab/processes.ts";
 import { startAvahi } from "./support/avahi.ts";
 import { Lab } from "./support/lab.ts";
-import { labSuite } from "./support/lab-suite.ts";
+import { labSuite, rootTest } from "./support/lab-suite.ts";
 
 const standIn = join(checkout, "test", "lab", "support", "microcephd-stand-in");
 
@@ -77,7 +77,7 @@ labSuite("a lab of three hosts", () => {
     expect(environment).toContain("CEPH_CONF=/var/lib/microceph/conf/ceph.conf");
   });
 
-  it("shows a disk to its node only", async () => {
+  rootTest("shows a disk to its node only", "block devices", async () => {
     const disks = await lab.disk("n1", "64M", 2);
     expect(disks).toHaveLength(2);
     expect((await lab.node("n1")).disks).toEqual(disks);

@@ -1,10 +1,13 @@
 import { existsSync } from "node:fs";
-import { describe } from "vitest";
+import { describe, it } from "vitest";
+import { isRootless } from "../../../scripts/lab/machine.ts";
 
-/** Why lab tests cannot run here, or undefined. */
+/** Why lab tests cannot run here, or undefined. scripts/test.ts says it when no machine could be made. */
 export function labObstacle(): string | undefined {
-  if (process.getuid?.() !== 0) return "needs root";
-  const missing = ["ceph-mon", "ceph-osd", "ceph-mgr", "etcd", "nsenter", "ip"].find(
+  if (process.getuid?.() !== 0) {
+    return process.env.MICROCEPH_LAB_OBSTACLE ?? "needs root, or: npm test -- --project lab";
+  }
+  const missing = ["ceph-mon", "ceph-osd", "ceph-mgr", "ceph-mds", "ceph", "etcd", "nsenter", "ip"].find(
     (program) => !["/usr/bin", "/usr/sbin", "/bin", "/sbin"].some((dir) => existsSync(`${dir}/${program}`)),
   );
   return missing === undefined ? undefined : `${missing} is not installed`;
@@ -23,4 +26,10 @@ export function labSuite(name: string, tests: () => void): void {
     obstacle === undefined ? name : `${name} (skipped: ${obstacle})`,
     tests,
   );
+}
+
+/** A test of something that only root of the whole machine has; rootless it is skipped and its name says why. */
+export function rootTest(name: string, needed: string, test: () => Promise<void>): void {
+  const rootless = isRootless();
+  it.skipIf(rootless)(rootless ? `${name} (skipped: ${needed} need root)` : name, test);
 }
