@@ -4,7 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { addCounts, type Counts, countReport, summaryLine, wholeStep } from "./test-counts.ts";
+import { addCounts, type Counts, countReport, skipReasons, summaryLine, wholeStep } from "./test-counts.ts";
 
 const root = join(import.meta.dirname, "..");
 const tools = join(root, "node_modules");
@@ -60,6 +60,7 @@ async function vitest(
   } catch {
     // No report: the run itself failed.
   }
+  for (const [reason, count] of skipReasons(text)) console.log(`${count} skipped: ${reason}`);
   return countReport(text, code);
 }
 
