@@ -133,7 +133,7 @@ async function main(): Promise<void> {
   if (process.getuid?.() !== 0) {
     throw new LabError(
       "NEEDS_ROOT",
-      "the demo makes network namespaces and mounts, which needs root; run it as root",
+      "the demo makes network namespaces and mounts; run it as root or by npm run demo, which does without",
     );
   }
   const lab = chooseLab(options);

@@ -17,7 +17,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (process.getuid?.() !== 0) {
     throw new LabError(
       "NEEDS_ROOT",
-      "the lab makes network namespaces and mounts, which needs root; run it as root",
+      "the lab makes network namespaces and mounts; run it as root or by npm run lab, which does without",
     );
   }
   await perform(new LabHosts(name, { say: (line) => console.error(line) }), request);

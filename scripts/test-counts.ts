@@ -12,7 +12,11 @@ interface Report {
   readonly numTodoTests: number;
   readonly testResults: readonly {
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly title?: string;
+      readonly ancestorTitles?: readonly string[];
+    }[];
   }[];
 }
 
@@ -37,6 +41,25 @@ export function countReport(text: string, exitCode: number): Counts {
     failed: failed === 0 && exitCode !== 0 ? 1 : failed,
     skipped: report.numPendingTests + report.numTodoTests,
   };
+}
+
+/** Why tests were skipped, as their names or those of their suites say it, with the number of tests. */
+export function skipReasons(text: string): ReadonlyMap<string, number> {
+  const reasons = new Map<string, number>();
+  let report: Report;
+  try {
+    report = JSON.parse(text) as Report;
+  } catch {
+    return reasons;
+  }
+  for (const test of report.testResults.flatMap((file) => file.assertionResults)) {
+    if (test.status === "passed" || test.status === "failed") continue;
+    for (const title of [...(test.ancestorTitles ?? []), test.title ?? ""]) {
+      const reason = /\(skipped: (.*)\)$/.exec(title)?.[1];
+      if (reason !== undefined) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    }
+  }
+  return reasons;
 }
 
 /** A step that is one test as a whole. */

@@ -2,7 +2,7 @@
 # npm test [-- --project lint|types|unit|sim|lab …] [-- vitest arguments]: see scripts/test.ts
 set -u
 here=$(dirname "$0")
-# Without root the packages cannot be installed; the lab tests are then skipped and say so.
+# Without root the packages cannot be installed; lab tests that miss them are skipped and say so.
 without=
 if [ "$(id -u)" != 0 ]; then without=--without-packages; fi
 # shellcheck disable=SC2086

@@ -1,36 +1,66 @@
 // All tests, one project after the other, and the sum as the last line: N passed, N failed, N skipped
 //   test.ts [--project lint|types|unit|sim|lab]… [vitest argument…]
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { addCounts, type Counts, countReport, summaryLine, wholeStep } from "./test-counts.ts";
+import { addCounts, type Counts, countReport, skipReasons, summaryLine, wholeStep } from "./test-counts.ts";
 
 const root = join(import.meta.dirname, "..");
 const tools = join(root, "node_modules");
 
+/** Where a tool runs: `before` its command line, and what is added to its environment. */
+interface Surroundings {
+  readonly before: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
 /** Run a tool of node_modules with this Node; its exit code. */
-function runTool(script: string, args: readonly string[]): Promise<number> {
+function runTool(script: string, args: readonly string[], around?: Surroundings): Promise<number> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [join(tools, script), ...args], { cwd: root, stdio: "inherit" });
+    const [program = "", ...rest] = [
+      ...(around?.before ?? []),
+      process.execPath,
+      join(tools, script),
+      ...args,
+    ];
+    const env = { ...process.env, ...around?.env };
+    const child = spawn(program, rest, { cwd: root, stdio: "inherit", env });
     child.once("error", () => resolve(127));
     child.once("close", (code) => resolve(code ?? 1));
   });
 }
 
-async function vitest(project: string, args: readonly string[], folder: string): Promise<Counts> {
+/** Root runs lab tests as it is; others in a machine of their own, or they are skipped and say why. */
+function labSurroundings(): Surroundings | undefined {
+  if (process.getuid?.() === 0) return undefined;
+  const machine = ["sh", join(root, "scripts", "lab", "machine.sh")];
+  const probe = spawnSync("sh", [...machine.slice(1), "true"], { encoding: "utf8" });
+  if (probe.status === 0) return { before: machine, env: {} };
+  const said = /^Error: (.*)$/m.exec(probe.stderr)?.[1] ?? "no machine of one's own can be made";
+  return { before: [], env: { MICROCEPH_LAB_OBSTACLE: said } };
+}
+
+async function vitest(
+  project: string,
+  args: readonly string[],
+  folder: string,
+  around?: Surroundings,
+): Promise<Counts> {
   const file = join(folder, `${project}.json`);
-  const code = await runTool("vitest/vitest.mjs", [
+  const options = [
     ...["run", "--project", project, "--passWithNoTests"],
     ...["--reporter=default", "--reporter=json", `--outputFile.json=${file}`],
     ...args,
-  ]);
+  ];
+  const code = await runTool("vitest/vitest.mjs", options, around);
   let text = "";
   try {
     text = readFileSync(file, "utf8");
   } catch {
     // No report: the run itself failed.
   }
+  for (const [reason, count] of skipReasons(text)) console.log(`${count} skipped: ${reason}`);
   return countReport(text, code);
 }
 
@@ -39,7 +69,7 @@ const steps: Readonly<Record<string, (args: readonly string[], folder: string) =
   types: async () => wholeStep(await runTool("typescript/bin/tsc", ["--noEmit"])),
   unit: (args, folder) => vitest("unit", args, folder),
   sim: (args, folder) => vitest("sim", args, folder),
-  lab: (args, folder) => vitest("lab", args, folder),
+  lab: (args, folder) => vitest("lab", args, folder, labSurroundings()),
 };
 
 /** Projects asked for, all if none is, and what is left for vitest. */

@@ -60,7 +60,7 @@ export async function createHolder(files: NodeFiles, node: string, ip: string): 
     await killHolders(files.dir);
     throw new LabError(
       "PROGRAM_FAILED",
-      `cannot make the host ${node} (the lab needs root with CAP_SYS_ADMIN): ${said.trim() || "no answer in 20 s"}`,
+      `cannot make the host ${node} (the lab needs CAP_SYS_ADMIN): ${said.trim() || "no answer in 20 s"}`,
     );
   }
   return pid;

@@ -7,6 +7,7 @@ import { releaseNumber, reserveNumber } from "./lab-numbers.ts";
 import { type LabRecord, type NodeRecord, readLabRecord, withNode, writeLabRecord } from "./lab-record.ts";
 import { LabSwitch, switchesOf } from "./lab-switch.ts";
 import { address6, defaultAddress, isNodeName, labRoot, type NodeFiles, nodeFiles } from "./layout.ts";
+import { endMachine } from "./machine.ts";
 import { clockEnvironment } from "./node-clock.ts";
 import { findDaemon, startDaemon, waitForApi } from "./node-daemon.ts";
 import { attachLoop, detachLoops, isUdev, showDisk, startUdev } from "./node-disks.ts";
@@ -163,7 +164,10 @@ export class LabHosts {
     } finally {
       lock.release({ remove: true });
     }
-    await releaseNumber(this.root, this.name, () => removeMountPoints(this.root));
+    await releaseNumber(this.root, this.name, () => {
+      removeMountPoints(this.root);
+      endMachine();
+    });
     return known;
   }
 

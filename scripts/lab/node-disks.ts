@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { LabError } from "./lab-error.ts";
 import type { DiskRecord } from "./lab-record.ts";
 import type { NodeFiles } from "./layout.ts";
+import { isRootless } from "./machine.ts";
 import type { LabProcess } from "./processes.ts";
 import { capture, run } from "./run.ts";
 
@@ -68,6 +69,12 @@ function unescapeRaw(text: string): string {
 export async function attachLoop(file: string): Promise<number> {
   const known = (await loopDevices(file))[0];
   if (known !== undefined) return known.loop;
+  if (isRootless()) {
+    throw new LabError(
+      "NEEDS_ROOT",
+      "block devices are loop devices of this machine, which need root; OSDs in loop files do not: microceph disk add loop,1G",
+    );
+  }
   let refusal = "";
   for (let attempt = 0; attempt < 20; attempt += 1) {
     const free = await capture("losetup", ["--find"]);

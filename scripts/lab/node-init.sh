@@ -13,7 +13,7 @@ shift 20
 printf '%s %s\n' "$pid" "$1" >"$dir/holder.new"
 
 mount -t proc -o nosuid,nodev,noexec proc /proc
-echo "$name" >/proc/sys/kernel/hostname
+hostname "$name"
 # Addresses are usable at once: no duplicate address detection.
 for switch in all default; do
   if [ -e "/proc/sys/net/ipv6/conf/$switch/accept_dad" ]; then
@@ -30,16 +30,27 @@ done
 # A state directory with a disk of its own; the host's loop devices are still in sight.
 if [ -e "$dir/state.img" ]; then mount -o loop "$dir/state.img" "$dir/state"; fi
 
-mount -t tmpfs -o mode=755,size=16m tmpfs /dev
-mknod -m 666 /dev/null c 1 3
-mknod -m 666 /dev/zero c 1 5
-mknod -m 666 /dev/full c 1 7
-mknod -m 666 /dev/random c 1 8
-mknod -m 666 /dev/urandom c 1 9
-mknod -m 666 /dev/tty c 5 0
-mknod -m 666 /dev/fuse c 10 229
-mkdir /dev/pts /dev/shm /dev/mqueue /dev/net
-mknod -m 666 /dev/net/tun c 10 200
+# Made beside the host's, because in a user namespace no device can be made: there the host's are shown.
+mkdir -p "$dir/dev"
+mount -t tmpfs -o mode=755,size=16m tmpfs "$dir/dev"
+device() { # NAME MAJOR MINOR
+  if mknod -m 666 "$dir/dev/$1" c "$2" "$3" 2>/dev/null; then return; fi
+  if [ -e "/dev/$1" ]; then
+    : >"$dir/dev/$1"
+    mount --bind "/dev/$1" "$dir/dev/$1"
+  fi
+}
+mkdir "$dir/dev/pts" "$dir/dev/shm" "$dir/dev/mqueue" "$dir/dev/net"
+device null 1 3
+device zero 1 5
+device full 1 7
+device random 1 8
+device urandom 1 9
+device tty 5 0
+device fuse 10 229
+device net/tun 10 200
+mount --move "$dir/dev" /dev
+rmdir "$dir/dev"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts /dev/pts
 ln -s pts/ptmx /dev/ptmx
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm

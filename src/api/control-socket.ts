@@ -51,7 +51,7 @@ export async function openControlSocket(
     await listen(temporary);
     await chmod(temporary, 0o660);
     const group = await groupIdOf(socketGroup);
-    if (group !== undefined && process.getuid?.() === 0) await chown(temporary, 0, group);
+    if (group !== undefined && process.getuid?.() === 0) await chown(temporary, 0, group).catch(notMapped);
     await rename(temporary, path);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
@@ -101,6 +101,11 @@ function socketError(error: unknown, path: string): unknown {
     return new MicrocephError("DISK_FULL", `no room for ${path}`, { cause: error });
   }
   return error;
+}
+
+/** In a user namespace without this group the socket stays root's alone. */
+function notMapped(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EINVAL") throw error;
 }
 
 function absent(error: NodeJS.ErrnoException): undefined {

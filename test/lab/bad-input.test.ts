@@ -5,7 +5,7 @@ import type { RunResult } from "../../scripts/lab/run.ts";
 import type { Job } from "../../src/api/contract/jobs.ts";
 import { LabCluster, minutes } from "./support/cluster.ts";
 import { Lab } from "./support/lab.ts";
-import { labSuite } from "./support/lab-suite.ts";
+import { labSuite, rootTest } from "./support/lab-suite.ts";
 
 /** Longer than any command that is refused takes, also on a busy machine. */
 const patience = minutes(1);
@@ -28,8 +28,6 @@ labSuite("what is refused or interrupted", () => {
   const beside = (state: string): string[] => [
     ...["--state-dir", state, "--lobby-port", "7543", "--mesh-port", "7544"],
   ];
-  const nobody = (...command: string[]): Promise<RunResult> =>
-    lab.exec("n1", ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...command], patience);
   const daemonsOf = (state: string) =>
     lab
       .processes("n1")
@@ -139,15 +137,6 @@ labSuite("what is refused or interrupted", () => {
 
   it("a state directory that cannot be one", async () => {
     expectRefusal(await daemon(...beside("/etc/hostname")), "USAGE", 2, "a file");
-    await lab.run("n1", ["mkdir", "-p", "/var/lib/microceph/closed"]);
-    expectRefusal(
-      await nobody("microcephd", ...beside("/var/lib/microceph/closed/state")),
-      "PERMISSION_DENIED",
-      1,
-      "no rights",
-    );
-    expect(await lab.run("n1", ["ls", "-A", "/var/lib/microceph/closed"])).toBe("");
-    await lab.run("n1", ["rmdir", "/var/lib/microceph/closed"]);
   });
 
   it("a full file system; with room the next start completes what was begun", async () => {
@@ -200,11 +189,29 @@ labSuite("what is refused or interrupted", () => {
     expect(daemonsOf(state)).toEqual([]);
     expect((await lab.node("n1")).pid).toBe(pid);
     expect((await lab.mesh("n1")).self.id).toBe(before);
-    expectRefusal(await nobody("microceph", "status"), "PERMISSION_DENIED", 1, "another user");
     expectRefusal(await cli("status"), "NOT_INITIALIZED", 3, "fresh");
     expectRefusal(await cli("disk", "add", "loop,1G,1"), "NOT_INITIALIZED", 3, "fresh");
     await lab.run("n1", ["rm", "-r", state]);
   });
+
+  rootTest(
+    "commands of another user, and a state directory without rights to it",
+    "other users",
+    async () => {
+      const nobody = (...command: string[]): Promise<RunResult> =>
+        lab.exec("n1", ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...command], patience);
+      expectRefusal(await nobody("microceph", "status"), "PERMISSION_DENIED", 1, "another user");
+      await lab.run("n1", ["mkdir", "-p", "/var/lib/microceph/closed"]);
+      expectRefusal(
+        await nobody("microcephd", ...beside("/var/lib/microceph/closed/state")),
+        "PERMISSION_DENIED",
+        1,
+        "no rights",
+      );
+      expect(await lab.run("n1", ["ls", "-A", "/var/lib/microceph/closed"])).toBe("");
+      await lab.run("n1", ["rmdir", "/var/lib/microceph/closed"]);
+    },
+  );
 
   it("a bootstrap while something else listens on the port for members", async () => {
     const state = "/var/lib/microceph/busy";
@@ -297,46 +304,50 @@ labSuite("what is refused or interrupted", () => {
     ]);
   });
 
-  it("disks that hold something, unless they may be wiped, and a second bootstrap", async () => {
-    expectRefusal(await cli("cluster", "bootstrap"), "ALREADY_INITIALIZED", 4, "second bootstrap");
+  rootTest(
+    "disks that hold something, unless they may be wiped, and a second bootstrap",
+    "block devices",
+    async () => {
+      expectRefusal(await cli("cluster", "bootstrap"), "ALREADY_INITIALIZED", 4, "second bootstrap");
 
-    const [full = "", mounted = ""] = await lab.disk("n1", "1G", 2);
-    await lab.run("n1", ["mkfs.ext4", "-q", full]);
-    await lab.run("n1", ["mkfs.ext4", "-q", mounted]);
-    await lab.run("n1", ["mount", mounted, "/mnt"]);
-    const contents = () => lab.run("n1", ["sh", "-c", `head -c 64M ${full} | sha256sum`]);
-    const before = await contents();
-    const refusals = [
-      [[full], "DISK_IN_USE", 4, /ext4|data at byte/],
-      [[mounted, "--wipe"], "DISK_IN_USE", 4, /mounted/],
-      [["/dev/none"], "NOT_FOUND", 1, /there is no \/dev\/none/],
-      [["/etc/hostname"], "USAGE", 2, /not a block device/],
-      [["loop,64T,1"], "DISK_FULL", 1, /do not fit/],
-    ] as const;
-    for (const [args, code, exitCode, text] of refusals) {
-      const result = await cli("disk", "add", ...args);
-      const shown = `${args.join(" ")}\n${result.stdout}${result.stderr}`;
-      expect(result.exitCode, shown).toBe(exitCode);
-      expect(result.stderr, shown).toMatch(new RegExp(`^Error: .+ \\[${code}\\]$`, "m"));
-      expect(result.stderr, shown).toMatch(text);
-      expect(result.stdout, shown).toMatch(/Failure/);
-    }
-    expect(await contents()).toBe(before);
-    expect((await lab.cephStatus("n1")).disks).toHaveLength(2);
-    expect((await cluster.cephJson<unknown[]>("n1", "osd", "ls")).length).toBe(2);
-    // The refused ones are not offered either.
-    const listed = await cluster.run("n1", "disk", "list", "--json");
-    for (const device of [full, mounted]) expect(listed).not.toContain(device);
+      const [full = "", mounted = ""] = await lab.disk("n1", "1G", 2);
+      await lab.run("n1", ["mkfs.ext4", "-q", full]);
+      await lab.run("n1", ["mkfs.ext4", "-q", mounted]);
+      await lab.run("n1", ["mount", mounted, "/mnt"]);
+      const contents = () => lab.run("n1", ["sh", "-c", `head -c 64M ${full} | sha256sum`]);
+      const before = await contents();
+      const refusals = [
+        [[full], "DISK_IN_USE", 4, /ext4|data at byte/],
+        [[mounted, "--wipe"], "DISK_IN_USE", 4, /mounted/],
+        [["/dev/none"], "NOT_FOUND", 1, /there is no \/dev\/none/],
+        [["/etc/hostname"], "USAGE", 2, /not a block device/],
+        [["loop,64T,1"], "DISK_FULL", 1, /do not fit/],
+      ] as const;
+      for (const [args, code, exitCode, text] of refusals) {
+        const result = await cli("disk", "add", ...args);
+        const shown = `${args.join(" ")}\n${result.stdout}${result.stderr}`;
+        expect(result.exitCode, shown).toBe(exitCode);
+        expect(result.stderr, shown).toMatch(new RegExp(`^Error: .+ \\[${code}\\]$`, "m"));
+        expect(result.stderr, shown).toMatch(text);
+        expect(result.stdout, shown).toMatch(/Failure/);
+      }
+      expect(await contents()).toBe(before);
+      expect((await lab.cephStatus("n1")).disks).toHaveLength(2);
+      expect((await cluster.cephJson<unknown[]>("n1", "osd", "ls")).length).toBe(2);
+      // The refused ones are not offered either.
+      const listed = await cluster.run("n1", "disk", "list", "--json");
+      for (const device of [full, mounted]) expect(listed).not.toContain(device);
 
-    expect(await cluster.run("n1", "disk", "add", full, "--wipe")).toMatch(/Success/);
-    expect((await lab.cephStatus("n1")).disks).toHaveLength(3);
-    await lab.run("n1", ["umount", "/mnt"]);
-    // One bad disk does not hold up the good one.
-    const [good = ""] = await lab.disk("n1", "1G");
-    const mixed = await cli("disk", "add", mounted, good);
-    expect(mixed.exitCode).toBe(4);
-    expect(mixed.stdout).toMatch(/Failure/);
-    expect(mixed.stdout).toMatch(/Success/);
-    expect((await lab.cephStatus("n1")).disks).toHaveLength(4);
-  });
+      expect(await cluster.run("n1", "disk", "add", full, "--wipe")).toMatch(/Success/);
+      expect((await lab.cephStatus("n1")).disks).toHaveLength(3);
+      await lab.run("n1", ["umount", "/mnt"]);
+      // One bad disk does not hold up the good one.
+      const [good = ""] = await lab.disk("n1", "1G");
+      const mixed = await cli("disk", "add", mounted, good);
+      expect(mixed.exitCode).toBe(4);
+      expect(mixed.stdout).toMatch(/Failure/);
+      expect(mixed.stdout).toMatch(/Success/);
+      expect((await lab.cephStatus("n1")).disks).toHaveLength(4);
+    },
+  );
 });

@@ -35,6 +35,7 @@ import { checkPristine, statDisk, surveyDisks, wipeDisk } from "../../src/ceph/d
 import { ProcessRunner } from "../../src/ceph/runner/process-runner.ts";
 import { type Fsid, fsid, handle, type OsdId, osdId } from "../../src/ids/ids.ts";
 import { runProgram } from "../../src/process/run-program.ts";
+import { labObstacle, rootTest } from "./support/lab-suite.ts";
 
 /** Small OSDs and quick timers: measured, no product defaults. */
 const testSettings = `
@@ -61,19 +62,7 @@ osd memory target = 939524096
 mon data avail warn = 2
 `;
 
-function missing(): string | undefined {
-  if (process.getuid?.() !== 0) return "it needs root";
-  for (const program of ["ceph-mon", "ceph-mgr", "ceph-osd", "ceph-mds", "ceph", "rados", "monmaptool"]) {
-    try {
-      execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" });
-    } catch {
-      return `${program} is not installed`;
-    }
-  }
-  return undefined;
-}
-
-const reason = missing();
+const reason = labObstacle();
 if (reason !== undefined && process.env.CI === "true") throw new Error(`cannot test real Ceph: ${reason}`);
 
 const log = pino({ level: "warn" });
@@ -377,7 +366,7 @@ describe.skipIf(reason !== undefined)(`the parts of Ceph${reason ? ` (skipped: $
     expect(await listOsdPlans(node.deps)).toEqual([]);
   });
 
-  it("make an OSD of a block device, and know it for theirs", async () => {
+  rootTest("make an OSD of a block device, and know it for theirs", "block devices", async () => {
     const file = join(node.paths.state, "disk");
     await writeFile(file, "");
     await truncate(file, gib);

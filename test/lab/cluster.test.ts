@@ -1,5 +1,6 @@
 // Three fresh hosts become one Ceph cluster by themselves and serve; what is killed comes back. Real Ceph.
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { isRootless } from "../../scripts/lab/machine.ts";
 import { LabCluster, minutes } from "./support/cluster.ts";
 import { EventReader } from "./support/event-reader.ts";
 import { Lab } from "./support/lab.ts";
@@ -175,10 +176,10 @@ labSuite("three fresh hosts, no command", () => {
       "crush_rule: microceph_auto_osd",
     );
 
-    // From n1 for n2, and a real block device on n3.
+    // From n1 for n2, and a real block device on n3 where there can be one.
     expect(await cluster.run("n1", "disk", "add", "loop,1G,1", "--target", "n2")).toMatch(/Success/);
     expect((await cluster.defaultRule("n1")).domain).toBe("osd");
-    const [device = ""] = await lab.disk("n3", "1G");
+    const [device = ""] = isRootless() ? ["loop,1G,1"] : await lab.disk("n3", "1G");
     expect(await cluster.run("n3", "disk", "add", device)).toMatch(/Success/);
 
     await lab.waitFor(

@@ -1,4 +1,5 @@
-import { describe } from "vitest";
+import { describe, it } from "vitest";
+import { isRootless } from "../../../scripts/lab/machine.ts";
 import { labObstacle } from "./lab-obstacle.ts";
 
 /**
@@ -14,4 +15,10 @@ export function labSuite(name: string, tests: () => void): void {
     obstacle === undefined ? name : `${name} (skipped: ${obstacle})`,
     tests,
   );
+}
+
+/** A test of something that only root of the whole machine has; rootless it is skipped and its name says why. */
+export function rootTest(name: string, needed: string, test: () => Promise<void>): void {
+  const rootless = isRootless();
+  it.skipIf(rootless)(rootless ? `${name} (skipped: ${needed} need root)` : name, test);
 }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { addCounts, countReport, summaryLine, wholeStep } from "../../../scripts/test-counts.ts";
+import { addCounts, countReport, skipReasons, summaryLine, wholeStep } from "../../../scripts/test-counts.ts";
 
 const report = (numbers: object, files: { status: string; tests: string[] }[] = []): string =>
   JSON.stringify({
@@ -46,4 +46,27 @@ it.each([
 
 it("sums up", () => {
   expect(addCounts(wholeStep(0), wholeStep(2))).toEqual({ passed: 1, failed: 1, skipped: 0 });
+});
+
+it("tells why tests were skipped, from their names and those of their suites", () => {
+  const suite = "a lab (skipped: needs root (or more))";
+  const report = {
+    testResults: [
+      {
+        status: "passed",
+        assertionResults: [
+          { status: "skipped", title: "one", ancestorTitles: [suite] },
+          { status: "pending", title: "two", ancestorTitles: [suite] },
+          { status: "skipped", title: "three (skipped: block devices need root)", ancestorTitles: ["a lab"] },
+          { status: "skipped", title: "not chosen", ancestorTitles: ["a lab"] },
+          { status: "passed", title: "four (skipped: not at all)", ancestorTitles: [] },
+        ],
+      },
+    ],
+  };
+  expect([...skipReasons(JSON.stringify(report))]).toEqual([
+    ["needs root (or more)", 2],
+    ["block devices need root", 1],
+  ]);
+  expect(skipReasons("no report").size).toBe(0);
 });
