@@ -16,6 +16,7 @@ import { admissionOf, clusterFacts, configuredDisks, memberFingerprint } from ".
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
+import { failureDomainOperations } from "./failure-domain.ts";
 import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
@@ -178,6 +179,8 @@ export function daemonOperations(daemon: Daemon): Operations {
         };
       });
     },
+    ...failureDomainOperations(runtime),
+
     async disks() {
       runtime();
       return disks();
