@@ -5,6 +5,13 @@ import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
 import type { AvailableDisk, addDisksRequest, ConfiguredDisk, NodeInventory } from "./contract/disks.ts";
 import type { Envelope } from "./contract/envelope.ts";
 import type { MeshEvent } from "./contract/events.ts";
+import type {
+  FailureDomainReport,
+  failureDomainRequest,
+  Zone,
+  ZoneReply,
+  zoneRequest,
+} from "./contract/failure-domain.ts";
 import type { Job } from "./contract/jobs.ts";
 import type { JournalEntry } from "./contract/journal.ts";
 import type {
@@ -107,6 +114,18 @@ export class ApiClient {
   admission = (options?: CallOptions): Promise<Admission> => this.#get("/1.0/mesh/admission", options);
   setAdmission = (request: Draft<typeof admissionRequest>, options?: CallOptions): Promise<Admission> =>
     this.request("PUT", "/1.0/mesh/admission", request, options);
+  failureDomain = (level?: string, options?: CallOptions): Promise<FailureDomainReport> =>
+    this.#get(
+      level === undefined ? "/1.0/cluster/failure-domain" : `/1.0/cluster/failure-domain?level=${level}`,
+      options,
+    );
+  setFailureDomain = (
+    request: Draft<typeof failureDomainRequest>,
+    options?: CallOptions,
+  ): Promise<FailureDomainReport> => this.request("PUT", "/1.0/cluster/failure-domain", request, options);
+  zones = (options?: CallOptions): Promise<readonly Zone[]> => this.#get("/1.0/cluster/zones", options);
+  setZone = (request: Draft<typeof zoneRequest>, options?: CallOptions): Promise<ZoneReply> =>
+    this.request("PUT", "/1.0/cluster/zones", request, options);
   fingerprint = (options?: CallOptions): Promise<FingerprintReport> =>
     this.#get("/1.0/mesh/fingerprint", options);
   join = (request: Draft<typeof joinRequest>, options?: CallOptions): Promise<SelfStatus> =>

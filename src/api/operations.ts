@@ -7,6 +7,14 @@ import type {
   NodeInventory,
   osdParams,
 } from "./contract/disks.ts";
+import type {
+  FailureDomainReport,
+  failureDomainQuery,
+  failureDomainRequest,
+  Zone,
+  ZoneReply,
+  zoneRequest,
+} from "./contract/failure-domain.ts";
 import type { Job, jobParams, jobWaitQuery } from "./contract/jobs.ts";
 import type { JournalEntry, journalQuery } from "./contract/journal.ts";
 import type {
@@ -80,6 +88,19 @@ export interface Operations {
 
   bootstrap(input: Shape<typeof bootstrapRequest>, context: RequestContext): Promise<Job>;
   members(input: Nothing, context: RequestContext): Promise<readonly ClusterMember[]>;
+  failureDomain(
+    input: Shape<typeof failureDomainQuery>,
+    context: RequestContext,
+  ): Promise<FailureDomainReport>;
+  /** Throws RULE_NOT_OURS, CONSENT_NEEDED, DOWNGRADE_UNCONFIRMED. */
+  setFailureDomain(
+    input: Shape<typeof failureDomainRequest>,
+    context: RequestContext,
+  ): Promise<FailureDomainReport>;
+  zones(input: Nothing, context: RequestContext): Promise<readonly Zone[]>;
+  /** Throws CONSENT_NEEDED. */
+  setZone(input: Shape<typeof zoneRequest>, context: RequestContext): Promise<ZoneReply>;
+
   disks(input: Nothing, context: RequestContext): Promise<readonly ConfiguredDisk[]>;
   availableDisks(input: Nothing, context: RequestContext): Promise<readonly AvailableDisk[]>;
   diskInventory(input: Nothing, context: RequestContext): Promise<readonly NodeInventory[]>;

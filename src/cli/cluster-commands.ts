@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { MicrocephError } from "../errors/microceph-error.ts";
+import { addFailureDomainCommands } from "./failure-domain-commands.ts";
 import type { CliIo } from "./io.ts";
 import { clusterTable } from "./render/lists.ts";
 import { type Format, formats, Session } from "./session.ts";
@@ -15,7 +16,9 @@ interface BootstrapOptions {
 
 /** `microceph cluster …` */
 export function addClusterCommands(program: Command, io: CliIo): void {
-  const cluster = program.command("cluster").description("Found the cluster and list its members");
+  const cluster = program
+    .command("cluster")
+    .description("Found the cluster, list its members, say where they stand");
 
   cluster
     .command("bootstrap")
@@ -44,6 +47,8 @@ export function addClusterCommands(program: Command, io: CliIo): void {
       const session = new Session(io, command, { format: options.f, lists: true });
       await session.print(await session.client.members(), clusterTable);
     });
+
+  addFailureDomainCommands(cluster, io);
 }
 
 /** Only what was given: the daemon has the defaults. */

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { CephHealth } from "../api/contract/status.ts";
 import type { CephCommands, CephStatus, OsdTree, Pool } from "../ceph/command/commands.ts";
-import { poolDefault } from "../ceph/control/ceph-planner.ts";
+import { poolDefault } from "../ceph/control/crush-facts.ts";
 import { messageOf } from "../errors/microceph-error.ts";
 import type { CephSnapshot } from "./events/ceph-events.ts";
 

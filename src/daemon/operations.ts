@@ -15,6 +15,7 @@ import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
 import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
+import { failureDomainOperations } from "./failure-domain.ts";
 import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
@@ -156,6 +157,8 @@ export function daemonOperations(daemon: Daemon): Operations {
         };
       });
     },
+    ...failureDomainOperations(runtime),
+
     async disks() {
       runtime();
       return disks();

@@ -90,6 +90,25 @@ export const errorCodes = {
     meaning: "A majority of the voters cannot be reached, so nothing can be decided.",
     remedy: "Bring voters back (`microceph mesh status` names them). Reads and wishes still work here.",
   },
+  CONSENT_NEEDED: {
+    http: 409,
+    exit: 4,
+    meaning: "The change would move more data than may be moved without being asked.",
+    remedy:
+      "The message says how much. Run the command again with --yes to let it move; nothing was changed.",
+  },
+  DOWNGRADE_UNCONFIRMED: {
+    http: 409,
+    exit: 4,
+    meaning: "A narrower failure domain lets copies share a host or rack that they did not share before.",
+    remedy: "Run the command again with --confirm-failure-domain-downgrade if that is meant.",
+  },
+  RULE_NOT_OURS: {
+    http: 409,
+    exit: 4,
+    meaning: "The default CRUSH rule is one that somebody made: it is never changed by this product.",
+    remedy: "Set osd_pool_default_crush_rule to one of the rules microceph_auto_… to hand it over.",
+  },
   LEASE_LOST: {
     http: 503,
     exit: 3,

@@ -35,7 +35,8 @@ import { checkPristine, statDisk, surveyDisks, wipeDisk } from "../../src/ceph/d
 import { ProcessRunner } from "../../src/ceph/runner/process-runner.ts";
 import { type Fsid, fsid, handle, type OsdId, osdId } from "../../src/ids/ids.ts";
 import { runProgram } from "../../src/process/run-program.ts";
-import { labObstacle, rootTest } from "./support/lab-suite.ts";
+import { labObstacle } from "./support/lab-obstacle.ts";
+import { rootTest } from "./support/lab-suite.ts";
 
 /** Small OSDs and quick timers: measured, no product defaults. */
 const testSettings = `

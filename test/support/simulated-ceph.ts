@@ -229,6 +229,7 @@ export class SimulatedCeph {
             ...{ deviceClass: null, host: host === "" ? null : host, rack: null },
           })),
           hosts: [...new Set(this.osds.map(({ host }) => host))].map((name) => ({ name, rack: null })),
+          buckets: [],
         })),
       osdDump: () =>
         read(() => ({

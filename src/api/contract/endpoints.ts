@@ -8,6 +8,14 @@ import {
   osdActionRequest,
   osdParams,
 } from "./disks.ts";
+import {
+  failureDomainQuery,
+  failureDomainReport,
+  failureDomainRequest,
+  zone,
+  zoneReply,
+  zoneRequest,
+} from "./failure-domain.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
 import { journalEntry, journalQuery } from "./journal.ts";
 import {
@@ -157,6 +165,37 @@ export const endpoints = {
     aliases: ["/core/1.0/cluster"],
     summary: "The members, as MicroCeph lists them",
     reply: z.array(clusterMember),
+    kind: "sync",
+  },
+  failureDomain: {
+    method: "GET",
+    path: "/1.0/cluster/failure-domain",
+    summary: "Over what copies are spread, what is planned, and what that, or another level, would move",
+    query: failureDomainQuery,
+    reply: failureDomainReport,
+    kind: "sync",
+  },
+  setFailureDomain: {
+    method: "PUT",
+    path: "/1.0/cluster/failure-domain",
+    summary: "Set the failure domain, or let it grow by itself again",
+    body: failureDomainRequest,
+    reply: failureDomainReport,
+    kind: "sync",
+  },
+  zones: {
+    method: "GET",
+    path: "/1.0/cluster/zones",
+    summary: "The members' zones",
+    reply: z.array(zone),
+    kind: "sync",
+  },
+  setZone: {
+    method: "PUT",
+    path: "/1.0/cluster/zones",
+    summary: "Say in which zone a member stands; null: in none",
+    body: zoneRequest,
+    reply: zoneReply,
     kind: "sync",
   },
   disks: {

@@ -36,6 +36,7 @@ import {
   osdStatSchema,
   osdTreeSchema,
   poolsSchema,
+  poolUsageSchema,
 } from "./osd-schemas.ts";
 import { monMapSchema, parseAnswer, parseMonStatus } from "./schemas.ts";
 import {
@@ -101,15 +102,8 @@ export class CephClient implements CephCommands {
     return parseAnswer("mon dump", monMapSchema, await this.#read(["mon", "dump"], options));
   }
 
-  async monMapBinary(options?: CallOptions): Promise<Uint8Array> {
-    const folder = await mkdtemp(join(this.#paths.run, "monmap-"));
-    try {
-      const path = join(folder, "monmap");
-      await this.#once(["mon", "getmap"], options, { args: ["-o", path] });
-      return await readFile(path);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+  monMapBinary(options?: CallOptions): Promise<Uint8Array> {
+    return this.#binary(["mon", "getmap"], options);
   }
 
   async monRemove(name: string, options?: CallOptions): Promise<void> {
@@ -188,6 +182,14 @@ export class CephClient implements CephCommands {
       crushRulesSchema,
       await this.#read(["osd", "crush", "rule", "dump"], options),
     );
+  }
+
+  crushMapBinary(options?: CallOptions): Promise<Uint8Array> {
+    return this.#binary(["osd", "getcrushmap"], options);
+  }
+
+  async poolUsage(options?: CallOptions): Promise<ReadonlyMap<string, number>> {
+    return parseAnswer("df", poolUsageSchema, await this.#read(["df"], options));
   }
 
   async createReplicatedRule(name: string, failureDomain: string, options?: CallOptions): Promise<number> {
@@ -287,6 +289,18 @@ export class CephClient implements CephCommands {
   run(words: readonly string[], options: CallOptions = {}): Promise<Json> {
     if (needsOwnProcess(words)) return this.#once(words, options);
     return this.#child.run(words, { ...options, deadlineMs: options.deadlineMs ?? defaultDeadlineMs });
+  }
+
+  /** What a command writes into a file. */
+  async #binary(words: readonly string[], options?: CallOptions): Promise<Uint8Array> {
+    const folder = await mkdtemp(join(this.#paths.run, "answer-"));
+    try {
+      const path = join(folder, "file");
+      await this.#once(words, options, { args: ["-o", path] });
+      return await readFile(path);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   }
 
   /** A process for one command: for those that need input or output files. */

@@ -109,8 +109,20 @@ export interface OsdNode {
   readonly rack: string | null;
 }
 
+/** A node of the CRUSH tree above the OSDs. */
+export interface CrushBucket {
+  readonly name: string;
+  /** `host`, `rack`, `root` … */
+  readonly type: string;
+  /** Null for a root. */
+  readonly parent: string | null;
+  /** Buckets and OSDs directly below. */
+  readonly items: number;
+}
+
 export interface OsdTree {
   readonly osds: readonly OsdNode[];
+  readonly buckets: readonly CrushBucket[];
   /** Host buckets, empty ones too, with the rack above. */
   readonly hosts: readonly { readonly name: string; readonly rack: string | null }[];
 }
@@ -201,10 +213,14 @@ export interface CephCommands {
   osdDump(options?: CallOptions): Promise<OsdDump>;
 
   crushRules(options?: CallOptions): Promise<CrushRule[]>;
+  /** The CRUSH map in Ceph's binary form, for `crushtool`. */
+  crushMapBinary(options?: CallOptions): Promise<Uint8Array>;
   /** Create a replicated rule over root `default`; returns the id of the one with this name, new or old. */
   createReplicatedRule(name: string, failureDomain: string, options?: CallOptions): Promise<number>;
 
   pools(options?: CallOptions): Promise<Pool[]>;
+  /** Bytes that users have stored in each pool, by name, before copies; asks the manager. */
+  poolUsage(options?: CallOptions): Promise<ReadonlyMap<string, number>>;
   setPool(
     pool: string,
     key: string,

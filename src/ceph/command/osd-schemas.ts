@@ -62,11 +62,25 @@ export const osdTreeSchema = z
     );
     return {
       osds: [...osds.values()].sort((a, b) => a.id - b.id),
+      buckets: nodes
+        .filter(({ type }) => type !== "osd")
+        .map((node) => ({
+          name: node.name,
+          type: node.type,
+          parent: parents.get(node.id)?.name ?? null,
+          items: node.children?.length ?? 0,
+        })),
       hosts: nodes
         .filter(({ type }) => type === "host")
         .map((node) => ({ name: node.name, rack: above(node.id, "rack") })),
     };
   });
+
+export const poolUsageSchema = z
+  .object({
+    pools: z.array(z.object({ name, stats: z.object({ stored: z.number().nonnegative() }) })).max(most),
+  })
+  .transform(({ pools }) => new Map(pools.map((pool) => [pool.name, pool.stats.stored])));
 
 export const osdDfSchema = z
   .object({

@@ -36,6 +36,13 @@ export const failureDomainBody = z.object({
   from: z.enum(["osd", "host", "rack"]),
   to: z.enum(["osd", "host", "rack"]),
 });
+const bucketName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/);
+export const topologyBody = z.discriminatedUnion("op", [
+  /** Put a host below a rack, or directly below the root; the rack is made when it is missing. */
+  z.object({ op: z.literal("move"), bucket: bucketName, rack: bucketName.nullable() }),
+  /** Take an empty bucket away. */
+  z.object({ op: z.literal("remove"), bucket: bucketName }),
+]);
 export const poolProfileBody = z.object({
   size: z.int().min(1).max(10),
   minSize: z.int().min(1).max(10),
@@ -49,6 +56,7 @@ export const kinds = {
   daemon: "ceph.daemon",
   failureDomain: "ceph.failure-domain",
   poolProfile: "ceph.pool-profile",
+  topology: "ceph.topology",
 } as const;
 
 /** The lane of an entry: entries of one lane follow each other. */
@@ -65,6 +73,7 @@ export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
     }
     case kinds.failureDomain:
     case kinds.poolProfile:
+    case kinds.topology:
       return "crush";
     default:
       return `${entry.kind} ${subjectOf(entry.body)}`;

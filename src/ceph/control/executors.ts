@@ -3,20 +3,11 @@ import type { EntryId, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
-import { ourRules } from "../plan/failure-domain.ts";
 import type { Order } from "./agent.ts";
-import { isCephsOwn, liveOsds, poolDefault } from "./ceph-planner.ts";
 import type { Executor, Outcome } from "./controller.ts";
-import {
-  bootstrapBody,
-  type CephAccess,
-  daemonBody,
-  failureDomainBody,
-  kinds,
-  monitorBody,
-  poolProfileBody,
-  voterBody,
-} from "./decisions.ts";
+import { crushExecutors } from "./crush-executors.ts";
+import { bootstrapBody, type CephAccess, daemonBody, kinds, monitorBody, voterBody } from "./decisions.ts";
+import { done } from "./done.ts";
 
 /** Secrets of Ceph, kept in etcd. */
 export interface CephSecrets {
@@ -137,52 +128,6 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     return done(`${type}.${handle} runs`);
   };
 
-  const failureDomain: Executor = async (entry, signal) => {
-    const { from, to } = failureDomainBody.parse(entry.body);
-    const call = {
-      get deadlineMs(): number {
-        return deps.callMs();
-      },
-      signal,
-    };
-    const rule = await ceph().createReplicatedRule(ourRules[to], to, call);
-    const rules = await ceph().crushRules(call);
-    const before = rules.find((candidate) => candidate.name === ourRules[from])?.id;
-    const current = await poolDefault(ceph(), "osd_pool_default_crush_rule", call);
-    if (current !== rule && current !== before) {
-      return { state: "abandoned", reason: "the default rule is no longer ours", cancelAcknowledged: true };
-    }
-    await ceph().configSet("global", "osd_pool_default_crush_rule", String(rule), call);
-    const pools = (await ceph().pools(call)).filter((pool) => pool.crushRule === before && !pool.erasure);
-    for (const pool of pools) await ceph().setPool(pool.name, "crush_rule", ourRules[to], call);
-    return done(`failure domain ${to}, ${pools.length} pools moved`, {
-      pools: pools.map((pool) => pool.name),
-    });
-  };
-
-  const poolProfile: Executor = async (entry, signal) => {
-    const { size, minSize } = poolProfileBody.parse(entry.body);
-    const call = {
-      get deadlineMs(): number {
-        return deps.callMs();
-      },
-      signal,
-    };
-    await ceph().configSet("global", "osd_pool_default_size", String(size), call);
-    await ceph().configSet("global", "osd_pool_default_min_size", String(minSize), call);
-    await ceph().configSet("global", "mon_allow_pool_size_one", String(size === 1), call);
-    // No pool of Ceph's own is given more copies than there are OSDs: it would stop to take writes.
-    const possible = Math.min(size, liveOsds(await ceph().osdTree(call)).length);
-    const pools = (await ceph().pools(call)).filter(
-      (pool) => isCephsOwn(pool.name, pool.applications) && pool.size < possible,
-    );
-    for (const pool of pools) {
-      await ceph().setPool(pool.name, "size", String(size), call);
-      await ceph().setPool(pool.name, "min_size", String(minSize), call);
-    }
-    return done(`new pools keep ${size} copies`);
-  };
-
   /** End an entry that must not be carried out any more: only with its agent's promise, once handed. */
   async function withdraw(entry: Entry, reason: string, signal: AbortSignal): Promise<Outcome> {
     const current = deps.current(entry.id);
@@ -215,14 +160,9 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     [kinds.bootstrap]: bootstrap,
     [kinds.monitor]: monitor,
     [kinds.daemon]: daemon,
-    [kinds.failureDomain]: failureDomain,
-    [kinds.poolProfile]: poolProfile,
+    ...crushExecutors({ ceph, callMs: deps.callMs }),
   };
   return Object.fromEntries(
     Object.entries(executors).map(([kind, executor]) => [kind, orWithdraw(executor)]),
   );
-}
-
-function done(reason: string, result: Json = null): Outcome {
-  return { state: "done", result, reason };
 }

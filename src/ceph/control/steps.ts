@@ -18,7 +18,7 @@ import {
 import { ourRules } from "../plan/failure-domain.ts";
 import type { Step, Undo } from "./agent.ts";
 import type { CephNode } from "./ceph-node.ts";
-import { poolDefault } from "./ceph-planner.ts";
+import { poolDefault } from "./crush-facts.ts";
 import {
   bootstrapBody,
   bootstrapPayload,

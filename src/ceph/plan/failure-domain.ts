@@ -1,3 +1,5 @@
+import type { DomainWish } from "./crush-wish.ts";
+
 /** CRUSH levels over which replicas are spread, in growing order. */
 export type FailureDomain = "osd" | "host" | "rack";
 
@@ -11,6 +13,7 @@ export const ourRules: Readonly<Record<FailureDomain, string>> = {
 export interface CrushFacts {
   /** Name of the rule new pools get; null when Ceph's own choice is in force. */
   readonly defaultRule: string | null;
+  readonly wish: DomainWish;
   readonly pools: readonly { readonly name: string; readonly rule: string; readonly size: number }[];
   /** OSDs that are up and in, with their host and rack buckets. */
   readonly osds: readonly {
@@ -19,7 +22,7 @@ export interface CrushFacts {
     readonly sizeKiB: number;
     readonly usedKiB: number;
   }[];
-  /** Milliseconds for which the set of hosts with OSDs has not changed. */
+  /** Milliseconds for which the set of hosts with OSDs, and their racks, have not changed. */
   readonly stableMs: number;
 }
 
@@ -28,8 +31,6 @@ export interface CrushLimits {
   readonly settleMs: number;
   /** Ceph's nearfull ratio. */
   readonly nearfullRatio: number;
-  /** Bytes that may be moved without consent. */
-  readonly freeMoveBytes: number;
 }
 
 export interface CrushStep {
@@ -37,8 +38,6 @@ export interface CrushStep {
   readonly to: FailureDomain;
   /** Our pools that follow. */
   readonly pools: readonly string[];
-  /** Upper bound of the bytes that move. */
-  readonly movedBytes: number;
   readonly reason: string;
 }
 
@@ -48,55 +47,62 @@ export interface CrushPlan {
   readonly reasons: readonly string[];
 }
 
-const kib = 1024;
+const levels: readonly FailureDomain[] = ["osd", "host", "rack"];
 
 /**
- * Whether the failure domain may grow: osd to host once three hosts have OSDs, host to rack once three
- * racks have; only when nothing would pass nearfull and the data to move is small. Steps up only: a failed
- * node, which merely leaves the list of OSDs, never changes a rule.
+ * Whether the failure domain is to change. By itself it only grows: osd to host once three hosts have OSDs, host
+ * to rack once three racks have and every host is in one; only when nothing would pass nearfull. A failed node,
+ * which merely leaves the list of OSDs, never changes a rule. An operator's wish names another level; a narrower
+ * one needs a confirmation.
  */
 export function planFailureDomain(facts: CrushFacts, limits: CrushLimits): CrushPlan {
   const current = domainOfRule(facts.defaultRule);
-  if (current === null) {
-    return {
-      current,
-      next: null,
-      reasons: [`the default rule ${facts.defaultRule ?? "(none)"} is not ours`],
-    };
+  const stay = (reason: string): CrushPlan => ({ current, next: null, reasons: [reason] });
+  if (current === null) return stay(`the default rule ${facts.defaultRule ?? "(none)"} is not ours`);
+  const { wish } = facts;
+  const wider = levels[levels.indexOf(current) + 1] ?? null;
+  const to = wish.level === "auto" ? wider : wish.level;
+  if (to === null) return stay("rack is the widest failure domain");
+  if (to === current) return stay(`an operator set the failure domain to ${current}`);
+  // All of ours, so that a pool which missed an earlier step is taken along.
+  const pools = facts.pools.filter((pool) => pool.rule !== ourRules[to] && domainOfRule(pool.rule) !== null);
+  const step = (reason: string): CrushPlan => ({
+    current,
+    next: { from: current, to, pools: pools.map((pool) => pool.name), reason },
+    reasons: [reason],
+  });
+  if (levels.indexOf(to) < levels.indexOf(current)) {
+    return wish.downgrade
+      ? step(`an operator set the failure domain to ${to}`)
+      : stay(`${to} is narrower than ${current}: that needs a confirmation`);
   }
-  const to = current === "osd" ? "host" : current === "host" ? "rack" : null;
-  if (to === null) return { current, next: null, reasons: ["rack is the widest failure domain"] };
+  const buckets = bucketsOf(facts.osds, to);
+  const widest = Math.max(3, ...pools.map((pool) => pool.size));
+  const count = buckets.size;
+  if (count < widest) return stay(`${count} ${to}s have OSDs, ${widest} are needed`);
+  const without = to === "rack" ? facts.osds.find(({ rack }) => rack === null) : undefined;
+  if (without) return stay(`${without.host} is in no zone: its OSDs would hold nothing`);
+  if (facts.stableMs < limits.settleMs) return stay(`the ${to}s with OSDs have just changed`);
+  const used = facts.osds.reduce((sum, osd) => sum + osd.usedKiB, 0);
+  const fullest = worstFill([...buckets.values()], used, widest);
+  if (fullest > limits.nearfullRatio) {
+    return stay(`a ${to} would be ${Math.round(fullest * 100)} % full, above nearfull`);
+  }
+  return step(`${count} ${to}s have OSDs`);
+}
+
+function bucketsOf(
+  osds: CrushFacts["osds"],
+  level: FailureDomain,
+): Map<string, { sizeKiB: number; usedKiB: number }> {
   const buckets = new Map<string, { sizeKiB: number; usedKiB: number }>();
-  for (const osd of facts.osds) {
-    const name = to === "host" ? osd.host : osd.rack;
+  for (const osd of osds) {
+    const name = level === "rack" ? osd.rack : osd.host;
     if (name === null) continue;
     const bucket = buckets.get(name) ?? { sizeKiB: 0, usedKiB: 0 };
     buckets.set(name, { sizeKiB: bucket.sizeKiB + osd.sizeKiB, usedKiB: bucket.usedKiB + osd.usedKiB });
   }
-  const pools = facts.pools.filter((pool) => pool.rule === ourRules[current]);
-  const widest = Math.max(3, ...pools.map((pool) => pool.size));
-  if (buckets.size < widest) {
-    return { current, next: null, reasons: [`${buckets.size} ${to}s have OSDs, ${widest} are needed`] };
-  }
-  if (facts.stableMs < limits.settleMs) {
-    return { current, next: null, reasons: [`the ${to}s with OSDs have just changed`] };
-  }
-  const used = facts.osds.reduce((sum, osd) => sum + osd.usedKiB, 0);
-  const fullest = worstFill([...buckets.values()], used, widest);
-  if (fullest > limits.nearfullRatio) {
-    const percent = Math.round(fullest * 100);
-    return { current, next: null, reasons: [`a ${to} would be ${percent} % full, above nearfull`] };
-  }
-  const movedBytes = used * kib;
-  if (movedBytes > limits.freeMoveBytes) {
-    return { current, next: null, reasons: [`up to ${movedBytes} bytes would move: consent is needed`] };
-  }
-  const reason = `${buckets.size} ${to}s have OSDs`;
-  return {
-    current,
-    next: { from: current, to, pools: pools.map((pool) => pool.name), movedBytes, reason },
-    reasons: [reason],
-  };
+  return buckets;
 }
 
 /** The failure domain of one of our rules, null for any other rule. */

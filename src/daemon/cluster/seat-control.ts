@@ -4,6 +4,7 @@ import { makeCephKey } from "../../ceph/config/keyring.ts";
 import type { Order } from "../../ceph/control/agent.ts";
 import { cephPlanners } from "../../ceph/control/ceph-planner.ts";
 import { Controller, type Proposal } from "../../ceph/control/controller.ts";
+import { estimateMoves } from "../../ceph/control/crush-estimate.ts";
 import { type CephAccess, kinds, laneOf } from "../../ceph/control/decisions.ts";
 import { type CephSecrets, cephExecutors } from "../../ceph/control/executors.ts";
 import type { SeatMember } from "../../ceph/plan/seats.ts";
@@ -37,12 +38,14 @@ const orderMs = 180_000;
 const voterMs = 60_000;
 const longestCallMs = 10_000;
 const shortestCallMs = 500;
+/** Bytes that a change of the CRUSH map may move without consent. */
+export const freeMoveBytes = 10 * 2 ** 30;
 const plannerOptions = {
   daemonLimit: 3,
   settleMs: 5_000,
   crushPauseMs: 2_500,
   quietMs: 60_000,
-  freeMoveBytes: 10 * 2 ** 30,
+  freeMoveBytes,
 };
 
 /** What a voter decides and carries out while it holds the lease. */
@@ -79,6 +82,14 @@ export class SeatControl {
       // Plans follow from a finished bootstrap only, however far this node is with it.
       ceph: () => (fsidOf(journal.entries()) === null ? null : deps.cephNode.commands),
       cephChanges: () => runtime.cephChanges,
+      setting: (name) => runtime.document.view().settings[name],
+      zones: () => this.#zones(),
+      estimate: (change, call) => {
+        const { commands } = deps.cephNode;
+        if (commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
+        const { paths, run } = deps.cephNode.deps;
+        return estimateMoves({ ceph: commands, run, folder: paths.run }, change, call);
+      },
       explain: (subject, reasons) => this.#explain(subject, reasons),
       now: deps.steadyNow,
     });
@@ -214,6 +225,16 @@ export class SeatControl {
       admitted: member.certificate.decision,
       address: this.#runtime.publicAddress(peer),
     }));
+  }
+
+  #zones(): { members: Map<string, string | null>; former: Set<string> } {
+    const { journal, document } = this.#runtime;
+    const { labels } = document.view();
+    const members = new Map(
+      [...journal.members()].map(([peer, member]) => [member.handle as string, labels[peer]?.zone ?? null]),
+    );
+    const former = new Set([...journal.tombstones().values()].map((tombstone) => tombstone.handle as string));
+    return { members, former };
   }
 
   async #order(peer: PeerId, order: Order, signal: AbortSignal): Promise<Json> {

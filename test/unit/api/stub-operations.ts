@@ -132,6 +132,21 @@ export interface Call {
   readonly input: unknown;
 }
 
+const failureDomainStub = {
+  current: "osd" as const,
+  defaultRule: "microceph_auto_osd",
+  wish: "auto" as const,
+  next: {
+    from: "osd" as const,
+    to: "host" as const,
+    pools: [".mgr"],
+    reason: "3 hosts have OSDs",
+    moved: { copies: 12, bytes: 64 * 2 ** 30, pools: [{ name: ".mgr", copies: 12, bytes: 64 * 2 ** 30 }] },
+  },
+  allowedBytes: 10 * 2 ** 30,
+  reasons: ["3 hosts have OSDs"],
+};
+
 /** In-memory operations: answers from `report`, jobs that end after a few looks, a record of every call. */
 export class StubOperations implements Operations {
   report: StatusReport = healthyStatus();
@@ -188,6 +203,21 @@ export class StubOperations implements Operations {
     if (known.length < input.nodes.length)
       throw new MicrocephError("NOT_FOUND", `no node is called ${input.nodes[0]}`);
     return known.map(({ id, name, fingerprint }) => ({ id, name, fingerprint }));
+  }
+  async failureDomain(input: { readonly level?: string | undefined }) {
+    this.#note("failureDomain", input);
+    return failureDomainStub;
+  }
+  async setFailureDomain(input: object) {
+    this.#note("setFailureDomain", input);
+    return failureDomainStub;
+  }
+  async zones() {
+    return [{ name: "n1", handle: "n1", zone: "a", bucket: "az.a" }];
+  }
+  async setZone(input: { readonly node: string; readonly zone: string | null }) {
+    this.#note("setZone", input);
+    return { name: input.node, zone: input.zone, moved: failureDomainStub.next.moved };
   }
   async deny(input: { readonly node: string }) {
     this.#note("deny", input);

@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { CephCommands, OsdTree, Pool } from "../../../../src/ceph/command/commands.ts";
-import { cephPlanners, isCephsOwn, liveOsds } from "../../../../src/ceph/control/ceph-planner.ts";
+import { cephPlanners } from "../../../../src/ceph/control/ceph-planner.ts";
 import type { Proposal } from "../../../../src/ceph/control/controller.ts";
+import type { CrushChange } from "../../../../src/ceph/control/crush-estimate.ts";
+import { isCephsOwn, liveOsds } from "../../../../src/ceph/control/crush-facts.ts";
 import { kinds } from "../../../../src/ceph/control/decisions.ts";
 import { entryId, handle, osdId, type PeerId, peerId } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
@@ -34,6 +36,11 @@ let reasons: Map<string, readonly string[]>;
 let noAddress: boolean;
 /** OSDs below this number have reported their size. */
 let sized: number;
+let wishes: Map<string, string>;
+let zones: Map<string, string | null>;
+let buckets: OsdTree["buckets"];
+let wouldMove: number;
+let estimated: CrushChange[];
 
 const ceph = {
   quorumStatus: async () => {
@@ -46,7 +53,7 @@ const ceph = {
   },
   osdTree: async (): Promise<OsdTree> => {
     asked.push("osdTree");
-    return { osds: hosts.map(osd), hosts: [] };
+    return { osds: hosts.map(osd), hosts: [], buckets };
   },
   mgrStat: async () => ({ available: managerThere }),
   osdDf: async () =>
@@ -94,6 +101,11 @@ beforeEach(() => {
   reasons = new Map();
   noAddress = false;
   sized = Number.POSITIVE_INFINITY;
+  wishes = new Map();
+  zones = new Map();
+  buckets = [];
+  wouldMove = 0;
+  estimated = [];
 });
 
 function planners() {
@@ -107,6 +119,12 @@ function planners() {
     entries: () => entries,
     ceph: () => (hasCeph ? ceph : null),
     cephChanges: () => cephChanges,
+    setting: (name) => wishes.get(name),
+    zones: () => ({ members: zones, former: new Set() }),
+    estimate: async (change) => {
+      estimated.push(change);
+      return { copies: 1, bytes: wouldMove, pools: [] };
+    },
     explain: (subject, why) => void reasons.set(subject, why),
     now: () => now,
   });
@@ -329,7 +347,7 @@ describe("what counts", () => {
     [{ reweight: 0 }, 0],
     [{ host: null }, 0],
   ])("as a live OSD: %j", (change, count) => {
-    expect(liveOsds({ osds: [{ ...osd("n0", 0), ...change }], hosts: [] })).toHaveLength(count);
+    expect(liveOsds({ osds: [{ ...osd("n0", 0), ...change }], hosts: [], buckets: [] })).toHaveLength(count);
   });
 
   it.each<[string, string[], boolean]>([
@@ -340,5 +358,51 @@ describe("what counts", () => {
     ["mgr", [], false],
   ])("as a pool of Ceph's own: %s with %j is %s", (name, applications, own) => {
     expect(isCephsOwn(name, applications)).toBe(own);
+  });
+});
+
+describe("consent to moving data", () => {
+  const grown = (): void => {
+    nodes = 3;
+    hosts = ["n0", "n1", "n2"];
+    settings.set("global osd_pool_default_size", "3");
+    entries.push(entry(kinds.poolProfile, { size: 3, minSize: 2 }));
+  };
+
+  it("lets little move, and asks for more", async () => {
+    grown();
+    expect((await settled())[0]?.kind).toBe(kinds.failureDomain);
+    expect(estimated.at(-1)).toEqual({ moves: [], domain: "host" });
+    wouldMove = 11 * 2 ** 30;
+    expect(await settled()).toEqual([]);
+    expect(reasons.get(kinds.failureDomain)?.join()).toContain("consent is needed");
+  });
+
+  it("moves what was consented to, until that lapses", async () => {
+    grown();
+    wouldMove = 11 * 2 ** 30;
+    const consent = (until: number): void => {
+      wishes.set(
+        "crush.consent",
+        JSON.stringify({ bytes: 12 * 2 ** 30, until: new Date(until).toISOString() }),
+      );
+    };
+    consent(now + 3_600_000);
+    expect((await settled())[0]?.kind).toBe(kinds.failureDomain);
+    consent(now - 1);
+    expect(await settled()).toEqual([]);
+  });
+
+  it("puts hosts into their zones before rules follow", async () => {
+    grown();
+    zones.set("n0", "a");
+    buckets = [
+      { name: "default", type: "root", parent: null, items: 1 },
+      { name: "n0", type: "host", parent: "default", items: 1 },
+    ];
+    expect((await settled())[0]).toMatchObject({
+      kind: kinds.topology,
+      body: { op: "move", bucket: "n0", rack: "az.a" },
+    });
   });
 });

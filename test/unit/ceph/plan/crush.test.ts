@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type CrushFacts, planFailureDomain } from "../../../../src/ceph/plan/failure-domain.ts";
 import { minSizeFor, type ProfileFacts, planPoolProfile } from "../../../../src/ceph/plan/pool-profile.ts";
 
-const limits = { settleMs: 5_000, nearfullRatio: 0.85, freeMoveBytes: 10 * 2 ** 30 };
+const limits = { settleMs: 5_000, nearfullRatio: 0.85 };
 const gib = 2 ** 20;
 
 function hosts(count: number, usedKiB = 1_000, sizeKiB = gib): CrushFacts["osds"] {
@@ -12,6 +12,7 @@ function hosts(count: number, usedKiB = 1_000, sizeKiB = gib): CrushFacts["osds"
 function crush(change: Partial<CrushFacts>): CrushFacts {
   return {
     defaultRule: "microceph_auto_osd",
+    wish: { level: "auto", downgrade: false },
     pools: [
       { name: ".mgr", rule: "microceph_auto_osd", size: 3 },
       { name: "mine", rule: "custom", size: 3 },
@@ -41,12 +42,64 @@ describe("planFailureDomain", () => {
       { pools: [{ name: "p", rule: "microceph_auto_osd", size: 4 }] },
       "4 are needed",
     ],
-    ["much data without consent", { osds: hosts(3, 10 * gib, 100 * gib) }, "consent"],
     ["host rule with no racks", { defaultRule: "microceph_auto_host" }, "0 racks have OSDs"],
   ] as const)("stays: %s", (_why, change, reason) => {
     const plan = planFailureDomain(crush(change), limits);
     expect(plan.next).toBeNull();
     expect(plan.reasons.join()).toContain(reason);
+  });
+
+  const wish = (level: "auto" | "osd" | "host" | "rack", downgrade = false) => ({
+    wish: { level, downgrade },
+  });
+
+  it.each([
+    ["to a wider level that was asked for", { ...wish("host") }, "host"],
+    [
+      "to a narrower one that was confirmed",
+      { defaultRule: "microceph_auto_host", ...wish("osd", true) },
+      "osd",
+    ],
+    [
+      "from rack down, whatever is there",
+      { defaultRule: "microceph_auto_rack", ...wish("host", true), osds: hosts(1) },
+      "host",
+    ],
+  ] as const)("goes %s", (_what, change, to) => {
+    expect(planFailureDomain(crush(change), limits).next?.to).toBe(to);
+  });
+
+  it.each([
+    [
+      "a narrower level without a confirmation",
+      { defaultRule: "microceph_auto_host", ...wish("osd") },
+      "confirmation",
+    ],
+    ["at the level that was asked for, though more would be possible", { ...wish("osd") }, "an operator set"],
+    ["a wider level for which there is too little", { ...wish("rack") }, "0 racks have OSDs"],
+    [
+      "racks, while a host is in no zone",
+      {
+        defaultRule: "microceph_auto_host",
+        osds: hosts(4).map((osd, n) => ({ ...osd, rack: n === 3 ? null : `az.${n}` })),
+      },
+      "n4 is in no zone",
+    ],
+  ] as const)("stays: %s", (_what, change, reason) => {
+    const plan = planFailureDomain(crush(change), limits);
+    expect(plan.next).toBeNull();
+    expect(plan.reasons.join()).toContain(reason);
+  });
+
+  it("takes pools of all our rules along, and none of a user's", () => {
+    const pools = [
+      { name: "a", rule: "microceph_auto_osd", size: 3 },
+      { name: "b", rule: "microceph_auto_host", size: 3 },
+      { name: "c", rule: "theirs", size: 3 },
+    ];
+    const osds = hosts(3).map((osd, n) => ({ ...osd, rack: `r${n}` }));
+    const plan = planFailureDomain(crush({ defaultRule: "microceph_auto_host", pools, osds }), limits);
+    expect(plan.next?.pools).toEqual(["a", "b"]);
   });
 
   it("stays when a small host would pass nearfull", () => {
