@@ -334,9 +334,12 @@ labSuite("what is refused or interrupted", () => {
       expect(await contents()).toBe(before);
       expect((await lab.cephStatus("n1")).disks).toHaveLength(2);
       expect((await cluster.cephJson<unknown[]>("n1", "osd", "ls")).length).toBe(2);
-      // The refused ones are not offered either.
-      const listed = await cluster.run("n1", "disk", "list", "--json");
-      for (const device of [full, mounted]) expect(listed).not.toContain(device);
+      // The refused ones are not offered either, and it is said why.
+      const listed = JSON.parse(await cluster.run("n1", "disk", "list", "--json"));
+      for (const device of [full, mounted]) {
+        expect(JSON.stringify(listed.AvailableDisks)).not.toContain(device);
+        expect(JSON.stringify(listed.UnavailableDisks)).toContain(device);
+      }
 
       expect(await cluster.run("n1", "disk", "add", full, "--wipe")).toMatch(/Success/);
       expect((await lab.cephStatus("n1")).disks).toHaveLength(3);
