@@ -6,10 +6,9 @@ import type { AvailableDisk, addDisksRequest, ConfiguredDisk, NodeInventory } fr
 import type { Envelope } from "./contract/envelope.ts";
 import type { MeshEvent } from "./contract/events.ts";
 import type {
-  FailureDomainReport,
+  failureDomainPlanRequest,
   failureDomainRequest,
   Zone,
-  ZoneReply,
   zoneRequest,
 } from "./contract/failure-domain.ts";
 import type { Job } from "./contract/jobs.ts";
@@ -114,17 +113,14 @@ export class ApiClient {
   admission = (options?: CallOptions): Promise<Admission> => this.#get("/1.0/mesh/admission", options);
   setAdmission = (request: Draft<typeof admissionRequest>, options?: CallOptions): Promise<Admission> =>
     this.request("PUT", "/1.0/mesh/admission", request, options);
-  failureDomain = (level?: string, options?: CallOptions): Promise<FailureDomainReport> =>
-    this.#get(
-      level === undefined ? "/1.0/cluster/failure-domain" : `/1.0/cluster/failure-domain?level=${level}`,
-      options,
-    );
-  setFailureDomain = (
-    request: Draft<typeof failureDomainRequest>,
+  planFailureDomain = (
+    request: Draft<typeof failureDomainPlanRequest>,
     options?: CallOptions,
-  ): Promise<FailureDomainReport> => this.request("PUT", "/1.0/cluster/failure-domain", request, options);
+  ): Promise<Job> => this.request("POST", "/1.0/cluster/failure-domain/plan", request, options);
+  setFailureDomain = (request: Draft<typeof failureDomainRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("PUT", "/1.0/cluster/failure-domain", request, options);
   zones = (options?: CallOptions): Promise<readonly Zone[]> => this.#get("/1.0/cluster/zones", options);
-  setZone = (request: Draft<typeof zoneRequest>, options?: CallOptions): Promise<ZoneReply> =>
+  setZone = (request: Draft<typeof zoneRequest>, options?: CallOptions): Promise<Job> =>
     this.request("PUT", "/1.0/cluster/zones", request, options);
   fingerprint = (options?: CallOptions): Promise<FingerprintReport> =>
     this.#get("/1.0/mesh/fingerprint", options);

@@ -8,11 +8,9 @@ import type {
   osdParams,
 } from "./contract/disks.ts";
 import type {
-  FailureDomainReport,
-  failureDomainQuery,
+  failureDomainPlanRequest,
   failureDomainRequest,
   Zone,
-  ZoneReply,
   zoneRequest,
 } from "./contract/failure-domain.ts";
 import type { Job, jobParams, jobWaitQuery } from "./contract/jobs.ts";
@@ -88,18 +86,13 @@ export interface Operations {
 
   bootstrap(input: Shape<typeof bootstrapRequest>, context: RequestContext): Promise<Job>;
   members(input: Nothing, context: RequestContext): Promise<readonly ClusterMember[]>;
-  failureDomain(
-    input: Shape<typeof failureDomainQuery>,
-    context: RequestContext,
-  ): Promise<FailureDomainReport>;
-  /** Throws RULE_NOT_OURS, CONSENT_NEEDED, DOWNGRADE_UNCONFIRMED. */
-  setFailureDomain(
-    input: Shape<typeof failureDomainRequest>,
-    context: RequestContext,
-  ): Promise<FailureDomainReport>;
+  /** The job's result is a `FailureDomainReport`. */
+  planFailureDomain(input: Shape<typeof failureDomainPlanRequest>, context: RequestContext): Promise<Job>;
+  /** The same; the job fails with RULE_NOT_OURS, CONSENT_NEEDED or DOWNGRADE_UNCONFIRMED. */
+  setFailureDomain(input: Shape<typeof failureDomainRequest>, context: RequestContext): Promise<Job>;
   zones(input: Nothing, context: RequestContext): Promise<readonly Zone[]>;
-  /** Throws CONSENT_NEEDED. */
-  setZone(input: Shape<typeof zoneRequest>, context: RequestContext): Promise<ZoneReply>;
+  /** The job's result is a `ZoneReply`; it fails with CONSENT_NEEDED. Throws NOT_FOUND, AMBIGUOUS_NODE. */
+  setZone(input: Shape<typeof zoneRequest>, context: RequestContext): Promise<Job>;
 
   disks(input: Nothing, context: RequestContext): Promise<readonly ConfiguredDisk[]>;
   availableDisks(input: Nothing, context: RequestContext): Promise<readonly AvailableDisk[]>;

@@ -4,7 +4,9 @@ import type {
   failureDomainRequest,
   MovedDataReport,
   Zone,
+  ZoneReply,
 } from "../api/contract/failure-domain.ts";
+import type { Job } from "../api/contract/jobs.ts";
 import type { Draft } from "../api/contract/shape.ts";
 import type { CliIo } from "./io.ts";
 import type { Table } from "./render/table.ts";
@@ -25,7 +27,7 @@ export function addFailureDomainCommands(cluster: Command, io: CliIo): void {
     .description("Show the failure domain and what is planned")
     .action(async (_options: object, command: Command) => {
       const session = new Session(io, command);
-      await session.print(await session.client.failureDomain(), domainText);
+      await session.print(await report(session, await session.client.planFailureDomain({})), domainText);
     });
 
   domain
@@ -36,7 +38,10 @@ export function addFailureDomainCommands(cluster: Command, io: CliIo): void {
     )
     .action(async (level: Level, _options: object, command: Command) => {
       const session = new Session(io, command);
-      await session.print(await session.client.failureDomain(level), domainText);
+      await session.print(
+        await report(session, await session.client.planFailureDomain({ level })),
+        domainText,
+      );
     });
 
   domain
@@ -50,12 +55,12 @@ export function addFailureDomainCommands(cluster: Command, io: CliIo): void {
     )
     .action(async (level: Level, options: SetOptions, command: Command) => {
       const session = new Session(io, command);
-      const report = await session.client.setFailureDomain({
+      const job = await session.client.setFailureDomain({
         level,
         consent: options.yes ?? false,
         confirmDowngrade: options.confirmFailureDomainDowngrade ?? false,
       });
-      await session.print(report, domainText);
+      await session.print(await report(session, job), domainText);
     });
 
   const zone = cluster.command("zone").description("Where members stand: racks, rooms or power feeds");
@@ -88,14 +93,19 @@ export function addFailureDomainCommands(cluster: Command, io: CliIo): void {
     });
 }
 
+/** What the job found out, once it has ended. */
+async function report(session: Session, job: Job): Promise<FailureDomainReport> {
+  return (await session.finish(job)).result as unknown as FailureDomainReport;
+}
+
 interface SetOptions {
   readonly yes?: boolean;
   readonly confirmFailureDomainDowngrade?: boolean;
 }
 
 async function setZone(session: Session, node: string, zone: string | null, consent: boolean): Promise<void> {
-  const done = await session.client.setZone({ node, zone, consent });
-  await session.print(done, (clean) => {
+  const { result } = await session.finish(await session.client.setZone({ node, zone, consent }));
+  await session.print(result as unknown as ZoneReply, (clean) => {
     const where = clean.zone === null ? "in no zone" : `in zone ${clean.zone}`;
     return `${clean.name} stands ${where}. ${movedText(clean.moved)}\n`;
   });

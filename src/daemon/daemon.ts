@@ -31,12 +31,13 @@ import { addDisksHere, controlOsdHere } from "./disk-jobs.ts";
 import { EventLog } from "./events/event-log.ts";
 import { HealthWatch } from "./events/health-watch.ts";
 import { PeersInSight } from "./events/sight-events.ts";
+import { planDomain, setDomain, setZone } from "./failure-domain.ts";
 import { bootId, firstStart } from "./first-start.ts";
 import { assertPortFree } from "./free-port.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
-import { addDisksJob, bootstrapJob, osdJobs } from "./job-kinds.ts";
-import { type BootstrapRequest, bootstrapAlone } from "./job-runners.ts";
+import { addDisksJob, bootstrapJob, osdJobs, planDomainJob, setDomainJob, setZoneJob } from "./job-kinds.ts";
+import { type BootstrapRequest, bootstrapAlone, domainJob } from "./job-runners.ts";
 import { type JobRunner, Jobs } from "./jobs.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { cephMetrics } from "./metrics/ceph.ts";
@@ -204,6 +205,9 @@ export class Daemon {
       runners: {
         [bootstrapJob]: (request, tools) => bootstrapAlone(this, request as BootstrapRequest, tools),
         [addDisksJob]: (request, tools) => addDisksHere(this, request, tools),
+        [planDomainJob]: domainJob(this, planDomain),
+        [setDomainJob]: domainJob(this, setDomain),
+        [setZoneJob]: domainJob(this, setZone),
         ...Object.fromEntries(
           Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [
             kind,

@@ -1,5 +1,4 @@
 import type { FailureDomainReport, Zone, ZoneReply } from "../api/contract/failure-domain.ts";
-import type { Operations } from "../api/operations.ts";
 import type { CallOptions, CephCommands } from "../ceph/command/commands.ts";
 import { type CrushChange, estimateMoves, type MovedData } from "../ceph/control/crush-estimate.ts";
 import { type CrushState, readCrush } from "../ceph/control/crush-facts.ts";
@@ -19,62 +18,86 @@ const consentMs = 86_400_000;
 const consentMargin = 1.5;
 const consentFloorBytes = 2 ** 30;
 
-type Part = Pick<Operations, "failureDomain" | "setFailureDomain" | "zones" | "setZone">;
+/** What a job of this kind was asked for; the API's own schemas have checked it. */
+interface PlanRequest {
+  readonly level?: DomainWish["level"];
+}
+interface SetRequest {
+  readonly level: DomainWish["level"];
+  readonly confirmDowngrade: boolean;
+  readonly consent: boolean;
+}
+interface ZoneJobRequest {
+  readonly node: string;
+  readonly zone: string | null;
+  readonly consent: boolean;
+}
 
-/** The API's part on failure domain and zones: wishes go into the document, the holder of the lease acts on them. */
-export function failureDomainOperations(runtime: () => ClusterRuntime): Part {
-  return {
-    async failureDomain({ level }, { signal }) {
-      const cluster = runtime();
-      const kept = wishOf(cluster);
-      const wish = level === undefined ? kept : { level, downgrade: true };
-      return report(cluster, kept, await plan(cluster, wish, { signal }));
-    },
+/** The job of `cluster failure-domain show` and `plan`: changes nothing. */
+export async function planDomain(
+  cluster: ClusterRuntime,
+  { level }: PlanRequest,
+  call: CallOptions,
+): Promise<FailureDomainReport> {
+  const kept = wishOf(cluster);
+  const wish = level === undefined ? kept : { level, downgrade: true };
+  return report(cluster, kept, await plan(cluster, wish, call));
+}
 
-    async setFailureDomain({ level, confirmDowngrade, consent }, { signal }) {
-      const cluster = runtime();
-      const wish: DomainWish = { level, downgrade: confirmDowngrade };
-      const planned = await plan(cluster, wish, { signal });
-      if (planned.current === null) {
-        throw new MicrocephError(
-          "RULE_NOT_OURS",
-          `The default CRUSH rule ${planned.state?.defaultRule ?? "(Ceph's own)"} is not ours to change`,
-        );
-      }
-      if (level !== "auto" && !confirmDowngrade && isNarrower(level, planned.current)) {
-        throw new MicrocephError(
-          "DOWNGRADE_UNCONFIRMED",
-          `${level} is a narrower failure domain than ${planned.current}: copies would no longer be on different ${planned.current}s`,
-        );
-      }
-      if (planned.moved !== null) agree(cluster, planned.moved, consent);
-      cluster.document.setSetting(crushSettings.wish, JSON.stringify(wish));
-      cluster.wake("failure domain");
-      return report(cluster, wish, planned);
-    },
+/** The job of `cluster failure-domain set`: the wish goes into the document, the holder of the lease acts on it. */
+export async function setDomain(
+  cluster: ClusterRuntime,
+  { level, confirmDowngrade, consent }: SetRequest,
+  call: CallOptions,
+): Promise<FailureDomainReport> {
+  const wish: DomainWish = { level, downgrade: confirmDowngrade };
+  const planned = await plan(cluster, wish, call);
+  if (planned.current === null) {
+    throw new MicrocephError(
+      "RULE_NOT_OURS",
+      `The default CRUSH rule ${planned.state?.defaultRule ?? "(Ceph's own)"} is not ours to change`,
+    );
+  }
+  if (level !== "auto" && !confirmDowngrade && isNarrower(level, planned.current)) {
+    throw new MicrocephError(
+      "DOWNGRADE_UNCONFIRMED",
+      `${level} is a narrower failure domain than ${planned.current}: copies would no longer be on different ${planned.current}s`,
+    );
+  }
+  if (planned.moved !== null) agree(cluster, planned.moved, consent);
+  cluster.document.setSetting(crushSettings.wish, JSON.stringify(wish));
+  cluster.wake("failure domain");
+  return report(cluster, wish, planned);
+}
 
-    async zones(_input, { signal }) {
-      const cluster = runtime();
-      const ceph = cluster.deps.cephNode.commands;
-      // Zones are known here; where hosts lie now only Ceph can say, and does not have to.
-      const tree = await ceph?.osdTree({ deadlineMs: 1500, signal }).catch(() => null);
-      return named(cluster).map(({ id, name, handle }): Zone => {
-        const bucket = tree?.buckets.find((each) => each.type === "host" && each.name === handle);
-        return { name, handle, zone: zoneOf(cluster, id), bucket: bucket?.parent ?? null };
-      });
-    },
+/** The job of `cluster zone set` and `unset`. */
+export async function setZone(
+  cluster: ClusterRuntime,
+  { node, zone, consent }: ZoneJobRequest,
+  call: CallOptions,
+): Promise<ZoneReply> {
+  const { id, name, handle } = resolveNode(node, named(cluster));
+  const ceph = cluster.deps.cephNode.commands;
+  const moved = ceph === null ? nothing : await zoneMoves(cluster, ceph, { handle, zone }, call);
+  agree(cluster, moved, consent);
+  cluster.document.setLabels(id, { zone });
+  cluster.wake("zone");
+  return { name, zone, moved };
+}
 
-    async setZone({ node, zone, consent }, { signal }): Promise<ZoneReply> {
-      const cluster = runtime();
-      const { id, name, handle } = resolveNode(node, named(cluster));
-      const ceph = cluster.deps.cephNode.commands;
-      const moved = ceph === null ? nothing : await zoneMoves(cluster, ceph, { handle, zone }, { signal });
-      agree(cluster, moved, consent);
-      cluster.document.setLabels(id, { zone });
-      cluster.wake("zone");
-      return { name, zone, moved };
-    },
-  };
+/** Zones are known here; where hosts lie now only Ceph can say, and does not have to. */
+export async function listZones(cluster: ClusterRuntime, signal: AbortSignal): Promise<Zone[]> {
+  const ceph = cluster.deps.cephNode.commands;
+  const tree = await ceph?.osdTree({ deadlineMs: 1000, signal }).catch(() => null);
+  return named(cluster).map(({ id, name, handle }): Zone => {
+    const bucket = tree?.buckets.find((each) => each.type === "host" && each.name === handle);
+    return { name, handle, zone: zoneOf(cluster, id), bucket: bucket?.parent ?? null };
+  });
+}
+
+/** Throws NOT_FOUND or AMBIGUOUS_NODE before a job is begun. */
+export function checkNode(cluster: ClusterRuntime, node: string): void {
+  resolveNode(node, named(cluster));
 }
 
 const nothing: MovedData = { copies: 0, bytes: 0, pools: [] };

@@ -1,3 +1,4 @@
+import type { CallOptions } from "../ceph/command/commands.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import { ownNetworks } from "../mesh/membership/public-network.ts";
@@ -6,7 +7,7 @@ import { foundingWishKey } from "./cluster/genesis.ts";
 import type { Daemon } from "./daemon.ts";
 import { assertPortFree } from "./free-port.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
-import type { JobTools } from "./jobs.ts";
+import type { JobRunner, JobTools } from "./jobs.ts";
 
 export interface BootstrapRequest {
   readonly name?: string | undefined;
@@ -101,4 +102,19 @@ function found(daemon: Daemon, request: BootstrapRequest): void {
     store.delete(foundingWishKey);
     throw error;
   }
+}
+
+/** A job of the failure domain or of zones, on this node. */
+export function domainJob<Request>(
+  daemon: Daemon,
+  run: (cluster: ClusterRuntime, request: Request, call: CallOptions) => Promise<unknown>,
+): JobRunner {
+  return async (request, tools) => {
+    // Taken up again after a crash, this node's parts may be starting still.
+    await daemon.settled();
+    const { cluster } = daemon;
+    if (cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
+    tools.report(10, "asking Ceph what would move");
+    return (await run(cluster, request as Request, { deadlineMs: 30_000, signal: tools.signal })) as Json;
+  };
 }

@@ -15,8 +15,8 @@ import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
 import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
-import { failureDomainOperations } from "./failure-domain.ts";
-import { addDisksJob, bootstrapJob } from "./job-kinds.ts";
+import { checkNode, listZones } from "./failure-domain.ts";
+import { addDisksJob, bootstrapJob, planDomainJob, setDomainJob, setZoneJob } from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
 import { meshStatusOf } from "./mesh-status.ts";
@@ -157,7 +157,21 @@ export function daemonOperations(daemon: Daemon): Operations {
         };
       });
     },
-    ...failureDomainOperations(runtime),
+    async planFailureDomain(request) {
+      runtime();
+      return shown(daemon.jobs.start(planDomainJob, { ...request } as Json));
+    },
+    async setFailureDomain(request) {
+      runtime();
+      return shown(daemon.jobs.start(setDomainJob, { ...request }));
+    },
+    async zones(_input, { signal }) {
+      return listZones(runtime(), signal);
+    },
+    async setZone(request) {
+      checkNode(runtime(), request.node);
+      return shown(daemon.jobs.start(setZoneJob, { ...request }));
+    },
 
     async disks() {
       runtime();

@@ -8,14 +8,7 @@ import {
   osdActionRequest,
   osdParams,
 } from "./disks.ts";
-import {
-  failureDomainQuery,
-  failureDomainReport,
-  failureDomainRequest,
-  zone,
-  zoneReply,
-  zoneRequest,
-} from "./failure-domain.ts";
+import { failureDomainPlanRequest, failureDomainRequest, zone, zoneRequest } from "./failure-domain.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
 import { journalEntry, journalQuery } from "./journal.ts";
 import {
@@ -167,21 +160,21 @@ export const endpoints = {
     reply: z.array(clusterMember),
     kind: "sync",
   },
-  failureDomain: {
-    method: "GET",
-    path: "/1.0/cluster/failure-domain",
-    summary: "Over what copies are spread, what is planned, and what that, or another level, would move",
-    query: failureDomainQuery,
-    reply: failureDomainReport,
-    kind: "sync",
+  planFailureDomain: {
+    method: "POST",
+    path: "/1.0/cluster/failure-domain/plan",
+    summary: "Find out over what copies are spread, and what the next, or another, failure domain would move",
+    body: failureDomainPlanRequest,
+    reply: job,
+    kind: "async",
   },
   setFailureDomain: {
     method: "PUT",
     path: "/1.0/cluster/failure-domain",
     summary: "Set the failure domain, or let it grow by itself again",
     body: failureDomainRequest,
-    reply: failureDomainReport,
-    kind: "sync",
+    reply: job,
+    kind: "async",
   },
   zones: {
     method: "GET",
@@ -195,8 +188,8 @@ export const endpoints = {
     path: "/1.0/cluster/zones",
     summary: "Say in which zone a member stands; null: in none",
     body: zoneRequest,
-    reply: zoneReply,
-    kind: "sync",
+    reply: job,
+    kind: "async",
   },
   disks: {
     method: "GET",

@@ -12,6 +12,7 @@ export const movedData = z.object({
 });
 export type MovedDataReport = Shape<typeof movedData>;
 
+/** Result of the jobs that plan and set the failure domain. */
 export const failureDomainReport = z.object({
   current: level.nullable().describe("null: the default rule is not ours"),
   defaultRule: name.nullable(),
@@ -26,7 +27,7 @@ export const failureDomainReport = z.object({
 });
 export type FailureDomainReport = Shape<typeof failureDomainReport>;
 
-export const failureDomainQuery = z.strictObject({
+export const failureDomainPlanRequest = z.strictObject({
   level: z.enum(["auto", "osd", "host", "rack"]).optional(),
 });
 
@@ -48,5 +49,6 @@ export const zoneRequest = z.strictObject({
     .nullable(),
   consent: z.boolean().default(false).describe("let move what the plan says"),
 });
+/** Result of the job that sets a zone. */
 export const zoneReply = z.object({ name, zone: name.nullable(), moved: movedData });
 export type ZoneReply = Shape<typeof zoneReply>;

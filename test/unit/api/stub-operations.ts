@@ -204,20 +204,23 @@ export class StubOperations implements Operations {
       throw new MicrocephError("NOT_FOUND", `no node is called ${input.nodes[0]}`);
     return known.map(({ id, name, fingerprint }) => ({ id, name, fingerprint }));
   }
-  async failureDomain(input: { readonly level?: string | undefined }) {
-    this.#note("failureDomain", input);
-    return failureDomainStub;
+  async planFailureDomain(input: { readonly level?: string | undefined }) {
+    this.#note("planFailureDomain", input);
+    this.jobResult = failureDomainStub;
+    return this.#newJob("failure-domain.plan");
   }
   async setFailureDomain(input: object) {
     this.#note("setFailureDomain", input);
-    return failureDomainStub;
+    this.jobResult = failureDomainStub;
+    return this.#newJob("failure-domain.set");
   }
   async zones() {
     return [{ name: "n1", handle: "n1", zone: "a", bucket: "az.a" }];
   }
   async setZone(input: { readonly node: string; readonly zone: string | null }) {
     this.#note("setZone", input);
-    return { name: input.node, zone: input.zone, moved: failureDomainStub.next.moved };
+    this.jobResult = { name: input.node, zone: input.zone, moved: failureDomainStub.next.moved };
+    return this.#newJob("zone.set");
   }
   async deny(input: { readonly node: string }) {
     this.#note("deny", input);

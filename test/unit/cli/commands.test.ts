@@ -241,6 +241,41 @@ describe("cluster", () => {
   });
 });
 
+describe("cluster failure-domain and zone", () => {
+  test("say what would move, and that it needs consent", async () => {
+    await using api = await runServer();
+    const { code, stdout } = await run(api, "cluster failure-domain plan host");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Failure domain {2}osd$/m);
+    expect(stdout).toContain("osd to host: 3 hosts have OSDs");
+    expect(stdout).toContain("About 64.00 GiB in 12 copies of placement groups move. That needs --yes.");
+    expect(api.operations.inputOf("planFailureDomain")).toEqual({ level: "host" });
+  });
+
+  test("hand on consent and confirmation only when they are given", async () => {
+    await using api = await runServer();
+    await run(api, "cluster failure-domain set osd");
+    expect(api.operations.inputOf("setFailureDomain")).toMatchObject({
+      consent: false,
+      confirmDowngrade: false,
+    });
+    await run(api, "cluster failure-domain set osd --yes --confirm-failure-domain-downgrade");
+    expect(api.operations.inputOf("setFailureDomain")).toMatchObject({
+      consent: true,
+      confirmDowngrade: true,
+    });
+  });
+
+  test("set, unset and list zones", async () => {
+    await using api = await runServer();
+    expect((await run(api, "cluster zone set n1 a")).stdout).toContain("n1 stands in zone a.");
+    await run(api, "cluster zone unset n1");
+    expect(api.operations.inputOf("setZone")).toMatchObject({ node: "n1", zone: null });
+    expect((await run(api, "cluster zone list --format csv")).stdout).toBe("n1,a,az.a\n");
+    expect((await run(api, "cluster failure-domain set row")).code).toBe(2);
+  });
+});
+
 describe("disk", () => {
   test("add prints what became of each disk", async () => {
     await using api = await runServer();
