@@ -115,8 +115,9 @@ async function plan(cluster: ClusterRuntime, wish: DomainWish, call: CallOptions
   const ceph = cluster.deps.cephNode.commands;
   if (ceph === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
   const state = await readCrush(ceph, call);
-  if (state === null) {
-    return { state, current: null, next: null, pools: [], moved: null, reasons: ["there are no OSDs yet"] };
+  if (typeof state === "string") {
+    const reasons = [`${state} up: nothing can be planned yet`];
+    return { state: null, current: null, next: null, pools: [], moved: null, reasons };
   }
   const { defaultRule, pools, osds, nearfullRatio } = state;
   const planned = planFailureDomain(

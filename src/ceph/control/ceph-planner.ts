@@ -39,6 +39,8 @@ export interface PlannerDeps {
   };
   /** What a change of the CRUSH map would move. */
   readonly estimate: (change: CrushChange, call: CallOptions) => Promise<MovedData>;
+  /** Plan again after so many milliseconds, also when nothing happens until then; the last asking counts. */
+  readonly later: (ms: number) => void;
   /** Told once a reason changes, for status and the log. */
   readonly explain: (subject: string, reasons: readonly string[]) => void;
   readonly now: () => number;

@@ -4,7 +4,7 @@ import type { runProgram } from "../../process/run-program.ts";
 import type { CallOptions, CephCommands, Pool } from "../command/commands.ts";
 import { type FailureDomain, ourRules } from "../plan/failure-domain.ts";
 import { type Mapping, movedBytes, movedCopies, parseMapping } from "../plan/moved-copies.ts";
-import { ourRoot, type TopologyStep } from "../plan/topology.ts";
+import { ourRoot, type Placement } from "../plan/topology.ts";
 
 export interface EstimateDeps {
   readonly ceph: CephCommands;
@@ -15,7 +15,7 @@ export interface EstimateDeps {
 
 /** Changes that are looked at together. */
 export interface CrushChange {
-  readonly moves: readonly Extract<TopologyStep, { op: "move" }>[];
+  readonly moves: readonly Placement[];
   /** The failure domain that our pools go to; null when they stay. */
   readonly domain: FailureDomain | null;
 }

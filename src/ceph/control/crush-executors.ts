@@ -1,7 +1,7 @@
 import type { CallOptions, CephCommands, OsdTree } from "../command/commands.ts";
 import { isRefusal } from "../command/words.ts";
 import { domainOfRule, ourRules } from "../plan/failure-domain.ts";
-import { isOurRack, ourRoot } from "../plan/topology.ts";
+import { isOurRack, ourRoot, type Placement } from "../plan/topology.ts";
 import type { Executor, Outcome } from "./controller.ts";
 import { isCephsOwn, liveOsds, poolDefault } from "./crush-facts.ts";
 import { failureDomainBody, kinds, poolProfileBody, topologyBody } from "./decisions.ts";
@@ -65,9 +65,7 @@ export function crushExecutors({ ceph, callMs }: CrushExecutorDeps): Record<stri
     const body = topologyBody.parse(entry.body);
     const call = callOf(signal);
     const tree = await ceph().osdTree(call);
-    return body.op === "remove"
-      ? removeBucket(body.bucket, tree, call)
-      : moveHost(body.bucket, body.rack, tree, call);
+    return body.op === "remove" ? removeBucket(body.bucket, tree, call) : placeHosts(body.places, tree, call);
   };
 
   async function removeBucket(bucket: string, tree: OsdTree, call: CallOptions): Promise<Outcome> {
@@ -83,25 +81,32 @@ export function crushExecutors({ ceph, callMs }: CrushExecutorDeps): Record<stri
     return done(`the empty bucket ${bucket} is gone`);
   }
 
-  async function moveHost(
-    host: string,
-    rack: string | null,
+  async function placeHosts(
+    places: readonly Placement[],
     tree: OsdTree,
     call: CallOptions,
   ): Promise<Outcome> {
-    const parent = tree.buckets.find(({ name, type }) => name === host && type === "host")?.parent;
-    if (parent === undefined || (parent !== ourRoot && !isOurRack(parent ?? ""))) {
-      const reason = `${host} was put into ${parent ?? "no bucket"} meanwhile`;
-      return { state: "abandoned", reason, cancelAcknowledged: false };
+    const placed: string[] = [];
+    const left: string[] = [];
+    for (const { bucket, rack } of places) {
+      const parent = tree.buckets.find(({ name, type }) => name === bucket && type === "host")?.parent;
+      if (parent === undefined || (parent !== ourRoot && !isOurRack(parent ?? ""))) {
+        left.push(`${bucket} was put into ${parent ?? "no bucket"} meanwhile`);
+        continue;
+      }
+      if (rack !== null) {
+        // Answered with success when it is there already, wherever that is.
+        await ceph().run(["osd", "crush", "add-bucket", rack, "rack"], call);
+        await ceph().run(["osd", "crush", "move", rack, `root=${ourRoot}`], call);
+      }
+      const place = rack === null ? `root=${ourRoot}` : `rack=${rack}`;
+      await ceph().run(["osd", "crush", "move", bucket, place], call);
+      placed.push(`${bucket} lies in ${rack ?? ourRoot}`);
     }
-    if (rack !== null) {
-      // Answered with success when it is there already, wherever that is.
-      await ceph().run(["osd", "crush", "add-bucket", rack, "rack"], call);
-      await ceph().run(["osd", "crush", "move", rack, `root=${ourRoot}`], call);
+    if (placed.length === 0) {
+      return { state: "abandoned", reason: left.join(", "), cancelAcknowledged: false };
     }
-    const place = rack === null ? `root=${ourRoot}` : `rack=${rack}`;
-    await ceph().run(["osd", "crush", "move", host, place], call);
-    return done(`${host} lies in ${rack ?? ourRoot}`);
+    return done([...placed, ...left].slice(0, 10).join(", "));
   }
 
   return {

@@ -14,11 +14,15 @@ export interface CrushState {
   readonly sized: boolean;
 }
 
-/** Null without OSDs, and without a manager: then nobody answers how full they are. */
-export async function readCrush(ceph: CephCommands, call: CallOptions): Promise<CrushState | null> {
+/** Without a manager nobody answers how full the OSDs are. */
+export async function readCrush(
+  ceph: CephCommands,
+  call: CallOptions,
+): Promise<CrushState | "no OSDs" | "no manager"> {
   const tree = await ceph.osdTree(call);
   const live = liveOsds(tree);
-  if (live.length === 0 || !(await ceph.mgrStat(call)).available) return null;
+  if (live.length === 0) return "no OSDs";
+  if (!(await ceph.mgrStat(call)).available) return "no manager";
   const [usage, rules, cephPools, dump] = await Promise.all([
     ceph.osdDf(call),
     ceph.crushRules(call),

@@ -78,8 +78,8 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
     deps.explain("topology", plan.reasons);
     if (plan.next === null) return [];
     const { reason, ...body } = plan.next;
-    const proposal = crushProposal(kinds.topology, body, reason);
-    return plan.next.op === "move"
+    const proposal = crushProposal(kinds.topology, body as unknown as Json, reason);
+    return plan.next.op === "place"
       ? withConsent(proposal, { moves: plan.moves, domain: null }, call)
       : [proposal];
   }
@@ -130,15 +130,26 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
   return async (signal) => {
     const ceph = deps.ceph();
     // Many events come in a burst; the facts of this plan change with OSDs and pools only.
-    if (!ceph || deps.now() - lookedAt < options.crushPauseMs) return [];
+    if (!ceph) return [];
+    const pause = options.crushPauseMs - (deps.now() - lookedAt);
+    if (pause > 0) {
+      deps.later(pause);
+      return [];
+    }
     const of = known();
     if (quiet?.of === of && deps.now() - quiet.since < options.quietMs) return [];
     quiet = null;
     lookedAt = deps.now();
     const call = { deadlineMs: callMs, signal };
     const state = await readCrush(ceph, call);
-    if (state === null) return [];
+    // The first OSD is told of; a manager comes up by itself, and nobody says so.
+    if (state === "no OSDs") return [];
+    if (state === "no manager") {
+      deps.later(options.crushPauseMs);
+      return [];
+    }
     if (!state.sized) {
+      deps.later(options.crushPauseMs);
       deps.explain("failure-domain", ["not every OSD has reported its size yet"]);
       return [];
     }
@@ -147,8 +158,9 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
       if (proposals.length > 0) return proposals;
     }
     const now = deps.now();
-    const calm = [steadyTree, steadyHosts, steadyOsds].every((one) => one.lasts(now) >= options.settleMs);
-    if (calm) quiet = { of, since: now };
+    const lasts = Math.min(...[steadyTree, steadyHosts, steadyOsds].map((one) => one.lasts(now)));
+    if (lasts >= options.settleMs) quiet = { of, since: now };
+    else deps.later(options.settleMs - lasts);
     return [];
   };
 }

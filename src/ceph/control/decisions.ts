@@ -38,8 +38,11 @@ export const failureDomainBody = z.object({
 });
 const bucketName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/);
 export const topologyBody = z.discriminatedUnion("op", [
-  /** Put a host below a rack, or directly below the root; the rack is made when it is missing. */
-  z.object({ op: z.literal("move"), bucket: bucketName, rack: bucketName.nullable() }),
+  /** Put hosts below racks, or directly below the root; a rack is made when it is missing. */
+  z.object({
+    op: z.literal("place"),
+    places: z.array(z.object({ bucket: bucketName, rack: bucketName.nullable() })).max(10_000),
+  }),
   /** Take an empty bucket away. */
   z.object({ op: z.literal("remove"), bucket: bucketName }),
 ]);

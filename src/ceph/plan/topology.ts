@@ -16,14 +16,20 @@ export interface TopologyFacts {
   readonly stableMs: number;
 }
 
+/** A host that goes below a rack, or with null directly below the root. */
+export interface Placement {
+  readonly bucket: string;
+  readonly rack: string | null;
+}
+
 export type TopologyStep =
-  | { readonly op: "move"; readonly bucket: string; readonly rack: string | null; readonly reason: string }
+  | { readonly op: "place"; readonly places: readonly Placement[]; readonly reason: string }
   | { readonly op: "remove"; readonly bucket: string; readonly reason: string };
 
 export interface TopologyPlan {
   readonly next: TopologyStep | null;
-  /** All moves that are due, for an estimate of the whole. */
-  readonly moves: readonly Extract<TopologyStep, { op: "move" }>[];
+  /** All hosts that are to move, also while that waits. */
+  readonly moves: readonly Placement[];
   readonly reasons: readonly string[];
 }
 
@@ -41,12 +47,13 @@ export function isOurRack(name: string): boolean {
 }
 
 /**
- * The next change of the CRUSH tree: a host goes below the bucket of its zone, and out of it when it has none any
- * more; a bucket of ours that is empty goes. A host that somebody put elsewhere stays there.
+ * The next change of the CRUSH tree: hosts go below the buckets of their zones, and out of them when they have none
+ * any more, all at once, so that data moves once; a bucket of ours that is empty goes. A host that somebody put elsewhere stays there.
  */
 export function planTopology(facts: TopologyFacts, settleMs: number): TopologyPlan {
   const reasons: string[] = [];
-  const moves: Extract<TopologyStep, { op: "move" }>[] = [];
+  const moves: Placement[] = [];
+  const why: string[] = [];
   const hosts = facts.buckets.filter(({ type }) => type === "host");
   for (const host of hosts) {
     const zone = facts.zones.get(host.name);
@@ -57,21 +64,28 @@ export function planTopology(facts: TopologyFacts, settleMs: number): TopologyPl
       reasons.push(`${host.name} lies in ${host.parent ?? "no bucket"}, which is not ours`);
       continue;
     }
-    const reason = zone === null ? `${host.name} has no zone` : `${host.name} is in zone ${zone}`;
-    moves.push({ op: "move", bucket: host.name, rack: zone === null ? null : wanted, reason });
+    why.push(zone === null ? `${host.name} has no zone` : `${host.name} is in zone ${zone}`);
+    moves.push({ bucket: host.name, rack: zone === null ? null : wanted });
   }
-  const [move] = moves;
-  if (move) return settled(move, moves, reasons);
+  if (moves.length > 0) {
+    return settled({ op: "place", places: moves, reason: listed(why) });
+  }
   const empty = facts.buckets.find((bucket) => bucket.items === 0 && isOurs(bucket, facts));
   if (empty) {
-    return settled({ op: "remove", bucket: empty.name, reason: `${empty.name} is empty` }, moves, reasons);
+    return settled({ op: "remove", bucket: empty.name, reason: `${empty.name} is empty` });
   }
   return { next: null, moves, reasons };
 
-  function settled(step: TopologyStep, due: TopologyPlan["moves"], why: readonly string[]): TopologyPlan {
-    if (facts.stableMs >= settleMs) return { next: step, moves: due, reasons: [...why, step.reason] };
-    return { next: null, moves: due, reasons: [...why, `${step.reason}; the tree has just changed`] };
+  function settled(step: TopologyStep): TopologyPlan {
+    if (facts.stableMs >= settleMs) return { next: step, moves, reasons: [...reasons, step.reason] };
+    return { next: null, moves, reasons: [...reasons, `${step.reason}; the tree has just changed`] };
   }
+}
+
+/** The first three and how many more, for a reason that is read. */
+function listed(texts: readonly string[]): string {
+  const more = texts.length - 3;
+  return `${texts.slice(0, 3).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 function isOurs({ name, type, parent }: Bucket, { zones, formerHosts }: TopologyFacts): boolean {

@@ -53,6 +53,7 @@ export class SeatControl {
   readonly #runtime: ClusterRuntime;
   readonly #deps: SeatControlDeps;
   #clusterKey: ClusterKey | null = null;
+  #again: NodeJS.Timeout | undefined;
   readonly #reasons = new Map<string, readonly string[]>();
 
   constructor(runtime: ClusterRuntime, deps: SeatControlDeps) {
@@ -89,6 +90,11 @@ export class SeatControl {
         if (commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
         const { paths, run } = deps.cephNode.deps;
         return estimateMoves({ ceph: commands, run, folder: paths.run }, change, call);
+      },
+      later: (ms) => {
+        clearTimeout(this.#again);
+        this.#again = setTimeout(() => controller.wake(), ms);
+        this.#again.unref();
       },
       explain: (subject, reasons) => this.#explain(subject, reasons),
       now: deps.steadyNow,
@@ -132,7 +138,7 @@ export class SeatControl {
       // A Ceph command cannot be fenced, so it must end well before another may hold the lease.
       callMs: () => Math.min(longestCallMs, Math.max(shortestCallMs, lease.remaining() / 2)),
     });
-    return new Controller(
+    const controller: Controller = new Controller(
       {
         idleMs: 5_000,
         retryMs: { first: 500, longest: 15_000 },
@@ -163,6 +169,7 @@ export class SeatControl {
         log: deps.log,
       },
     );
+    return controller;
   }
 
   /** Whether the cluster's key is here; if not, it is fetched from etcd and the controller woken. */

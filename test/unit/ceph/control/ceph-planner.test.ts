@@ -41,6 +41,7 @@ let zones: Map<string, string | null>;
 let buckets: OsdTree["buckets"];
 let wouldMove: number;
 let estimated: CrushChange[];
+let again: number[];
 
 const ceph = {
   quorumStatus: async () => {
@@ -106,6 +107,7 @@ beforeEach(() => {
   buckets = [];
   wouldMove = 0;
   estimated = [];
+  again = [];
 });
 
 function planners() {
@@ -120,6 +122,7 @@ function planners() {
     ceph: () => (hasCeph ? ceph : null),
     cephChanges: () => cephChanges,
     setting: (name) => wishes.get(name),
+    later: (ms) => void again.push(ms),
     zones: () => ({ members: zones, former: new Set() }),
     estimate: async (change) => {
       estimated.push(change);
@@ -402,7 +405,17 @@ describe("consent to moving data", () => {
     ];
     expect((await settled())[0]).toMatchObject({
       kind: kinds.topology,
-      body: { op: "move", bucket: "n0", rack: "az.a" },
+      body: { op: "place", places: [{ bucket: "n0", rack: "az.a" }] },
     });
+  });
+
+  it("plans again when the time is over for which everything must have been the same", async () => {
+    grown();
+    const made = planners();
+    await plan("crush", made);
+    expect(again.at(-1)).toBe(options.settleMs);
+    now += 1_000;
+    await plan("crush", made);
+    expect(again.at(-1)).toBe(options.crushPauseMs - 1_000);
   });
 });

@@ -88,7 +88,7 @@ describe("estimateMoves, by the real crushtool", () => {
   });
 
   it("tells what hosts that go to zones move, in every pool", async () => {
-    const to = (bucket: string, rack: string) => ({ op: "move" as const, bucket, rack, reason: "" });
+    const to = (bucket: string, rack: string) => ({ bucket, rack });
     const moved = await estimate({
       moves: [to("n1", "az.a"), to("n2", "az.b"), to("n3", "az.a")],
       domain: null,

@@ -32,7 +32,9 @@ beforeEach(() => {
 
 describe("decisions about the tree", () => {
   it("makes the rack and puts the host into it", async () => {
-    expect(await carryOut({ op: "move", bucket: "n1", rack: "az.a" })).toMatchObject({ state: "done" });
+    expect(await carryOut({ op: "place", places: [{ bucket: "n1", rack: "az.a" }] })).toMatchObject({
+      state: "done",
+    });
     expect(commands).toEqual([
       "osd crush add-bucket az.a rack",
       "osd crush move az.a root=default",
@@ -42,13 +44,15 @@ describe("decisions about the tree", () => {
 
   it("takes a host out of its rack", async () => {
     buckets = [{ name: "n1", type: "host", parent: "az.a", items: 1 }];
-    await carryOut({ op: "move", bucket: "n1", rack: null });
+    await carryOut({ op: "place", places: [{ bucket: "n1", rack: null }] });
     expect(commands).toEqual(["osd crush move n1 root=default"]);
   });
 
   it.each(["row7", null])("touches no host that was put into %s meanwhile", async (parent) => {
     buckets = [{ name: "n1", type: "host", parent, items: 1 }];
-    expect(await carryOut({ op: "move", bucket: "n1", rack: "az.a" })).toMatchObject({ state: "abandoned" });
+    expect(await carryOut({ op: "place", places: [{ bucket: "n1", rack: "az.a" }] })).toMatchObject({
+      state: "abandoned",
+    });
     expect(commands).toEqual([]);
   });
 

@@ -33,16 +33,20 @@ const zones = (n1: string | null, n2: string | null): TopologyFacts["zones"] =>
 describe("planTopology", () => {
   it.each([
     ["nothing to do without zones", {}, null],
-    ["a host goes to its zone", { zones: zones("a", null) }, { op: "move", bucket: "n1", rack: "az.a" }],
+    [
+      "a host goes to its zone",
+      { zones: zones("a", null) },
+      { op: "place", places: [{ bucket: "n1", rack: "az.a" }] },
+    ],
     [
       "a host changes its zone",
       { buckets: [root, rack("az.b", 1), host("n1", "az.b")], zones: zones("a", null) },
-      { op: "move", bucket: "n1", rack: "az.a" },
+      { op: "place", places: [{ bucket: "n1", rack: "az.a" }] },
     ],
     [
       "a host that has no zone any more goes back",
       { buckets: [root, rack("az.b", 1), host("n1", "az.b")] },
-      { op: "move", bucket: "n1", rack: null },
+      { op: "place", places: [{ bucket: "n1", rack: null }] },
     ],
     [
       "an empty rack of ours goes",
