@@ -1,9 +1,15 @@
 #!/bin/sh
-# Makes what a virtual machine of ours boots from: a kernel and a small initramfs, in CACHE (prepare.sh CACHE).
+# Makes what a virtual machine of ours boots from: a kernel and a small initramfs, in CACHE.
+#   prepare.sh [--check] CACHE     --check: only tell by the exit code whether it is there
 # The kernel is the distribution's, unpacked and never installed. Nothing to do takes a few hundredths of a second.
 # Exit 0 ready, 1 a step failed, 3 this machine cannot have it (no Debian kernel for its processor).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+check=no
+if [ "$1" = --check ]; then
+  check=yes
+  shift
+fi
 cache=$1
 arch=$(dpkg --print-architecture 2>/dev/null || echo unknown)
 fail() { # CODE EXIT TEXT
@@ -12,9 +18,10 @@ fail() { # CODE EXIT TEXT
 }
 
 # What changes the image makes another stamp.
-stamp=$(cat "$0" "$here/init.sh" | sha256sum)
+stamp=$(cat "$here/prepare.sh" "$here/init.sh" "$here/modules.txt" | sha256sum)
 stamp=${stamp%% *}
 if [ -f "$cache/stamp" ] && [ "$(cat "$cache/stamp")" = "$stamp" ]; then exit 0; fi
+if [ $check = yes ]; then exit 1; fi
 
 [ "$arch" = amd64 ] || fail MISSING_PROGRAM 3 "the virtual machine needs an amd64 host, this is $arch"
 for program in qemu-system-x86_64 busybox cpio depmod; do
@@ -45,7 +52,7 @@ mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys"
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp "$here/init.sh" "$root/init"
 chmod 755 "$root/init"
-# shellcheck source=modules.txt disable=SC2013
+# shellcheck disable=SC2013
 for module in $(cat "$here/modules.txt"); do
   # One that is built in has no file.
   modprobe -d "$work/kernel" -S "$version" --show-depends "$module" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*$/\1/p'

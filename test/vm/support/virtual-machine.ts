@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname, "../../..");
 const cache = join(root, "node_modules", ".cache", "vm");
@@ -10,7 +10,7 @@ export interface VirtualMachineOptions {
   readonly name: string;
   /** Folder of its own for sockets and logs. */
   readonly dir: string;
-  /** Image files of raw disks, in the order of their names in the guest: vda, vdb, … */
+  /** Image files of raw disks, in the order of their names in the guest: vda, vdb, …; the file's name is the serial number. */
   readonly disks: readonly string[];
   /** More arguments for QEMU: other buses and controllers. */
   readonly extra?: readonly string[];
@@ -68,7 +68,12 @@ export class VirtualMachine {
         "local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap",
         ...["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=control,name=control"],
         ...["-chardev", `socket,path=${socketPath},server=on,wait=off,id=control`],
-        ...disks.flatMap((file) => ["-drive", `file=${file},format=raw,if=virtio,cache=unsafe`]),
+        ...disks.flatMap((file, n) => [
+          "-drive",
+          `file=${file},format=raw,if=none,id=disk${n},cache=unsafe`,
+          "-device",
+          `virtio-blk-pci,drive=disk${n},serial=${basename(file, ".img")}`,
+        ]),
         ...extra,
       ],
       { stdio: ["ignore", "pipe", "pipe"] },
