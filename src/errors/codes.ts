@@ -115,6 +115,12 @@ export const errorCodes = {
     meaning: "This node cannot encrypt disks now: a program or a part of the kernel is missing.",
     remedy: "The message names what is missing; `microceph disk encryption-support` looks again.",
   },
+  NOT_ENCRYPTED: {
+    http: 409,
+    exit: 4,
+    meaning: "The OSD is not encrypted, so it has no key to change.",
+    remedy: "Encryption is chosen when an OSD is made: `microceph disk add --encrypt`. Nothing was changed.",
+  },
   ENCRYPTION_KEY_WRONG: {
     http: 409,
     exit: 4,
