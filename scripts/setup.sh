@@ -4,6 +4,7 @@
 #   --quiet             say nothing when nothing is missing
 #   --without-packages  leave the Debian packages alone (no root needed)
 #   --without-build     leave dist/ alone
+#   --with-vm           also what the tests in a virtual machine need: QEMU, and a kernel that is only unpacked
 # Exit 0 ready, 1 a step failed, 2 usage, 3 something is needed first (root, apt-get, npm).
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -13,13 +14,15 @@ export PATH
 quiet=no
 with_packages=yes
 with_build=yes
+with_vm=no
 for argument in "$@"; do
   case "$argument" in
     --quiet) quiet=yes ;;
     --without-packages) with_packages=no ;;
     --without-build) with_build=no ;;
+    --with-vm) with_vm=yes ;;
     *)
-      echo "Error: setup takes --quiet, --without-packages and --without-build, not \"$argument\" [USAGE]" >&2
+      echo "Error: setup takes --quiet, --without-packages, --without-build and --with-vm, not \"$argument\" [USAGE]" >&2
       exit 2
       ;;
   esac
@@ -56,9 +59,22 @@ mkfs.ext4 e2fsprogs
 faketime faketime
 '
 
+vm_programs='
+qemu-system-x86_64 qemu-system-x86
+busybox busybox-static
+cpio cpio
+udevadm udev
+multipath multipath-tools
+'
+
+# A virtual machine is emulated for one kind of processor only.
+[ "$(uname -m)" = x86_64 ] || with_vm=no
+
 missing_packages() {
+  wanted_programs=$programs
+  if [ $with_vm = yes ]; then wanted_programs="$programs$vm_programs"; fi
   # shellcheck disable=SC2086
-  set -- $programs
+  set -- $wanted_programs
   while [ $# -gt 0 ]; do
     command -v "$1" >/dev/null 2>&1 || printf '%s ' "$2"
     shift 2
@@ -86,8 +102,12 @@ build_is_current() {
     [ -z "$(find src scripts/build.ts package.json package-lock.json -newer dist/.built -print -quit)" ]
 }
 
+vm_cache=node_modules/.cache/vm
+
+vm_is_current() { [ $with_vm = no ] || sh scripts/vm/prepare.sh --check "$vm_cache"; }
+
 ready() {
-  { [ $with_packages = no ] || [ -z "$(missing_packages)" ]; } && npm_is_current && build_is_current
+  { [ $with_packages = no ] || [ -z "$(missing_packages)" ]; } && npm_is_current && build_is_current && vm_is_current
 }
 
 install_packages() {
@@ -173,4 +193,5 @@ if command -v flock >/dev/null 2>&1; then flock 9; fi
 if [ $with_packages = yes ]; then install_packages; fi
 install_npm
 build
+vm_is_current || sh scripts/vm/prepare.sh "$vm_cache"
 say "ready"

@@ -1,12 +1,12 @@
 #!/bin/sh
-# npm test [-- --project lint|types|unit|sim|lab …] [-- vitest arguments]: see scripts/test.ts
+# npm test [-- --project lint|types|unit|sim|lab|vm …] [-- vitest arguments]: see scripts/test.ts
 set -u
 here=$(dirname "$0")
 # Without root the packages cannot be installed; lab tests that miss them are skipped and say so.
-without=
-if [ "$(id -u)" != 0 ]; then without=--without-packages; fi
+with=--with-vm
+if [ "$(id -u)" != 0 ]; then with=--without-packages; fi
 # shellcheck disable=SC2086
-if ! sh "$here/setup.sh" --quiet $without; then
+if ! sh "$here/setup.sh" --quiet $with; then
   echo "The setup failed; no test was run."
   echo "0 passed, 1 failed, 0 skipped"
   exit 1

@@ -1,5 +1,5 @@
 // All tests, one project after the other, and the sum as the last line: N passed, N failed, N skipped
-//   test.ts [--project lint|types|unit|sim|lab]… [vitest argument…]
+//   test.ts [--project lint|types|unit|sim|lab|vm]… [vitest argument…]
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -70,6 +70,7 @@ const steps: Readonly<Record<string, (args: readonly string[], folder: string) =
   unit: (args, folder) => vitest("unit", args, folder),
   sim: (args, folder) => vitest("sim", args, folder),
   lab: (args, folder) => vitest("lab", args, folder, labSurroundings()),
+  vm: (args, folder) => vitest("vm", args, folder),
 };
 
 /** Projects asked for, all if none is, and what is left for vitest. */
@@ -101,7 +102,7 @@ for (const project of projects) {
   const begin = performance.now();
   const counts = (await steps[project]?.(rest, folder)) ?? { passed: 0, failed: 1, skipped: 0 };
   sum = addCounts(sum, counts);
-  if (project === "lab") labSkipped = counts.skipped;
+  if (project === "lab" || project === "vm") labSkipped += counts.skipped;
   lines.push(
     `${project.padEnd(6)} ${summaryLine(counts)} (${((performance.now() - begin) / 1000).toFixed(1)} s)`,
   );
@@ -111,6 +112,6 @@ rmSync(folder, { recursive: true, force: true });
 console.log(`\n${lines.join("\n")}`);
 const incomplete = labSkipped > 0 && process.env.CI === "true" && rest.length === 0;
 if (incomplete)
-  console.log(`Failed: ${labSkipped} lab tests were skipped, and CI=true asks for all of them.`);
+  console.log(`Failed: ${labSkipped} tests on real Ceph were skipped, and CI=true asks for all of them.`);
 console.log(summaryLine(sum));
 process.exitCode = sum.failed > 0 || incomplete ? 1 : 0;

@@ -2,7 +2,13 @@ import type { IncomingMessage } from "node:http";
 import { isErrorCode } from "../errors/codes.ts";
 import { isMicrocephError, MicrocephError, messageOf } from "../errors/microceph-error.ts";
 import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
-import type { AvailableDisk, addDisksRequest, ConfiguredDisk, NodeInventory } from "./contract/disks.ts";
+import type {
+  AvailableDisk,
+  addDisksRequest,
+  ConfiguredDisk,
+  EncryptionSupportReply,
+  NodeInventory,
+} from "./contract/disks.ts";
 import type { Envelope } from "./contract/envelope.ts";
 import type { MeshEvent } from "./contract/events.ts";
 import type {
@@ -138,8 +144,13 @@ export class ApiClient {
     this.#get("/1.0/disks/available", options);
   diskInventory = (options?: CallOptions): Promise<readonly NodeInventory[]> =>
     this.#get("/1.0/disks/inventory", options);
-  controlOsd = (osd: number, action: "restart" | "stop" | "start", options?: CallOptions): Promise<Job> =>
-    this.request("POST", `/1.0/disks/${osd}/${action}`, {}, options);
+  encryptionSupport = (options?: CallOptions): Promise<EncryptionSupportReply> =>
+    this.#get("/1.0/disks/encryption-support", options);
+  controlOsd = (
+    osd: number,
+    action: "restart" | "stop" | "start" | "rotate-key",
+    options?: CallOptions,
+  ): Promise<Job> => this.request("POST", `/1.0/disks/${osd}/${action}`, {}, options);
   addDisks = (request: Draft<typeof addDisksRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/disks", request, options);
   services = (options?: CallOptions): Promise<readonly Service[]> => this.#get("/1.0/services", options);

@@ -4,6 +4,7 @@ import type {
   AvailableDisk,
   addDisksRequest,
   ConfiguredDisk,
+  EncryptionSupportReply,
   NodeInventory,
   osdParams,
 } from "./contract/disks.ts";
@@ -101,6 +102,9 @@ export interface Operations {
   restartOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
   stopOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
   startOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
+  /** Throws NOT_FOUND, naming its node; the job fails with NOT_ENCRYPTED. */
+  rotateOsdKey(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
+  encryptionSupport(input: Nothing, context: RequestContext): Promise<EncryptionSupportReply>;
   /** The job's result is a `DiskReport`. */
   addDisks(input: Shape<typeof addDisksRequest>, context: RequestContext): Promise<Job>;
   services(input: Nothing, context: RequestContext): Promise<readonly Service[]>;

@@ -8,8 +8,9 @@ import { Session } from "./session.ts";
 
 /** `microceph disk …` */
 export function addDiskCommands(program: Command, io: CliIo): void {
-  const disk = program.command("disk").description("Add disks to Ceph, list and restart them");
+  const disk = program.command("disk").description("Add disks to Ceph, list, restart and encrypt them");
   addDiskAddCommand(disk, io);
+  addEncryptionSupport(disk, io);
 
   disk
     .command("list")
@@ -32,6 +33,7 @@ export function addDiskCommands(program: Command, io: CliIo): void {
     ["restart", "Restart one OSD and wait until it is up"],
     ["stop", "Stop one OSD; it stays stopped, also over a boot, until it is started"],
     ["start", "Start an OSD that was stopped and wait until it is up"],
+    ["rotate-key", "Give an encrypted OSD another key, while it runs"],
   ] as const) {
     disk
       .command(action)
@@ -45,6 +47,26 @@ export function addDiskCommands(program: Command, io: CliIo): void {
         await session.print({ osd, action }, () => "");
       });
   }
+}
+
+/** `microceph disk encryption-support`: where it is not, it fails with the reason, as in MicroCeph. */
+function addEncryptionSupport(disk: Command, io: CliIo): void {
+  disk
+    .command("encryption-support")
+    .description("Say whether this node can encrypt disks, or what is missing")
+    .option("--target <node>", "node to ask (this one)")
+    .action(async (_options: object, command: Command) => {
+      const session = new Session(io, command);
+      const support = await session.client.encryptionSupport();
+      if (support.supported || session.format !== "table") {
+        await session.print(support, () => "supported\n");
+      }
+      if (support.supported) return;
+      throw new MicrocephError(
+        "ENCRYPTION_UNSUPPORTED",
+        `Encryption is not supported on this node: ${support.reason_unsupported}`,
+      );
+    });
 }
 
 function osdNumber(text: string): number {

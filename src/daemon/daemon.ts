@@ -307,6 +307,7 @@ export class Daemon {
       runner: parts.runner,
       log: this.#log,
       run: runProgram,
+      keys: () => parts.cephNode?.commands ?? null,
       memory: parts.store,
       commands: () => new CephClient({ paths }, { log: this.#log, run: runProgram }),
       addressIn: (networks) =>

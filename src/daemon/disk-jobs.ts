@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { makeCephKey } from "../ceph/config/keyring.ts";
 import { addDisks } from "../ceph/control/add-disks.ts";
 import type { AddRequestDraft } from "../ceph/control/add-request.ts";
-import { controlOsd, type OsdAction } from "../ceph/daemons/osd-control.ts";
+import { controlOsd, type OsdAction, rotateOsdKey } from "../ceph/daemons/osd-control.ts";
 import { diskOwners } from "../ceph/daemons/osd-make.ts";
 import { checkPristine, statDisk, surveyDisks, wipeDisk } from "../ceph/disks/disks.ts";
 import { systemRoots } from "../ceph/disks/inventory.ts";
@@ -58,10 +58,10 @@ export async function addDisksHere(daemon: Daemon, request: Json, tools: JobTool
   return result as unknown as Json;
 }
 
-/** The jobs of `disk restart`, `disk stop` and `disk start` on this node. */
+/** The jobs of `disk restart`, `disk stop`, `disk start` and `disk rotate-key` on this node. */
 export async function controlOsdHere(
   daemon: Daemon,
-  action: OsdAction,
+  action: OsdAction | "rotate-key",
   request: Json,
   tools: JobTools,
 ): Promise<Json> {
@@ -70,7 +70,13 @@ export async function controlOsdHere(
   if (cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
   const osd = osdId((request as { osd?: unknown } | null)?.osd);
   tools.report(10, `osd.${osd}: ${action}`);
-  await controlOsd(cluster.deps.cephNode.deps, osd, action, { signal: tools.signal });
+  const { deps } = cluster.deps.cephNode;
+  if (action === "rotate-key") {
+    // Two changes of one key at a time would each undo the other's half.
+    await daemon.diskTurns.run([`key of osd.${osd}`], () => rotateOsdKey(deps, osd));
+  } else {
+    await controlOsd(deps, osd, action, { signal: tools.signal });
+  }
   cluster.upkeep.publishFacts();
   return { osd };
 }

@@ -3,7 +3,6 @@ import { parseDiskSpecs } from "../api/contract/disk-spec.ts";
 import type { NodeInventory } from "../api/contract/disks.ts";
 import { notInitialized } from "../api/not-initialized.ts";
 import type { AddRequestDraft, AuxRequest } from "../ceph/control/add-request.ts";
-import type { OsdAction } from "../ceph/daemons/osd-control.ts";
 import { parseMatch } from "../ceph/disks/match/parse.ts";
 import { parseSize } from "../ceph/disks/match/size.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
@@ -18,9 +17,6 @@ export function addRequestOf(request: DiskRequest): Json {
   const paths = pathsOf(request);
   const specs = paths.length === 0 ? [] : parseDiskSpecs(paths);
   if (request.osd_match) parseMatch(request.osd_match);
-  if (request.encrypt || request.walencrypt || request.dbencrypt) {
-    throw new MicrocephError("ENCRYPTION_UNSUPPORTED", "this version cannot make encrypted OSDs");
-  }
   const draft: AddRequestDraft = {
     specs: specs.map((spec, n) =>
       spec.kind === "loop"
@@ -75,8 +71,12 @@ export async function diskInventory(daemon: Daemon): Promise<NodeInventory[]> {
   ];
 }
 
-/** Begin to restart, stop or start one OSD of this node. Throws NOT_FOUND, naming the node that has it. */
-export async function startOsdJob(daemon: Daemon, action: OsdAction, osd: number): Promise<JobRecord> {
+/** Begin to restart, stop or start one OSD of this node, or to change its key. Throws NOT_FOUND, naming the node that has it. */
+export async function startOsdJob(
+  daemon: Daemon,
+  action: keyof typeof osdJobs,
+  osd: number,
+): Promise<JobRecord> {
   const { cluster } = daemon;
   if (cluster === null) throw notInitialized();
   const own = await cluster.deps.cephNode.osds();

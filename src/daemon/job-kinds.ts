@@ -2,7 +2,12 @@
 export const bootstrapJob = "cluster.bootstrap";
 export const addDisksJob = "disk.add";
 /** By what they do with one OSD. */
-export const osdJobs = { restart: "disk.restart", stop: "disk.stop", start: "disk.start" } as const;
+export const osdJobs = {
+  restart: "disk.restart",
+  stop: "disk.stop",
+  start: "disk.start",
+  "rotate-key": "disk.rotate-key",
+} as const;
 export const planDomainJob = "failure-domain.plan";
 export const setDomainJob = "failure-domain.set";
 export const setZoneJob = "zone.set";

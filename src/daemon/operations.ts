@@ -5,10 +5,12 @@ import type { Admission, MeshStatus, NamedNodes, SelfStatus } from "../api/contr
 import type { Service } from "../api/contract/status.ts";
 import { notInitialized } from "../api/not-initialized.ts";
 import type { ForwardReply, ForwardRequest, Operations, RequestContext } from "../api/operations.ts";
+import { encryptionSupport } from "../ceph/disks/luks.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { PeerId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
 import { fingerprintWords } from "../mesh/identity/fingerprint.ts";
+import { runProgram } from "../process/run-program.ts";
 import { productVersion } from "../version/version.ts";
 import { admissionOf, configuredDisks, memberFingerprint } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
@@ -196,6 +198,16 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async startOsd({ osdid }) {
       return shown(await startOsdJob(daemon, "start", osdid));
+    },
+    async rotateOsdKey({ osdid }) {
+      return shown(await startOsdJob(daemon, "rotate-key", osdid));
+    },
+    async encryptionSupport() {
+      const support = await encryptionSupport({ run: runProgram });
+      return {
+        supported: support.supported,
+        reason_unsupported: support.supported ? "" : support.reason,
+      };
     },
     async services() {
       runtime();

@@ -109,6 +109,24 @@ export const errorCodes = {
     meaning: "The default CRUSH rule is one that somebody made: it is never changed by this product.",
     remedy: "Set osd_pool_default_crush_rule to one of the rules microceph_auto_… to hand it over.",
   },
+  ENCRYPTION_UNSUPPORTED: {
+    http: 409,
+    exit: 3,
+    meaning: "This node cannot encrypt disks now: a program or a part of the kernel is missing.",
+    remedy: "The message names what is missing; `microceph disk encryption-support` looks again.",
+  },
+  NOT_ENCRYPTED: {
+    http: 409,
+    exit: 4,
+    meaning: "The OSD is not encrypted, so it has no key to change.",
+    remedy: "Encryption is chosen when an OSD is made: `microceph disk add --encrypt`. Nothing was changed.",
+  },
+  ENCRYPTION_KEY_WRONG: {
+    http: 409,
+    exit: 4,
+    meaning: "The key that the monitors keep for an encrypted OSD does not open its disk.",
+    remedy: "Nothing was changed. Is it the right disk? `microceph disk list` shows which disk is whose.",
+  },
   LEASE_LOST: {
     http: 503,
     exit: 3,
@@ -226,12 +244,6 @@ export const errorCodes = {
     meaning: "The disk is read-only, mounted, partitioned, held by something, or has content.",
     remedy:
       "Choose another disk (`microceph disk list`). If only old content is in the way and may be lost, add it with --wipe.",
-  },
-  ENCRYPTION_UNSUPPORTED: {
-    http: 501,
-    exit: 3,
-    meaning: "Encrypted OSDs cannot be made on this node.",
-    remedy: "Leave --encrypt, --wal-encrypt and --db-encrypt away. Nothing was changed.",
   },
   UNSUPPORTED_BY_PEER: {
     http: 501,

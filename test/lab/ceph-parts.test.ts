@@ -101,7 +101,7 @@ async function makeNode(name: string): Promise<Node> {
   const runner = new ProcessRunner({ folder: paths.supervisors }, { log });
   await runner.open();
   await ensureCephFolders(paths);
-  const deps = { paths, runner, log, run: runProgram };
+  const deps = { paths, runner, log, run: runProgram, keys: () => null };
   return { handle: handle(name), address: await freeAddress(), paths, deps, runner };
 }
 

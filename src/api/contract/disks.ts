@@ -50,6 +50,13 @@ export const nodeInventory = z.object({
 });
 export type NodeInventory = Shape<typeof nodeInventory>;
 
+/** MicroCeph's keys. */
+export const encryptionSupport = z.object({
+  supported: z.boolean(),
+  reason_unsupported: text.describe("empty when it is supported"),
+});
+export type EncryptionSupportReply = Shape<typeof encryptionSupport>;
+
 const match = z.string().max(10_240);
 const size = z.string().max(32);
 const device = z.string().max(1024).nullable();

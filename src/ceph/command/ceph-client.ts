@@ -280,6 +280,26 @@ export class CephClient implements CephCommands {
     await this.run(["auth", "rm", entity], options);
   }
 
+  async secret(key: string, options?: CallOptions): Promise<string | undefined> {
+    try {
+      // Not through the child: what it answers is kept for a while.
+      const value = await this.#once(["config-key", "get", key], options);
+      return typeof value === "string" ? value : undefined;
+    } catch (error) {
+      if (isRefusal(error, "ENOENT")) return undefined;
+      throw error;
+    }
+  }
+
+  async setSecret(key: string, value: string, options?: CallOptions): Promise<void> {
+    const how = { args: ["-i", "-"], input: value, secrets: [value] };
+    await this.#once(["config-key", "set", key], options, how);
+  }
+
+  async removeSecret(key: string, options?: CallOptions): Promise<void> {
+    await this.run(["config-key", "rm", key], options);
+  }
+
   /** A command that always answers in JSON. */
   #read(words: readonly string[], options: CallOptions = {}): Promise<Json> {
     const deadlineMs = options.deadlineMs ?? defaultDeadlineMs;

@@ -247,6 +247,13 @@ export interface CephCommands {
   ): Promise<string>;
   authRemove(entity: string, options?: CallOptions): Promise<void>;
 
+  /** A value of the monitors' key store (`config-key`); undefined when it is unset. */
+  secret(key: string, options?: CallOptions): Promise<string | undefined>;
+  /** The value goes over standard input: it is in no argument, log or error. */
+  setSecret(key: string, value: string, options?: CallOptions): Promise<void>;
+  /** Idempotent. */
+  removeSecret(key: string, options?: CallOptions): Promise<void>;
+
   /** Any other command, each word an argument; flags are words that start with `--`. */
   run(words: readonly string[], options?: CallOptions): Promise<Json>;
 }

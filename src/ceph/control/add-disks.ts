@@ -1,10 +1,11 @@
-import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands } from "../command/commands.ts";
 import type { DaemonDeps } from "../daemons/deps.ts";
 import { listLocalOsds } from "../daemons/osd.ts";
 import { abandonOsdPlan, makeOsd, type OsdSource, type OsdStep, planOsd } from "../daemons/osd-make.ts";
+import type { OsdAux } from "../daemons/osd-parts.ts";
+import { encryptionSupport, notSupported } from "../disks/luks.ts";
 import { type AddRequestDraft, addRequest } from "./add-request.ts";
 import { type CarrierDeps, carrierKeys, dropAux, prepareCarrier, realizeAux } from "./carriers.ts";
 import { type ChooseDeps, type ChosenDisk, chooseDisks, type DiskResult, failure } from "./choose-disks.ts";
@@ -46,6 +47,8 @@ export interface PlannedPartition {
   readonly action: "new" | "append" | "reset";
 }
 
+/** Registering can be repeated, so a slow machine gets the time it needs. */
+const registerMs = 60_000;
 const stepShare: Readonly<Record<OsdStep, number>> = {
   registering: 5,
   formatting: 20,
@@ -67,8 +70,8 @@ export async function addDisks(
 ): Promise<AddDisksResult> {
   const request = addRequest.parse(draft);
   if (request.encrypt || request.wal?.encrypt || request.db?.encrypt) {
-    // The seam of encryption: the parts of an OSD are opened here, before they are planned.
-    throw new MicrocephError("ENCRYPTION_UNSUPPORTED", "this version cannot make encrypted OSDs");
+    const support = await encryptionSupport(deps);
+    if (!support.supported) throw notSupported(support.reason);
   }
   if (request.dryRun) return dryRun(await chooseDisks(request, deps));
   const byWhat = request.osdMatch !== null || request.allAvailable;
@@ -148,8 +151,9 @@ function progressTeller(
 
 type WipeRequest = {
   readonly wipe: boolean;
-  readonly wal: { readonly wipe: boolean } | null;
-  readonly db: { readonly wipe: boolean } | null;
+  readonly encrypt: boolean;
+  readonly wal: { readonly wipe: boolean; readonly encrypt: boolean } | null;
+  readonly db: { readonly wipe: boolean; readonly encrypt: boolean } | null;
 };
 
 /** Make the partitions of an OSD and write its plan, after which its devices are taken. Idempotent. */
@@ -164,19 +168,28 @@ async function take(
   const wipes = { block: request.wipe, wal: request.wal?.wipe ?? false, db: request.db?.wipe ?? false };
   for (const key of carrierKeys(osd)) await ready.get(key);
   const parts = await deps.exclusive(carrierKeys(osd), async () => ({
-    wal: await realizeAux("wal", osd, osd.wal, deps),
-    db: await realizeAux("db", osd, osd.db, deps),
+    wal: encrypted(await realizeAux("wal", osd, osd.wal, deps), request.wal?.encrypt),
+    db: encrypted(await realizeAux("db", osd, osd.db, deps), request.db?.encrypt),
   }));
+  const { encrypt } = request;
   const source: OsdSource = osd.source;
   const keys = await diskKeys(osd, deps);
   await deps.exclusive(keys, () =>
-    planOsd(deps.daemons, { uuid: osd.uuid, key: deps.newKey(), source, ...parts }, async (path, part) => {
-      // What was made for it just now holds at most what lay there before it was made.
-      const fresh = part !== "block" && osd[part]?.kind === "partition";
-      if (wipes[part] || fresh) await deps.wipe(path);
-      await deps.checkDevice(path);
-    }),
+    planOsd(
+      deps.daemons,
+      { uuid: osd.uuid, key: deps.newKey(), source, encrypt, ...parts },
+      async (path, part) => {
+        // What was made for it just now holds at most what lay there before it was made.
+        const fresh = part !== "block" && osd[part]?.kind === "partition";
+        if (wipes[part] || fresh) await deps.wipe(path);
+        await deps.checkDevice(path);
+      },
+    ),
   );
+}
+
+function encrypted(aux: OsdAux | null, wanted: boolean | undefined): OsdAux | null {
+  return aux !== null && wanted === true ? { ...aux, encrypted: true } : aux;
 }
 
 /** The whole disks that an OSD is made on: of two requests for one of them the second sees what the first took. */
@@ -198,7 +211,8 @@ async function make(
     await taken;
     const id = await makeOsd(deps.daemons, {
       uuid: osd.uuid,
-      register: (uuid, key) => deps.ceph().osdNew(uuid, key, { signal: tools.signal }),
+      register: (uuid, key) =>
+        deps.ceph().osdNew(uuid, key, { deadlineMs: registerMs, signal: tools.signal }),
       onStep,
       signal: tools.signal,
     });

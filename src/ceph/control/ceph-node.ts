@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { messageOf } from "../../errors/microceph-error.ts";
-import type { Handle } from "../../ids/ids.ts";
+import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import type { Handle, OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
 import { renderCephConf } from "../config/ceph-conf.ts";
@@ -42,6 +43,7 @@ export class CephNode {
   readonly deps: CephNodeDeps;
   #access: CephAccess | null;
   #commands: CephCommands | null = null;
+  readonly #stopped = new AbortController();
   /** Orders and monitor maps arrive at the same time; the last one asked for is what stays. */
   #configuring: Promise<void> = Promise.resolve();
 
@@ -122,9 +124,24 @@ export class CephNode {
     if (await hasMgr(deps, handle)) start(unitName("mgr", handle), startMgr(deps, handle));
     if (await hasMds(deps, handle)) start(unitName("mds", handle), startMds(deps, handle));
     for (const { osd, stopped } of await listLocalOsds(deps)) {
-      if (!stopped) start(unitName("osd", osd), startOsd(deps, osd));
+      if (!stopped) start(unitName("osd", osd), this.#startOsd(osd));
     }
     await Promise.all(starts);
+  }
+
+  /** An encrypted OSD waits until the monitors answer, because they keep its key; all others start at once. */
+  async #startOsd(osd: OsdId): Promise<void> {
+    for (let pauseMs = 1000; ; pauseMs = Math.min(30_000, pauseMs * 2)) {
+      try {
+        return await startOsd(this.deps, osd);
+      } catch (error) {
+        if (!isMicrocephError(error, "CEPH_UNREACHABLE") && !isMicrocephError(error, "DEADLINE_EXCEEDED")) {
+          throw error;
+        }
+        this.deps.log.warn({ osd, error: messageOf(error) }, "an encrypted OSD waits for its key");
+        await delay(pauseMs, undefined, { signal: this.#stopped.signal, ref: false });
+      }
+    }
   }
 
   osds(): Promise<OsdReport[]> {
@@ -138,6 +155,7 @@ export class CephNode {
   }
 
   async stop(): Promise<void> {
+    this.#stopped.abort();
     await this.#commands?.stop();
     this.#commands = null;
   }

@@ -4,6 +4,7 @@ import type { runProgram } from "../../process/run-program.ts";
 import type { CephDaemonType, CephPaths } from "../config/ceph-paths.ts";
 import type { Runner, UnitSpec } from "../runner/runner.ts";
 import { orDiskFull } from "./disk-full.ts";
+import type { KeyStore } from "./osd-encryption.ts";
 
 /** What every daemon function needs. */
 export interface DaemonDeps {
@@ -12,6 +13,8 @@ export interface DaemonDeps {
   readonly log: Logger;
   /** Runs a program to its end; `runProgram` outside tests. */
   readonly run: typeof runProgram;
+  /** The monitors' key store; null while this node knows no cluster. */
+  readonly keys: () => KeyStore | null;
 }
 
 /** Name of a daemon's unit: `mon.n1`, `osd.3`. */

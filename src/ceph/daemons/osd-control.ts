@@ -1,12 +1,34 @@
+import { randomBytes } from "node:crypto";
 import { access, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
 import { writeFileAtomic } from "../../files/atomic-file.ts";
 import type { OsdId } from "../../ids/ids.ts";
+import { makeLuksKey } from "../disks/luks.ts";
 import type { UnitStatus } from "../runner/runner.ts";
 import { type DaemonDeps, unitName } from "./deps.ts";
 import { type LocalOsd, listLocalOsds, startOsd, stopOsd, stoppedMarker, waitOsdUp } from "./osd.ts";
 import { lastComplaint } from "./osd-devices.ts";
+import { isUnlocked, rotateKey } from "./osd-encryption.ts";
+import { encryptedDevices, osdParts } from "./osd-parts.ts";
+
+/**
+ * Give an encrypted OSD of this node another key, while it runs or not. Taken up again after a crash it completes.
+ * Throws NOT_FOUND, NOT_ENCRYPTED.
+ */
+export async function rotateOsdKey(deps: DaemonDeps, osd: OsdId): Promise<void> {
+  const local = (await listLocalOsds(deps)).find((one) => one.osd === osd);
+  if (local === undefined) {
+    throw new MicrocephError("NOT_FOUND", `osd.${osd} is not on this node`, { data: { osd } });
+  }
+  const devices = encryptedDevices(await osdParts(deps, osd));
+  if (devices.length === 0) {
+    throw new MicrocephError("NOT_ENCRYPTED", `osd.${osd} is not encrypted`, { data: { osd } });
+  }
+  const store = deps.keys();
+  if (store === null) throw new MicrocephError("NOT_INITIALIZED", "this node knows no cluster");
+  await rotateKey(deps, store, { osd, uuid: local.uuid, devices }, () => makeLuksKey(randomBytes));
+}
 
 /** An OSD of this node with what became of its process. */
 export interface OsdReport extends LocalOsd {
@@ -31,9 +53,17 @@ async function reportOsd(deps: Pick<DaemonDeps, "paths" | "runner">, osd: LocalO
   if (state === "running" || state === "starting") {
     return { ...osd, state, reason: gone === null ? null : `${gone} is not there` };
   }
+  if (gone === null && (await isLocked(deps, osd))) {
+    return { ...osd, state, reason: "locked: it waits for the monitors, which keep its key" };
+  }
   const said = await lastComplaint(deps, unit);
   const parts = [status?.reason ?? "was not started", gone === null ? null : `${gone} is not there`, said];
   return { ...osd, state, reason: parts.filter((part) => part !== null && part !== "").join("; ") };
+}
+
+async function isLocked(deps: Pick<DaemonDeps, "paths">, { osd, uuid }: LocalOsd): Promise<boolean> {
+  const devices = encryptedDevices(await osdParts(deps, osd));
+  return devices.length > 0 && !(await isUnlocked({ osd, uuid, devices }));
 }
 
 async function firstGone({ path, wal, db }: LocalOsd): Promise<string | null> {

@@ -1,19 +1,24 @@
 import { readlink, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, syncDirectory } from "../../files/atomic-file.ts";
 import type { OsdId } from "../../ids/ids.ts";
 import { systemRoots } from "../disks/inventory.ts";
 import { attachLoop } from "../disks/loop-device.ts";
 import { partitionPath, tellKernel } from "../disks/partitions.ts";
 import type { DaemonDeps } from "./deps.ts";
-import { type OsdAux, osdParts } from "./osd-parts.ts";
+import { type EncryptedOsd, isUnlocked, unlock } from "./osd-encryption.ts";
+import { encryptedDevices, type OsdAux, osdParts } from "./osd-parts.ts";
 
 /**
  * Make the devices of an OSD be there as they were when it was made: loop devices, which a boot forgets, are
- * attached again, and the OSD is led to where they are now. What is encrypted is to be opened here, too.
+ * attached again, and the OSD is led to where they are now; what is encrypted is unlocked with the key that the
+ * monitors keep. Throws CEPH_UNREACHABLE while they do not answer.
  */
-export async function bringDevices(deps: DaemonDeps, osd: OsdId): Promise<void> {
+export async function bringDevices(deps: DaemonDeps, osd: OsdId, uuid: string): Promise<void> {
   const parts = await osdParts(deps, osd);
+  const devices = encryptedDevices(parts);
+  if (devices.length > 0) return unlockOsd(deps, { osd, uuid, devices });
   const home = deps.paths.dataDir("osd", osd);
   const tools = { roots: systemRoots, run: deps.run };
   if (parts.backingFile !== null) {
@@ -33,6 +38,19 @@ export async function bringDevices(deps: DaemonDeps, osd: OsdId): Promise<void> 
       await relink(join(home, `block.${kind}`), await partitionPath(device, aux.partition.uuid, tools));
     }
   }
+}
+
+/** An encrypted OSD is made of devices that keep their names over a boot; its mappings are made anew. */
+async function unlockOsd(deps: DaemonDeps, target: EncryptedOsd): Promise<void> {
+  if (await isUnlocked(target)) return;
+  const keys = deps.keys();
+  if (keys === null) {
+    throw new MicrocephError(
+      "NOT_INITIALIZED",
+      `osd.${target.osd} is locked, and this node knows no cluster`,
+    );
+  }
+  await unlock(deps, keys, target);
 }
 
 async function relink(link: string, target: string): Promise<void> {

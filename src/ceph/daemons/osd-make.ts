@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { access, mkdir, open, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
@@ -5,12 +6,14 @@ import { MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { OsdId } from "../../ids/ids.ts";
 import { isCephKey, renderKeyring } from "../config/keyring.ts";
+import { type LuksRole, makeLuksKey } from "../disks/luks.ts";
 import { type DaemonDeps, ensureCephFolders } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
 import { ownersOf, realDevice } from "./disk-owners.ts";
 import { checkLoopSpace, measureLoopSpace } from "./loop-space.ts";
 import { backingFile, listLocalOsds, readyMarker, startOsd, waitOsdUp } from "./osd.ts";
-import { auxSchema, type OsdAux, type OsdParts, partsFile } from "./osd-parts.ts";
+import { ensureKey, lock, makeEncrypted } from "./osd-encryption.ts";
+import { auxSchema, encryptedDevices, type OsdAux, type OsdParts, partsFile } from "./osd-parts.ts";
 import { checkOsdSize } from "./osd-size.ts";
 import { runBound } from "./run-bound.ts";
 
@@ -31,6 +34,8 @@ const planSchema = z.object({
   key: z.string().refine(isCephKey),
   wal: auxSchema.nullish(),
   db: auxSchema.nullish(),
+  /** Whether what its own device holds is encrypted. The key is never here: the monitors keep it. */
+  encrypt: z.boolean().optional(),
   source: z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("loop"), bytes: z.int().positive() }),
     z.object({
@@ -77,10 +82,11 @@ export function planOsd(
     readonly source: OsdSource;
     readonly wal?: OsdAux | null;
     readonly db?: OsdAux | null;
+    readonly encrypt?: boolean;
   },
   checkDevice: (path: string, part: "block" | "wal" | "db") => Promise<void>,
 ): Promise<OsdPlan> {
-  const { uuid, key, source, wal = null, db = null } = wanted;
+  const { uuid, key, source, wal = null, db = null, encrypt = false } = wanted;
   return orDiskFull("another OSD", async () => {
     await ensureCephFolders(deps.paths);
     const existing = await readPlan(deps, uuid);
@@ -91,7 +97,7 @@ export function planOsd(
     if (source.kind === "device") await checkDevice(source.path, "block");
     if (wal !== null) await checkDevice(wal.path, "wal");
     if (db !== null) await checkDevice(db.path, "db");
-    const plan = planSchema.parse({ v: 1, uuid, key, source, wal, db });
+    const plan = planSchema.parse({ v: 1, uuid, key, source, wal, db, encrypt });
     const work = workFolder(deps, uuid);
     await mkdir(work, { recursive: true, mode: 0o700 });
     await writeFileAtomic(join(work, planFile), `${JSON.stringify(plan)}\n`);
@@ -161,7 +167,14 @@ export async function makeOsd(deps: DaemonDeps, options: MakeOsdOptions): Promis
   if (finished === undefined) {
     await options.confirm?.();
     onStep("formatting", osd);
-    await orDiskFull(`osd.${osd}`, () => format(deps, uuid, osd, signal));
+    try {
+      await orDiskFull(`osd.${osd}`, () => format(deps, uuid, osd, signal));
+    } catch (error) {
+      // A mapping that nobody uses would keep the device from being used for anything else.
+      const devices = encryptedDevices(partsOf(await requirePlan(deps, uuid)));
+      await lock(deps, { osd, uuid, devices }).catch(() => undefined);
+      throw error;
+    }
   }
   onStep("starting", osd);
   await startOsd(deps, osd);
@@ -195,11 +208,13 @@ async function format(
   const work = workFolder(deps, uuid);
   const home = deps.paths.dataDir("osd", osd);
   await emptyFolder(work);
+  const mapped = await encryptParts(deps, osd, plan);
   if (plan.source.kind === "loop") await makeSparseFile(join(work, backingFile), plan.source.bytes);
   // Relative for the loop file, so that the state directory can be moved.
-  await symlink(plan.source.kind === "loop" ? backingFile : plan.source.path, join(work, "block"));
-  if (plan.wal) await symlink(plan.wal.path, join(work, "block.wal"));
-  if (plan.db) await symlink(plan.db.path, join(work, "block.db"));
+  const own = plan.source.kind === "loop" ? backingFile : plan.source.path;
+  await symlink(mapped.get("osd") ?? own, join(work, "block"));
+  if (plan.wal) await symlink(mapped.get("osd.wal") ?? plan.wal.path, join(work, "block.wal"));
+  if (plan.db) await symlink(mapped.get("osd.db") ?? plan.db.path, join(work, "block.db"));
   await writeFileAtomic(join(work, partsFile), `${JSON.stringify(partsOf(plan))}\n`);
   await writeFileAtomic(join(work, "keyring"), renderKeyring([{ entity: `osd.${osd}`, key: plan.key }]));
   await runBound(
@@ -223,12 +238,25 @@ async function format(
   await rm(join(home, planFile), { force: true });
 }
 
-function partsOf({ source, wal, db }: OsdPlan): OsdParts {
+/** Encrypt what the plan says, and map it; the paths to use, by role. */
+async function encryptParts(deps: DaemonDeps, osd: OsdId, plan: OsdPlan): Promise<Map<LuksRole, string>> {
+  const mapped = new Map<LuksRole, string>();
+  const devices = encryptedDevices(partsOf(plan));
+  if (devices.length === 0) return mapped;
+  const store = deps.keys();
+  if (store === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not there yet");
+  const key = await ensureKey(store, plan.uuid, () => makeLuksKey(randomBytes));
+  for (const device of devices) mapped.set(device.role, await makeEncrypted(deps, osd, device, key));
+  return mapped;
+}
+
+function partsOf({ source, wal, db, encrypt }: OsdPlan): OsdParts {
   return {
     v: 1,
     backingFile: source.kind === "device" ? (source.backingFile ?? null) : null,
     wal: wal ?? null,
     db: db ?? null,
+    encrypted: encrypt && source.kind === "device" ? source.path : null,
   };
 }
 

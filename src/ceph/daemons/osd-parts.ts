@@ -3,6 +3,7 @@ import { z } from "zod";
 import { readFileIfPresent } from "../../files/atomic-file.ts";
 import type { OsdId } from "../../ids/ids.ts";
 import type { DaemonDeps } from "./deps.ts";
+import type { EncryptedDevice } from "./osd-encryption.ts";
 
 /** A device of an OSD beside its own: for its write-ahead log or its database. */
 export const auxSchema = z.object({
@@ -11,6 +12,8 @@ export const auxSchema = z.object({
   partition: z.object({ carrier: z.string().min(1).max(4096), uuid: z.uuid() }).nullable(),
   /** The file behind the loop device that it is, or lies on: it is attached again after a boot. */
   backingFile: z.string().max(4096).nullable(),
+  /** What it holds is encrypted: the OSD uses its mapping. Absent in what an earlier version wrote. */
+  encrypted: z.boolean().optional(),
 });
 export type OsdAux = Readonly<z.infer<typeof auxSchema>>;
 
@@ -20,6 +23,8 @@ const partsSchema = z.object({
   backingFile: z.string().max(4096).nullable(),
   wal: auxSchema.nullable(),
   db: auxSchema.nullable(),
+  /** The device itself, where what it holds is encrypted and `block` leads to the mapping. */
+  encrypted: z.string().max(4096).nullish(),
 });
 /** What a finished OSD is made of, for whoever starts it, replaces it or takes it away. */
 export type OsdParts = Readonly<z.infer<typeof partsSchema>>;
@@ -28,9 +33,14 @@ export type OsdParts = Readonly<z.infer<typeof partsSchema>>;
 export const partsFile = "parts.json";
 
 /** Of an OSD that was made before there was such a file: nothing beside its own device. */
-export async function osdParts(deps: Pick<DaemonDeps, "paths">, osd: OsdId): Promise<OsdParts> {
+export function osdParts(deps: Pick<DaemonDeps, "paths">, osd: OsdId): Promise<OsdParts> {
+  return partsIn(deps.paths.dataDir("osd", osd));
+}
+
+/** The same by the OSD's data directory. */
+export async function partsIn(home: string): Promise<OsdParts> {
   const none: OsdParts = { v: 1, backingFile: null, wal: null, db: null };
-  const text = await readFileIfPresent(join(deps.paths.dataDir("osd", osd), partsFile));
+  const text = await readFileIfPresent(join(home, partsFile));
   if (text === undefined) return none;
   try {
     return partsSchema.parse(JSON.parse(text));
@@ -38,4 +48,14 @@ export async function osdParts(deps: Pick<DaemonDeps, "paths">, osd: OsdId): Pro
     // It is started without: what it lacks then it says itself.
     return none;
   }
+}
+
+/** The devices of an OSD that are encrypted; its own first. */
+export function encryptedDevices(parts: Pick<OsdParts, "wal" | "db" | "encrypted">): EncryptedDevice[] {
+  const { encrypted, wal, db } = parts;
+  return [
+    ...(encrypted ? [{ role: "osd" as const, path: encrypted }] : []),
+    ...(wal?.encrypted ? [{ role: "osd.wal" as const, path: wal.path }] : []),
+    ...(db?.encrypted ? [{ role: "osd.db" as const, path: db.path }] : []),
+  ];
 }

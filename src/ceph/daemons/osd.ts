@@ -6,6 +6,7 @@ import { isOsdId, type OsdId, osdId } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
 import { type DaemonDeps, startDaemon, unitName } from "./deps.ts";
 import { bringDevices } from "./osd-devices.ts";
+import { partsIn } from "./osd-parts.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
 /** Present once an OSD is formatted and may be started; the name is MicroCeph's. */
@@ -22,6 +23,8 @@ export interface LocalOsd {
   /** The device, or the loop file. */
   readonly path: string;
   readonly kind: "loop" | "device";
+  /** Whether what it holds on its own device is encrypted; `path` is the device, not the mapping. */
+  readonly encrypted: boolean;
   /** Devices of its write-ahead log and its database, where it has some of their own. */
   readonly wal: string | null;
   readonly db: string | null;
@@ -43,12 +46,17 @@ export async function listLocalOsds(deps: Pick<DaemonDeps, "paths">): Promise<Lo
     const uuid = (await readFile(join(home, "fsid"), "utf8").catch(() => "")).trim();
     const target = await readlink(join(home, "block")).catch(() => undefined);
     if (target === undefined) continue;
-    const path = isAbsolute(target) ? target : resolve(home, target);
+    const parts = await partsIn(home);
+    const path = parts.encrypted ?? (isAbsolute(target) ? target : resolve(home, target));
     const loop = target === backingFile;
     const bytes = loop ? ((await stat(path).catch(() => undefined))?.size ?? null) : null;
+    const auxOf = async (kind: "wal" | "db"): Promise<string | null> => {
+      const aux = parts[kind];
+      return aux?.encrypted ? aux.path : readlink(join(home, `block.${kind}`)).catch(() => null);
+    };
     const [wal, db, stopped] = await Promise.all([
-      readlink(join(home, "block.wal")).catch(() => null),
-      readlink(join(home, "block.db")).catch(() => null),
+      auxOf("wal"),
+      auxOf("db"),
       readFileIfPresent(join(home, stoppedMarker)),
     ]);
     found.push({
@@ -56,6 +64,7 @@ export async function listLocalOsds(deps: Pick<DaemonDeps, "paths">): Promise<Lo
       uuid,
       path,
       kind: loop ? "loop" : "device",
+      encrypted: parts.encrypted != null,
       wal,
       db,
       stopped: stopped !== undefined,
@@ -71,7 +80,8 @@ export async function startOsd(deps: DaemonDeps, osd: OsdId): Promise<void> {
   if ((await readFileIfPresent(join(home, readyMarker))) === undefined) {
     throw new MicrocephError("NOT_FOUND", `osd.${osd} is not on this node`, { data: { osd } });
   }
-  await bringDevices(deps, osd);
+  const uuid = (await readFile(join(home, "fsid"), "utf8").catch(() => "")).trim();
+  await bringDevices(deps, osd, uuid);
   await startDaemon(deps, "osd", osd);
 }
 

@@ -127,6 +127,7 @@ export class CrashWorld {
       ...{ paths, memory, log: silent, extraConfig: undefined },
       runner: this.ceph.runner(name, paths, process),
       run: this.ceph.run(process),
+      keys: () => null,
       commands: () => this.ceph.commands(process),
       addressIn: () => `10.0.0.${name.slice(1)}`,
     });

@@ -157,6 +157,7 @@ export class StubOperations implements Operations {
   /** Steps a new job goes through, one per look, before it ends. */
   jobSteps = ["preparing"];
   jobFailure: { code: string; message: string } | null = null;
+  encryption = { supported: true, reason_unsupported: "" };
   jobResult: Job["result"] = null;
   readonly #settings = new Map<string, string>([["rbd_default_features", "63"]]);
   readonly #events: MeshEvent[] = [];
@@ -317,6 +318,13 @@ export class StubOperations implements Operations {
   async startOsd({ osdid }: { readonly osdid: number }) {
     this.#note("startOsd", { osdid });
     return this.#newJob("disk.start");
+  }
+  async rotateOsdKey({ osdid }: { readonly osdid: number }) {
+    this.#note("rotateOsdKey", { osdid });
+    return this.#newJob("disk.rotate-key");
+  }
+  async encryptionSupport() {
+    return this.encryption;
   }
   async addDisks(input: { readonly path: string | readonly string[] }) {
     this.#note("addDisks", input);

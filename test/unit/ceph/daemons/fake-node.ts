@@ -52,7 +52,13 @@ export async function fakeNode(run: Run = async () => nothing): Promise<FakeNode
     return (await run(program, args)) ?? nothing;
   };
   return {
-    deps: { paths: cephPaths(state), runner, log: pino({ level: "silent" }), run: runAll },
+    deps: {
+      keys: () => null,
+      paths: cephPaths(state),
+      runner,
+      log: pino({ level: "silent" }),
+      run: runAll,
+    },
     units,
     calls,
     remove: () => rm(state, { recursive: true, force: true }),

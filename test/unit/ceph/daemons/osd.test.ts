@@ -99,6 +99,7 @@ describe("making an OSD", () => {
         uuid,
         path: join(home, "osd-backing.img"),
         kind: "loop",
+        encrypted: false,
         bytes: gib,
         wal: null,
         db: null,
