@@ -73,7 +73,7 @@ const steps: Readonly<Record<string, (args: readonly string[], folder: string) =
   vm: (args, folder) => vitest("vm", args, folder),
 };
 
-/** Projects asked for, all if none is, and what is left for vitest. */
+/** Projects asked for, all but `vm` if none is, and what is left for vitest. */
 function parse(args: readonly string[]): { projects: string[]; rest: string[] } {
   const projects: string[] = [];
   const rest: string[] = [];
@@ -83,7 +83,8 @@ function parse(args: readonly string[]): { projects: string[]; rest: string[] } 
     if (named === undefined) rest.push(arg);
     else projects.push(named);
   }
-  return { projects: projects.length > 0 ? projects : Object.keys(steps), rest };
+  const usual = Object.keys(steps).filter((project) => project !== "vm");
+  return { projects: projects.length > 0 ? projects : usual, rest };
 }
 
 const { projects, rest } = parse(process.argv.slice(2));
