@@ -2,7 +2,7 @@ import { isDialable } from "./addresses.ts";
 import { type LinkSighting, missingOf, targetOf, viewOf } from "./instance-view.ts";
 import { type Message, type Question, queryPackets } from "./message.ts";
 import { fold, instanceLabel, sameName } from "./names.ts";
-import { QuerySchedule } from "./query-schedule.ts";
+import { firstWait, QuerySchedule } from "./query-schedule.ts";
 import { QuestionBacklog } from "./question-backlog.ts";
 import { type CachedRecord, RecordCache } from "./record-cache.ts";
 import type { RecordOf, ResourceRecord } from "./records.ts";
@@ -19,6 +19,8 @@ const reconfirmMs = 10_000;
 const reconfirmAskMs = [0, 1_000, 3_000];
 /** Milliseconds between two fresh starts of browsing because something was lost without a goodbye. */
 const searchAgainMs = 60_000;
+/** Milliseconds between two questions that a stranger's question makes us ask. */
+const askBackMs = 15_000;
 
 interface Instance {
   /** Full name as its owner writes it, and its first label. */
@@ -46,6 +48,9 @@ export class Browser {
   readonly #dirty = new Set<string>();
   #fullUntil = Number.NEGATIVE_INFINITY;
   #searchedAt = Number.NEGATIVE_INFINITY;
+  /** When to ask because a stranger asked, and when that was done last. */
+  #askBackAt = Number.POSITIVE_INFINITY;
+  #askedBackAt = Number.NEGATIVE_INFINITY;
   #refused = 0;
 
   constructor(options: { readonly serviceName: string; readonly random: () => number }, now: number) {
@@ -60,8 +65,12 @@ export class Browser {
     return this.#refused;
   }
 
-  receive(message: Message, now: number): void {
-    if (message.kind !== "response") return;
+  /** @param from address of the sender, or null for one of our own */
+  receive(message: Message, now: number, from: string | null): void {
+    if (message.kind === "query") {
+      if (from !== null) this.#asked(message, now, from);
+      return;
+    }
     const records = [...message.answers, ...message.additionals];
     // Pointers make instances known, these their hosts: what nobody refers to is not kept.
     for (const record of records) if (record.type === "PTR") this.#pointer(record, now);
@@ -73,6 +82,25 @@ export class Browser {
     }
     for (const key of this.#touched) this.#lookForMissing(key, now);
     this.#touched.clear();
+  }
+
+  /**
+   * Whoever browses our service from an address that we do not know is likely to offer it: its announcements were
+   * lost, as when two halves of a network meet again without a link that goes down. Our own next question may be
+   * an hour away, so we ask once, soon.
+   */
+  #asked(query: Message, now: number, from: string): void {
+    if (this.#askBackAt !== Number.POSITIVE_INFINITY || now - this.#askedBackAt < askBackMs) return;
+    const isOurs = ({ type, name }: Question): boolean => type === "PTR" && sameName(name, this.#serviceName);
+    if (!query.questions.some(isOurs) || this.#isKnown(from)) return;
+    this.#askBackAt = now + firstWait(this.#random);
+  }
+
+  #isKnown(address: string): boolean {
+    const type = address.includes(":") ? "AAAA" : "A";
+    return [...this.#hosts.keys()].some((host) =>
+      this.#cache.records(host, type).some(({ record }) => record.data === address),
+    );
   }
 
   #pointer(record: RecordOf<"PTR">, now: number): void {
@@ -169,7 +197,7 @@ export class Browser {
   }
 
   due(): number {
-    let due = Math.min(this.#schedule.due(), this.#cache.due(), this.#backlog.due());
+    let due = Math.min(this.#schedule.due(), this.#cache.due(), this.#backlog.due(), this.#askBackAt);
     for (const { missing } of this.#instances.values()) due = Math.min(due, missing?.due() ?? due);
     return due;
   }
@@ -181,7 +209,12 @@ export class Browser {
     for (const { missing, name } of this.#instances.values()) {
       if (missing?.step(now)) wanted.push(...missingOf(this.#cache, name));
     }
-    if (this.#schedule.step(now)) wanted.push({ name: this.#serviceName, type: "PTR" });
+    const asksBack = now >= this.#askBackAt;
+    if (asksBack) {
+      this.#askedBackAt = now;
+      this.#askBackAt = Number.POSITIVE_INFINITY;
+    }
+    if (this.#schedule.step(now) || asksBack) wanted.push({ name: this.#serviceName, type: "PTR" });
     this.#backlog.add(wanted);
     const questions = this.#backlog.take(now);
     return questions.length === 0 ? [] : queryPackets(questions, this.#knownAnswers(questions, now));

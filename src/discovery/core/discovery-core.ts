@@ -153,7 +153,7 @@ export class DiscoveryCore {
       return;
     }
     const conflict = link.publisher.receive(message, now, this.#ownAddresses, from);
-    link.browser.receive(message, now);
+    link.browser.receive(message, now, this.#ownAddresses.has(from.address) ? null : from.address);
     for (const key of link.browser.takeDirty()) this.#update(key, now);
     if (conflict !== null) this.#rename(conflict, now);
   }

@@ -3,6 +3,10 @@ const firstWaitMs = { from: 20, to: 120 };
 const firstIntervalMs = 1_000;
 const longestIntervalMs = 60 * 60 * 1_000;
 
+/** Milliseconds to wait before a question, so that those who have the same reason to ask do not ask at once. */
+export const firstWait = (random: () => number): number =>
+  firstWaitMs.from + random() * (firstWaitMs.to - firstWaitMs.from);
+
 /** When to ask: after 20–120 ms, then after 1 s, 2 s, 4 s … up to once in 60 minutes. */
 export class QuerySchedule {
   readonly #random: () => number;
@@ -11,11 +15,7 @@ export class QuerySchedule {
 
   constructor(now: number, random: () => number) {
     this.#random = random;
-    this.#at = now + this.#firstWait();
-  }
-
-  #firstWait(): number {
-    return firstWaitMs.from + this.#random() * (firstWaitMs.to - firstWaitMs.from);
+    this.#at = now + firstWait(this.#random);
   }
 
   due(): number {
@@ -31,7 +31,7 @@ export class QuerySchedule {
   }
 
   restart(now: number): void {
-    this.#at = now + this.#firstWait();
+    this.#at = now + firstWait(this.#random);
     this.#interval = firstIntervalMs;
   }
 }

@@ -24,7 +24,21 @@ class Rig {
   }
 
   hear(answers: readonly ResourceRecord[], additionals: readonly ResourceRecord[] = []): void {
-    this.browser.receive(message({ answers, additionals }), this.now);
+    this.browser.receive(message({ answers, additionals }), this.now, "10.0.0.1");
+  }
+
+  hearQuestion(name: string, from: string | null): void {
+    const question = { name, type: "PTR" } as const;
+    this.browser.receive(message({ kind: "query", questions: [question] }), this.now, from);
+  }
+
+  /** Times of the questions for the service since the last call. */
+  asked(): number[] {
+    const times = this.sent.filter(({ message: { questions } }) =>
+      questions.some(({ type }) => type === "PTR"),
+    );
+    this.sent = [];
+    return times.map(({ at }) => at);
   }
 
   /** `[time, questions]` without those for the service itself, emptied. */
@@ -57,6 +71,26 @@ describe("browsing", () => {
     const gaps = times.map((at, index) => at - (times[index - 1] ?? 0)).slice(1);
     expect(Math.max(...gaps)).toBe(3_600_000);
     expect(rig.sent.length).toBe(15);
+  });
+
+  it("asks soon when a stranger asks for the service, at most once in 15 s", () => {
+    rig.run(3_000_000);
+    rig.hear(fullSet("n1", "n1", "10.0.0.1"));
+    rig.asked();
+    for (const from of ["10.0.0.1", null]) rig.hearQuestion(serviceName, from);
+    rig.hearQuestion("_other._tcp.local", "10.0.0.2");
+    rig.run(3_001_000);
+    expect(rig.asked()).toEqual([]);
+    rig.hearQuestion(serviceName, "10.0.0.2");
+    rig.run(3_001_010);
+    rig.hearQuestion(serviceName, "10.0.0.3");
+    rig.run(3_010_000);
+    rig.hearQuestion(serviceName, "10.0.0.2");
+    rig.run(3_016_020);
+    expect(rig.asked()).toEqual([3_001_020]);
+    rig.hearQuestion(serviceName, "10.0.0.2");
+    rig.run(3_017_000);
+    expect(rig.asked()).toEqual([3_016_040]);
   });
 
   it("names the pointers it knows that have more than half of their life left", () => {
