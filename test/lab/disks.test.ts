@@ -211,6 +211,33 @@ labSuite("the disks of two hosts", () => {
     expect(await osdOn(more, "n1")).toBeGreaterThan(id);
   });
 
+  it("of all hosts are added by one call, with a WAL on the disks that match there; all available ones by another", async () => {
+    const [one = ""] = await lab.disk("n1", "900M");
+    const [two = ""] = await lab.disk("n2", "900M");
+    const carriers = [...(await lab.disk("n1", "1300M")), ...(await lab.disk("n2", "1300M"))];
+    const words = [
+      ...["disk", "add", "--target", "all", "--osd-match", "eq(@size,900MiB)"],
+      ...["--wal-match", "eq(@size,1300MiB)", "--wal-size", "300MiB"],
+    ];
+    await cluster.run("n1", ...words);
+    for (const [path, host, carrier] of [
+      [one, "n1", carriers[0]],
+      [two, "n2", carriers[1]],
+    ] as const) {
+      expect(await metadata(await osdOn(path, host))).toMatchObject({
+        bluefs_dedicated_wal: "1",
+        bluefs_wal_partition_path: `${carrier}p1`,
+      });
+    }
+    const available = (await list("n2")).AvailableDisks.map(({ Path }) => Path);
+    const more = await lab.disk("n2", "850M", 2);
+    const before = (await configured("n2")).length;
+    await cluster.run("n1", "disk", "add", "--all-available", "--target", "n2");
+    for (const path of more) await osdOn(path, "n2");
+    expect((await configured("n2")).length - before).toBe(more.length + available.length);
+    expect((await list("n2")).AvailableDisks).toEqual([]);
+  });
+
   it.each([
     ["before the first OSD is formatted", (job: Job) => job.progress >= 1],
     ["when some are up", (job: Job) => /[1-9] of 3 up/.test(job.step)],
