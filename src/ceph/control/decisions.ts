@@ -18,6 +18,8 @@ export const voterBody = z.object({
     .regex(/^\d{1,20}$/)
     .optional(),
 });
+/** Take a voter out of etcd. */
+export const voterOutBody = z.object({ peer: brandedPeer, handle: brandedHandle });
 export const bootstrapBody = z.object({
   fsid: brandedFsid,
   handle: brandedHandle,
@@ -29,6 +31,12 @@ export const monitorBody = z.object({
   handle: brandedHandle,
   address,
   /** Epoch of the monitor map that the plan was made from. */
+  monmapEpoch: z.int().min(1),
+});
+/** Take a monitor out of the monitor map that the plan was made from. */
+export const monitorOutBody = z.object({
+  peer: brandedPeer,
+  handle: brandedHandle,
   monmapEpoch: z.int().min(1),
 });
 export const daemonBody = z.object({ type: z.enum(["mgr", "mds"]), handle: brandedHandle });
@@ -54,8 +62,10 @@ export const poolProfileBody = z.object({
 /** Kinds of decisions that this room plans and carries out. */
 export const kinds = {
   voter: "quorum.voter",
+  voterOut: "quorum.voter-out",
   bootstrap: "ceph.bootstrap",
   monitor: "ceph.mon",
+  monitorOut: "ceph.mon-out",
   daemon: "ceph.daemon",
   failureDomain: "ceph.failure-domain",
   poolProfile: "ceph.pool-profile",
@@ -67,8 +77,10 @@ export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
   switch (entry.kind) {
     // One change of voters or monitors at a time, whatever it is.
     case kinds.voter:
+    case kinds.voterOut:
     case kinds.bootstrap:
     case kinds.monitor:
+    case kinds.monitorOut:
       return "seats";
     case kinds.daemon: {
       const { type, handle: name } = daemonBody.parse(entry.body);

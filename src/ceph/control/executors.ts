@@ -6,7 +6,16 @@ import type { CephCommands } from "../command/commands.ts";
 import type { Order } from "./agent.ts";
 import type { Executor, Outcome } from "./controller.ts";
 import { crushExecutors } from "./crush-executors.ts";
-import { bootstrapBody, type CephAccess, daemonBody, kinds, monitorBody, voterBody } from "./decisions.ts";
+import {
+  bootstrapBody,
+  type CephAccess,
+  daemonBody,
+  kinds,
+  monitorBody,
+  monitorOutBody,
+  voterBody,
+  voterOutBody,
+} from "./decisions.ts";
 import { done } from "./done.ts";
 
 /** Secrets of Ceph, kept in etcd. */
@@ -40,6 +49,8 @@ export interface ExecutorDeps {
 export interface VoterChange {
   /** Take the etcd member with this id out, if it is still there; never one that has joined since. */
   remove(memberId: string, handle: Handle): Promise<void>;
+  /** Take the voter or learner of this name out; done when it is in etcd no more. */
+  takeOut(handle: Handle, signal: AbortSignal): Promise<void>;
   /** Make the node a learner if it is neither that nor a voter; the members of etcd afterwards. */
   addLearner(handle: Handle): Promise<readonly { handle: Handle; peer: PeerId }[]>;
   /** Promote, waiting until the learner has caught up. */
@@ -117,6 +128,34 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     return done(`monitor ${handle} is in quorum`, { epoch: after.monMap.epoch });
   };
 
+  const voterOut: Executor = async (entry, signal) => {
+    const { handle } = voterOutBody.parse(entry.body);
+    await deps.voters.takeOut(handle, signal);
+    return done(`${handle} votes no more`);
+  };
+
+  const monitorOut: Executor = async (entry, signal) => {
+    const { handle, monmapEpoch } = monitorOutBody.parse(entry.body);
+    const { quorum, monMap } = await ceph().quorumStatus({ deadlineMs: deps.callMs(), signal });
+    if (!monMap.monitors.some(({ name }) => name === handle)) {
+      return done(`the monitor ${handle} is in the map no more`, { epoch: monMap.epoch });
+    }
+    if (monMap.epoch !== monmapEpoch) {
+      return withdraw(entry, `the monitor map went from epoch ${monmapEpoch} to ${monMap.epoch}`, signal);
+    }
+    const left = quorum.filter((name) => name !== handle).length;
+    if (left * 2 <= monMap.monitors.length - 1) {
+      const reason = `${left} of the ${monMap.monitors.length - 1} monitors left would be in quorum`;
+      return withdraw(entry, reason, signal);
+    }
+    await ceph().monRemove(handle, { deadlineMs: deps.callMs(), signal });
+    const after = await ceph().quorumStatus({ deadlineMs: deps.callMs(), signal });
+    if (after.monMap.monitors.some(({ name }) => name === handle)) {
+      throw new MicrocephError("DEADLINE_EXCEEDED", `the monitor ${handle} is in the map still`);
+    }
+    return done(`the monitor ${handle} is in the map no more`, { epoch: after.monMap.epoch });
+  };
+
   const daemon: Executor = async (entry, signal) => {
     const { type, handle } = daemonBody.parse(entry.body);
     const caps = type === "mgr" ? managerCaps : metadataCaps;
@@ -159,6 +198,8 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     [kinds.voter]: voter,
     [kinds.bootstrap]: bootstrap,
     [kinds.monitor]: monitor,
+    [kinds.voterOut]: voterOut,
+    [kinds.monitorOut]: monitorOut,
     [kinds.daemon]: daemon,
     ...crushExecutors({ ceph, callMs: deps.callMs }),
   };

@@ -89,7 +89,11 @@ export function cephSteps(node: CephNode): Record<string, Step> {
     return null;
   };
 
-  return { [kinds.bootstrap]: bootstrap, [kinds.monitor]: monitor, [kinds.daemon]: daemon };
+  const inOrder =
+    (step: Step): Step =>
+    (order, tools) =>
+      node.inOrder(() => step(order, tools));
+  return { [kinds.bootstrap]: bootstrap, [kinds.monitor]: inOrder(monitor), [kinds.daemon]: daemon };
 }
 
 /** Takes back what an interrupted order may have begun, before its cancellation is promised. */

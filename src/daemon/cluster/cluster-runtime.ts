@@ -397,6 +397,7 @@ export class ClusterRuntime {
     this.#setMembers();
     this.clusterEvents.journalChanged();
     this.quorum.refresh();
+    this.seat.followJournal();
     this.upkeep.journalChanged();
     this.wake("journal");
   }
@@ -404,6 +405,7 @@ export class ClusterRuntime {
   #documentChanged(): void {
     this.#setMembers();
     this.clusterEvents.documentChanged();
+    this.seat.followMembers();
     this.wake("document");
   }
 
@@ -422,6 +424,7 @@ export class ClusterRuntime {
     this.clusterEvents.presenceChanged(peer, state);
     this.quorum.refresh();
     if (state === "failed") this.seat.memberFailed(peer);
+    this.seat.followMembers();
     this.wake("presence");
   }
 

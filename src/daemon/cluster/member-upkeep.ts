@@ -1,5 +1,7 @@
-import { cephAccess, kinds } from "../../ceph/control/decisions.ts";
+import { cephAccess, kinds, monitorBody } from "../../ceph/control/decisions.ts";
 import { messageOf } from "../../errors/microceph-error.ts";
+import type { Handle } from "../../ids/ids.ts";
+import type { Entry } from "../../state/journal/types.ts";
 import { productVersion } from "../../version/version.ts";
 import { reachableAddresses } from "../interface-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
@@ -41,13 +43,26 @@ export class MemberUpkeep {
 
   journalChanged(): void {
     this.#fetchAccess();
-    const monitors = this.#runtime.journal
-      .entries()
-      .filter(({ kind, state }) => kind === kinds.monitor && state === "done").length;
+    const entries = this.#runtime.journal.entries();
+    if (hasNoMonitor(entries, this.#runtime.handle)) this.#dropMonitor();
+    const changes: readonly string[] = [kinds.monitor, kinds.monitorOut];
+    const monitors = entries.filter(({ kind, state }) => changes.includes(kind) && state === "done").length;
     if (monitors === this.#monitorsDecided) return;
     this.#monitorsDecided = monitors;
     this.followMonMap();
     this.publishFacts();
+  }
+
+  #dropMonitor(): void {
+    const { cephNode, log } = this.#runtime.deps;
+    cephNode
+      .dropMonitor()
+      .then((dropped) => {
+        if (!dropped) return;
+        log.info("the monitor of this node was taken out, its store is removed");
+        this.publishFacts();
+      })
+      .catch((error) => log.warn({ error: messageOf(error) }, "the former monitor is not cleaned up yet"));
   }
 
   /** Say in the document what this node is now. */
@@ -118,4 +133,15 @@ export class MemberUpkeep {
       services: await cephNode.services(),
     });
   }
+}
+
+const monitorNamed = monitorBody.pick({ handle: true });
+
+/** Whether the last decision about this node's monitor took it out of the map. */
+function hasNoMonitor(entries: readonly Entry[], handle: Handle): boolean {
+  const last = entries.findLast(({ kind, state, body }) => {
+    if (state === "abandoned" || (kind !== kinds.monitor && kind !== kinds.monitorOut)) return false;
+    return monitorNamed.safeParse(body).data?.handle === handle;
+  });
+  return last?.kind === kinds.monitorOut && last.state === "done";
 }

@@ -7,7 +7,7 @@ import { Controller, type Proposal } from "../../ceph/control/controller.ts";
 import { estimateMoves } from "../../ceph/control/crush-estimate.ts";
 import { type CephAccess, kinds, laneOf } from "../../ceph/control/decisions.ts";
 import { type CephSecrets, cephExecutors } from "../../ceph/control/executors.ts";
-import type { SeatMember } from "../../ceph/plan/seats.ts";
+import type { Leaving, SeatMember } from "../../ceph/plan/seats.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type EntryId, type Handle, isHandle, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
@@ -69,6 +69,7 @@ export class SeatControl {
     const admission = admissionControl(runtime, decider, () => this.key());
     const genesis = genesisPlanner(runtime, decider, () => this.key());
     const planners = cephPlanners(plannerOptions, {
+      self: runtime.self,
       members: () => this.#seatMembers(),
       voters: async () => {
         const members = await client.memberList();
@@ -131,6 +132,7 @@ export class SeatControl {
           if (!members.some((member) => member.id === id)) return;
           await removeMember(client, name, { deadlineMs: voterMs });
         },
+        takeOut: (name, signal) => removeMember(client, name, { deadlineMs: voterMs, signal }),
         addLearner: (name) => this.#addLearner(name),
         promote: (name, signal) => promoteLearner(client, name, { deadlineMs: voterMs, signal }),
       },
@@ -230,6 +232,7 @@ export class SeatControl {
       zone: labels[peer]?.zone ?? null,
       alive: peer === self || states.get(peer)?.state === "alive",
       admitted: member.certificate.decision,
+      leaving: leavingOf(labels[peer]?.leaving),
       address: this.#runtime.publicAddress(peer),
     }));
   }
@@ -295,6 +298,11 @@ export class SeatControl {
       return peer !== undefined && isHandle(handle) ? [{ handle, peer }] : [];
     });
   }
+}
+
+/** The wish that a member leaves, as its label says it; another version's word is none. */
+export function leavingOf(label: string | undefined): Leaving | null {
+  return label === "moving" || label === "dead" ? label : null;
 }
 
 const cephSecretsSchema = z.object({ adminKey: z.string(), monKey: z.string() });

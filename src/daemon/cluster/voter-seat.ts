@@ -16,9 +16,9 @@ import { JournalFeed } from "../../state/journal/journal-feed.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
 import { decodeLease, leaseKey } from "../../state/lease/lease-value.ts";
-import { foundingOf } from "./cluster-facts.ts";
+import { votersOf, votesNoMore } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
-import { SeatControl } from "./seat-control.ts";
+import { leavingOf, SeatControl } from "./seat-control.ts";
 
 /** What a voter must know to start its etcd again from local disk. */
 const seatSchema = z.object({
@@ -156,9 +156,30 @@ export class VoterSeat {
     return sat;
   }
 
-  /** The etcd ended for good while it ran. */
+  /** What the journal has decided about this seat. */
+  followJournal(): void {
+    const { journal, self, deps } = this.#runtime;
+    const isSeated = deps.store.get(seatKey) !== undefined || this.lost !== null;
+    if (isSeated && !this.#runtime.voters().includes(self) && votesNoMore(journal.entries(), self)) {
+      this.#stand("its vote was taken away");
+    }
+    this.followMembers();
+  }
+
+  /** One who leaves does not hold the lease while another who stays can. */
+  followMembers(): void {
+    const { document, presence, self } = this.#runtime;
+    const { labels } = document.view();
+    const states = presence.view();
+    const stays = (peer: PeerId): boolean => leavingOf(labels[peer]?.leaving) === null;
+    const others = this.#runtime.voters().filter((peer) => peer !== self && stays(peer));
+    this.#parts?.lease.abstain(!stays(self) && others.some((peer) => states.get(peer)?.state === "alive"));
+  }
+
+  /** The etcd ended for good while it ran, or is not wanted any more. */
   #stand(reason: string): void {
-    this.#standing = this.#stopParts()
+    this.#standing = this.#standing
+      .then(() => this.#stopParts())
       .then(() => this.#giveUp(reason))
       .catch((error) =>
         this.#runtime.deps.log.error({ error: messageOf(error) }, "the seat was not given up"),
@@ -168,8 +189,16 @@ export class VoterSeat {
   /** Set the data aside, remember the loss, and tell of it. */
   async #giveUp(reason: string): Promise<void> {
     const { store, log, now } = this.#runtime.deps;
-    log.error({ reason }, "this voter's etcd cannot go on with the data it has");
-    store.put(lostKey, reason);
+    if (votesNoMore(this.#runtime.journal.entries(), this.#runtime.self)) {
+      log.info("this member votes no more");
+      store.transaction(() => {
+        store.delete(seatKey);
+        store.delete(lostKey);
+      });
+    } else {
+      log.error({ reason }, "this voter's etcd cannot go on with the data it has");
+      store.put(lostKey, reason);
+    }
     await this.#etcd?.setDataAside(new Date(now()));
     this.#tellLoss();
   }
@@ -276,14 +305,9 @@ export class VoterSeat {
 
   #otherVoters(): { readonly peer: PeerId; readonly handle: Handle }[] {
     const { journal, self } = this.#runtime;
-    const seats = new Set(
-      journal
-        .entries()
-        .filter((entry) => entry.kind === kinds.voter && entry.state !== "abandoned")
-        .flatMap((entry) => (entry.agent === null ? [] : [entry.agent])),
-    );
-    const founder = foundingOf(journal.entries())?.founder;
-    if (founder) seats.add(founder);
+    const entries = journal.entries();
+    const coming = entries.filter(({ kind, state }) => kind === kinds.voter && state === "open");
+    const seats = new Set([...votersOf(entries), ...coming.flatMap(({ agent }) => agent ?? [])]);
     return [...journal.members()]
       .filter(([peer]) => peer !== self && seats.has(peer))
       .map(([peer, member]) => ({ peer, handle: member.handle }));

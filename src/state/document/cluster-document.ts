@@ -31,6 +31,8 @@ export interface NodeFacts {
 export interface NodeLabels {
   readonly zone?: string;
   readonly name?: string;
+  /** It is to leave the cluster: `moving` what it carries first, or `dead`. Only `forget` takes this back. */
+  readonly leaving?: string;
 }
 
 /** The document as the rest of the daemon sees it: only what is valid, resolved for this moment. */

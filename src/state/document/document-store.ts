@@ -163,9 +163,9 @@ export class DocumentStore {
   }
 
   /** Set labels of a node; null unsets one, an absent one stays. */
-  setLabels(peer: PeerId, labels: { readonly zone?: string | null; readonly name?: string | null }): void {
+  setLabels(peer: PeerId, labels: { readonly [label in keyof NodeLabels]?: string | null }): void {
     const edits: Edit[] = [];
-    for (const label of ["zone", "name"] as const satisfies (keyof NodeLabels)[]) {
+    for (const label of ["zone", "name", "leaving"] as const satisfies (keyof NodeLabels)[]) {
       const value = labels[label];
       if (value === undefined) continue;
       edits.push({
@@ -196,6 +196,7 @@ export class DocumentStore {
       keyOf.approval(peer),
       keyOf.label(peer, "zone"),
       keyOf.label(peer, "name"),
+      keyOf.label(peer, "leaving"),
       keyOf.node(peer),
     ];
     this.#change(keys.map((key) => ({ key, value: null })));

@@ -85,7 +85,7 @@ export function readEntries(source: EntrySource, decode: Decode): Entries {
           break;
         case "label":
           if (!isPeerId(subject)) report("not a PeerId");
-          else if (label === "zone" || label === "name")
+          else if (label === "zone" || label === "name" || label === "leaving")
             first(
               valid((text) => checked(labelValue, text)),
               (value) => labels.set(subject, { ...labels.get(subject), [label]: value }),

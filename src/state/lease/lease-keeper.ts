@@ -57,6 +57,8 @@ export class LeaseKeeper {
   };
   #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
+  /** Aborted while another is to hold the lease; a fresh one when we may again. */
+  #abstains = new AbortController();
   #own: { readonly lease: Lease; renewal: Renewal; shakySaid: boolean } | null = null;
   #holder: Lease | null = null;
 
@@ -76,6 +78,13 @@ export class LeaseKeeper {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#loop;
+  }
+
+  /** Give the lease up and take it no more, for as long as this is so: another voter is there to take it. */
+  abstain(does: boolean): void {
+    if (does === this.#abstains.signal.aborted) return;
+    if (does) this.#abstains.abort();
+    else this.#abstains = new AbortController();
   }
 
   /** The lease while we hold it, by all we know here. */
@@ -150,7 +159,8 @@ export class LeaseKeeper {
       return;
     }
     this.#setHolder(null);
-    await this.#take(signal);
+    if (this.#abstains.signal.aborted) await this.#sleep(retryMs.first, signal);
+    else await this.#take(signal);
   }
 
   async #take(signal: AbortSignal): Promise<void> {
@@ -183,7 +193,7 @@ export class LeaseKeeper {
     this.#deps.log.info({ epoch: lease.epoch }, "leader lease taken");
     this.#emit("taken", lease);
     const ended = new AbortController();
-    const either = AbortSignal.any([signal, ended.signal]);
+    const either = AbortSignal.any([signal, ended.signal, this.#abstains.signal]);
     const watching = untilDeleted(this.#deps.etcd, leaseKey, lease.epoch + 1, either).then(
       () => ended.abort(),
       (error: unknown) => {

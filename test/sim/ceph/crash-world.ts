@@ -232,6 +232,7 @@ export class CrashWorld {
       cancel: async () => false,
       voters: {
         remove: async () => undefined,
+        takeOut: async () => undefined,
         addLearner: async () => [],
         promote: async () => undefined,
       },
@@ -239,7 +240,7 @@ export class CrashWorld {
       current,
     });
     const members = names.map((name, index) => ({
-      ...{ peer: this.#peer(name), handle: handle(name) as Handle, zone: null, alive: true },
+      ...{ peer: this.#peer(name), handle: handle(name) as Handle, zone: null, alive: true, leaving: null },
       ...{ admitted: index, address: `10.0.0.${name.slice(1)}` },
     }));
     const bootstrap: Planner = async () => {
@@ -268,6 +269,7 @@ export class CrashWorld {
           ...cephPlanners(
             { daemonLimit: 3, settleMs: 0, crushPauseMs: 0, quietMs: 0, freeMoveBytes: 0 },
             {
+              self,
               members: () => members,
               voters: async () => members.map(({ peer }) => peer),
               entries: () => copy.entries(),

@@ -100,6 +100,7 @@ const deps: ExecutorDeps = {
   },
   voters: {
     remove: async (member, name) => void calls.push(`remove ${member} ${name}`),
+    takeOut: async (name) => void calls.push(`take out ${name}`),
     addLearner: async (name) => {
       calls.push(`learner ${name}`);
       return [{ handle: name, peer: agent }];
