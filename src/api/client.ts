@@ -29,6 +29,7 @@ import type {
   NamedNodes,
   SelfStatus,
 } from "./contract/mesh.ts";
+import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
 import type { Draft } from "./contract/shape.ts";
 import type {
   Health,
@@ -119,6 +120,12 @@ export class ApiClient {
   admission = (options?: CallOptions): Promise<Admission> => this.#get("/1.0/mesh/admission", options);
   setAdmission = (request: Draft<typeof admissionRequest>, options?: CallOptions): Promise<Admission> =>
     this.request("PUT", "/1.0/mesh/admission", request, options);
+  planRemoval = (request: Draft<typeof removalRequest>, options?: CallOptions): Promise<RemovalPlan> =>
+    this.request("POST", "/1.0/cluster/members/remove/plan", request, options);
+  removeMember = (request: Draft<typeof removalRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/cluster/members/remove", request, options);
+  cancelRemoval = (request: Draft<typeof removalCancel>, options?: CallOptions): Promise<RemovalReply> =>
+    this.request("POST", "/1.0/cluster/members/remove/cancel", request, options);
   planFailureDomain = (
     request: Draft<typeof failureDomainPlanRequest>,
     options?: CallOptions,

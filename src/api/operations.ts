@@ -28,6 +28,7 @@ import type {
   releaseRequest,
   SelfStatus,
 } from "./contract/mesh.ts";
+import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
 import type { Shape } from "./contract/shape.ts";
 import type {
   Health,
@@ -93,6 +94,9 @@ export interface Operations {
   setFailureDomain(input: Shape<typeof failureDomainRequest>, context: RequestContext): Promise<Job>;
   zones(input: Nothing, context: RequestContext): Promise<readonly Zone[]>;
   /** The job's result is a `ZoneReply`; it fails with CONSENT_NEEDED. Throws NOT_FOUND, AMBIGUOUS_NODE. */
+  planRemoval(input: Shape<typeof removalRequest>, context: RequestContext): Promise<RemovalPlan>;
+  removeMember(input: Shape<typeof removalRequest>, context: RequestContext): Promise<Job>;
+  cancelRemoval(input: Shape<typeof removalCancel>, context: RequestContext): Promise<RemovalReply>;
   setZone(input: Shape<typeof zoneRequest>, context: RequestContext): Promise<Job>;
 
   disks(input: Nothing, context: RequestContext): Promise<readonly ConfiguredDisk[]>;

@@ -10,4 +10,5 @@ export const osdJobs = {
 } as const;
 export const planDomainJob = "failure-domain.plan";
 export const setDomainJob = "failure-domain.set";
+export const removeMemberJob = "cluster.remove";
 export const setZoneJob = "zone.set";

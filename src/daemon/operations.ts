@@ -18,9 +18,17 @@ import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
 import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
 import { checkNode, listZones } from "./failure-domain.ts";
-import { addDisksJob, bootstrapJob, planDomainJob, setDomainJob, setZoneJob } from "./job-kinds.ts";
+import {
+  addDisksJob,
+  bootstrapJob,
+  planDomainJob,
+  removeMemberJob,
+  setDomainJob,
+  setZoneJob,
+} from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
+import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
@@ -158,6 +166,16 @@ export function daemonOperations(daemon: Daemon): Operations {
           last_heartbeat: member.lastSeen,
         };
       });
+    },
+    async planRemoval(request) {
+      return planRemoval(daemon, request);
+    },
+    async removeMember(request) {
+      planRemoval(daemon, request);
+      return shown(daemon.jobs.start(removeMemberJob, { ...request }));
+    },
+    async cancelRemoval({ node }) {
+      return cancelRemoval(daemon, node);
     },
     async planFailureDomain(request) {
       runtime();

@@ -24,6 +24,7 @@ import {
   releaseRequest,
   selfStatus,
 } from "./mesh.ts";
+import { removalCancel, removalPlan, removalReply, removalRequest } from "./removal.ts";
 import type { Shape } from "./shape.ts";
 import {
   health,
@@ -159,6 +160,30 @@ export const endpoints = {
     aliases: ["/core/1.0/cluster"],
     summary: "The members, as MicroCeph lists them",
     reply: z.array(clusterMember),
+    kind: "sync",
+  },
+  planRemoval: {
+    method: "POST",
+    path: "/1.0/cluster/members/remove/plan",
+    summary: "What the removal of a member would do; changes nothing",
+    body: removalRequest,
+    reply: removalPlan,
+    kind: "sync",
+  },
+  removeMember: {
+    method: "POST",
+    path: "/1.0/cluster/members/remove",
+    summary: "Move what a member carries and forget it; the job's result: {name, id}",
+    body: removalRequest,
+    reply: job,
+    kind: "async",
+  },
+  cancelRemoval: {
+    method: "POST",
+    path: "/1.0/cluster/members/remove/cancel",
+    summary: "Call a removal off; what has moved stays where it is",
+    body: removalCancel,
+    reply: removalReply,
     kind: "sync",
   },
   planFailureDomain: {

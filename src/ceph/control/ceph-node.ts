@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
@@ -6,7 +6,7 @@ import type { Handle, OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
 import { renderCephConf } from "../config/ceph-conf.ts";
-import { writeAdminKeyring, writeCephConf } from "../config/write-conf.ts";
+import { removeAdminKeyring, writeAdminKeyring, writeCephConf } from "../config/write-conf.ts";
 import { type DaemonDeps, ensureCephFolders, unitName } from "../daemons/deps.ts";
 import { hasMds, startMds } from "../daemons/mds.ts";
 import { hasMgr, startMgr } from "../daemons/mgr.ts";
@@ -166,6 +166,23 @@ export class CephNode {
         await delay(pauseMs, undefined, { signal: this.#stopped.signal, ref: false });
       }
     }
+  }
+
+  /**
+   * This node belongs to its cluster no more: no daemon runs, and no key of the cluster stays on disk. The OSDs'
+   * disks and directories are left as they are. Idempotent.
+   */
+  async retire(): Promise<void> {
+    const { handle, deps } = this;
+    await this.stop();
+    for (const { unit } of await deps.runner.list()) await deps.runner.stop(unit, { removeAlso: true });
+    for (const type of ["mon", "mgr", "mds"] as const) {
+      await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
+    }
+    await removeAdminKeyring(deps.paths);
+    deps.memory.delete(accessKey);
+    deps.memory.delete(monAddressKey);
+    this.#access = null;
   }
 
   osds(): Promise<OsdReport[]> {

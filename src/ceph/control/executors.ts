@@ -40,6 +40,8 @@ export interface ExecutorDeps {
   /** Ask an agent for its durable promise not to carry the entry out; false when it has been. */
   readonly cancel: (peer: PeerId, entry: Entry, signal: AbortSignal) => Promise<boolean>;
   readonly voters: VoterChange;
+  /** The node is dead and is being removed: nothing waits for it, and no promise of its agent is needed. */
+  readonly isGone: (peer: PeerId) => boolean;
   /** Milliseconds that one Ceph command may take now: under half of what is left of the lease. */
   readonly callMs: () => number;
   /** The current number of an entry: it may have been re-stamped. */
@@ -186,6 +188,16 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
   const orWithdraw =
     (executor: Executor): Executor =>
     async (entry, signal) => {
+      const gone = entry.agent !== null && deps.isGone(entry.agent);
+      if (gone) {
+        // Should it live after all: its agent asks before each step whether the entry is open.
+        if (entry.kind === kinds.voter) await deps.voters.takeOut(voterBody.parse(entry.body).handle, signal);
+        return {
+          state: "abandoned",
+          reason: "its node is dead and is being removed",
+          cancelAcknowledged: false,
+        };
+      }
       try {
         return await executor(entry, signal);
       } catch (error) {

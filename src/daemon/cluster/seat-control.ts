@@ -15,11 +15,13 @@ import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
 import type { EtcdClient } from "../../state/etcd/etcd-client.ts";
 import { addLearner, handleOf, promoteLearner, removeMember } from "../../state/etcd/voters.ts";
 import type { Decider } from "../../state/journal/decider.ts";
+import { removeKind } from "../../state/journal/members.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
 import { admissionControl } from "./admission-planner.ts";
 import { foundingOf, fsidOf } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
+import { Departures } from "./departures.ts";
 import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts";
 import { methods } from "./member-rpc.ts";
 
@@ -100,6 +102,8 @@ export class SeatControl {
       explain: (subject, reasons) => this.#explain(subject, reasons),
       now: deps.steadyNow,
     });
+    // A Ceph command cannot be fenced, so it must end well before another may hold the lease.
+    const callMs = (): number => Math.min(longestCallMs, Math.max(shortestCallMs, lease.remaining() / 2));
     const current = (id: EntryId): Entry => {
       const entry = journal.entry(id);
       if (!entry) throw new MicrocephError("NOT_FOUND", `no journal entry ${id}`);
@@ -137,8 +141,16 @@ export class SeatControl {
         promote: (name, signal) => promoteLearner(client, name, { deadlineMs: voterMs, signal }),
       },
       current,
-      // A Ceph command cannot be fenced, so it must end well before another may hold the lease.
-      callMs: () => Math.min(longestCallMs, Math.max(shortestCallMs, lease.remaining() / 2)),
+      isGone: (peer) =>
+        this.#seatMembers().some((one) => one.peer === peer && one.leaving === "dead" && !one.alive),
+      callMs,
+    });
+    const departures = new Departures(runtime, {
+      members: () => this.#seatMembers(),
+      etcd: async () => (await client.memberList()).flatMap((member) => handleOf(member) ?? []),
+      explain: (subject, reasons) => this.#explain(subject, reasons),
+      key: () => this.key(),
+      callMs,
     });
     const controller: Controller = new Controller(
       {
@@ -164,9 +176,10 @@ export class SeatControl {
           },
           bootstrap: bootstrapPlanner(runtime),
           lostSeats: () => this.#planLostSeats(),
+          departures: departures.planner,
           ...planners,
         },
-        executors,
+        executors: { ...executors, [removeKind]: departures.executor },
         now: deps.steadyNow,
         log: deps.log,
       },

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Step } from "../../ceph/control/agent.ts";
@@ -195,10 +195,12 @@ export class VoterSeat {
         store.delete(seatKey);
         store.delete(lostKey);
       });
-    } else {
-      log.error({ reason }, "this voter's etcd cannot go on with the data it has");
-      store.put(lostKey, reason);
+      // It holds the cluster's own key, which is the voters' alone.
+      await rm(join(this.#runtime.options.settings.stateDir, "etcd"), { recursive: true, force: true });
+      return;
     }
+    log.error({ reason }, "this voter's etcd cannot go on with the data it has");
+    store.put(lostKey, reason);
     await this.#etcd?.setDataAside(new Date(now()));
     this.#tellLoss();
   }

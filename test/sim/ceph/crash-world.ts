@@ -236,6 +236,7 @@ export class CrashWorld {
         addLearner: async () => [],
         promote: async () => undefined,
       },
+      isGone: () => false,
       callMs: () => 1000,
       current,
     });

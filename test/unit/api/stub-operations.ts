@@ -205,6 +205,20 @@ export class StubOperations implements Operations {
       throw new MicrocephError("NOT_FOUND", `no node is called ${input.nodes[0]}`);
     return known.map(({ id, name, fingerprint }) => ({ id, name, fingerprint }));
   }
+  async planRemoval(input: { readonly node: string; readonly dead: boolean }) {
+    this.#note("planRemoval", input);
+    const left = "2 members with 1 vote will survive no loss of the node with the vote and the monitor";
+    const steps = ["its vote is taken away"];
+    return { name: input.node, handle: input.node, dead: input.dead, osds: [], steps, left };
+  }
+  async removeMember(input: { readonly node: string }) {
+    this.#note("removeMember", input);
+    this.jobResult = { name: input.node, id: ids.n2 };
+    return this.#newJob("cluster.remove");
+  }
+  async cancelRemoval({ node }: { readonly node: string }) {
+    return { name: node, id: ids.n2 };
+  }
   async planFailureDomain(input: { readonly level?: string | undefined }) {
     this.#note("planFailureDomain", input);
     this.jobResult = failureDomainStub;

@@ -107,6 +107,7 @@ const deps: ExecutorDeps = {
     },
     promote: async (name) => void calls.push(`promote ${name}`),
   },
+  isGone: () => false,
   callMs: () => 1000,
   current: () => entry,
 };
