@@ -42,6 +42,8 @@ export interface PlannerDeps {
   readonly estimate: (change: CrushChange, call: CallOptions) => Promise<MovedData>;
   /** Plan again after so many milliseconds, also when nothing happens until then; the last asking counts. */
   readonly later: (ms: number) => void;
+  /** Let another voter hold the lease. */
+  readonly handOver: () => void;
   /** Told once a reason changes, for status and the log. */
   readonly explain: (subject: string, reasons: readonly string[]) => void;
   readonly now: () => number;
@@ -68,6 +70,7 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     }
     deps.explain("seats", plan.reasons);
     const { next } = plan;
+    if (plan.handOver) deps.handOver();
     if (next === null) return [];
     const { peer, handle, reason } = next;
     if (next.kind === "voter") {

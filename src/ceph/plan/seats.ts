@@ -41,6 +41,8 @@ export interface SeatPlan {
   readonly next: SeatStep | null;
   /** Why there is, or is not, a next change. */
   readonly reasons: readonly string[];
+  /** The holder of the lease is to lose its vote: another must hold the lease first. */
+  readonly handOver: boolean;
 }
 
 /** Seats of voters and monitors for a number of members: 1 for one or two, 3 from three, 5 from seven. */
@@ -85,24 +87,31 @@ export function planSeats(facts: SeatFacts): SeatPlan {
   for (const { handle, alive, leaving } of facts.members) {
     if (leaving === "dead" && alive) reasons.push(`${handle} was to be removed as dead, but it is alive`);
   }
+  const seatsNow = (next: SeatStep | null): SeatPlan => ({ target, next, reasons, handOver: false });
   const buried = takeFromDead(facts, reasons);
-  if (buried) return { target, next: buried, reasons };
+  if (buried) return seatsNow(buried);
 
   const seated = staying.filter((member) => facts.voters.includes(member.peer));
   const free = staying.filter((member) => member.alive && !facts.voters.includes(member.peer));
   if (seated.length < target) {
     const step = growVoters(seated, free, target, staying.length, reasons);
-    if (step) return { target, next: step, reasons };
+    if (step) return seatsNow(step);
   }
   if (facts.monitors === null) {
-    return { target, next: null, reasons: [...reasons, "Ceph's monitors do not answer yet"] };
+    reasons.push("Ceph's monitors do not answer yet");
+    return seatsNow(null);
   }
-  const next =
+  const monitors =
     growMonitors(facts, staying, facts.monitors, target, reasons) ??
-    shrinkMonitors(facts, facts.monitors, target, reasons) ??
-    shrinkVoters(facts, facts.monitors, target, reasons);
-  if (!next && reasons.length === 0) reasons.push(`${target} voters and monitors are seated`);
-  return { target, next, reasons };
+    shrinkMonitors(facts, facts.monitors, target, reasons);
+  if (monitors) return seatsNow(monitors);
+  const voter = voterTooMany(facts, facts.monitors, target, reasons);
+  if (voter?.peer === facts.self) {
+    reasons.push("the holder of the lease loses its vote once another holds the lease");
+    return { target, next: null, reasons, handOver: true };
+  }
+  if (!voter && reasons.length === 0) reasons.push(`${target} voters and monitors are seated`);
+  return seatsNow(voter);
 }
 
 const isMajority = (alive: number, seats: number): boolean => alive * 2 > seats;
@@ -196,58 +205,69 @@ function shrinkMonitors(
   reasons: string[],
 ): SeatStep | null {
   const seated = facts.members.filter(({ handle }) => monitors.includes(handle));
-  const works = ({ handle }: SeatMember): boolean => facts.monitorsInQuorum.includes(handle);
   const strangers = monitors.length - seated.length;
-  return shrink(facts, "monitor", seated, works, target - strangers, reasons);
+  const rank = (member: SeatMember): readonly number[] => [
+    Number(facts.monitorsInQuorum.includes(member.handle)),
+    // Votes go after the monitors, and that of the holder is the last to go.
+    Number(member.peer === facts.self),
+    -member.admitted,
+  ];
+  return tooMany(facts, "monitor", seated, target - strangers, rank, reasons);
 }
 
-function shrinkVoters(
+function voterTooMany(
   facts: SeatFacts,
   monitors: readonly Handle[],
   target: number,
   reasons: string[],
 ): SeatStep | null {
   const seated = facts.members.filter(({ peer }) => facts.voters.includes(peer));
-  const step = shrink(facts, "voter", seated, ({ alive }) => alive, target, reasons);
-  if (step === null) return null;
-  if (monitors.includes(step.handle)) {
-    reasons.push(`${step.handle} keeps its vote until its monitor is gone`);
-    return null;
-  }
-  return step;
+  const rank = (member: SeatMember): readonly number[] => [
+    Number(monitors.includes(member.handle)),
+    Number(member.alive),
+    Number(member.peer === facts.self),
+    -member.admitted,
+  ];
+  const step = tooMany(facts, "voter", seated, target, rank, reasons);
+  if (step === null || !monitors.includes(step.handle)) return step;
+  reasons.push(`${step.handle} keeps its vote until its monitor is gone`);
+  return null;
 }
 
-/** Takes a seat from one who leaves once the others have theirs, or from one of too many. */
-function shrink(
+/** The seat to take from one who leaves once the others have theirs, or from one of too many: lowest rank first. */
+function tooMany(
   facts: SeatFacts,
   kind: "voter" | "monitor",
   seated: readonly SeatMember[],
-  works: (member: SeatMember) => boolean,
   target: number,
+  rank: (member: SeatMember) => readonly number[],
   reasons: string[],
 ): SeatStep | null {
   const kept = seated.filter(({ leaving }) => leaving === null);
   const going = seated.filter(({ leaving }) => leaving === "moving");
-  const isFree = ({ peer }: SeatMember): boolean => kind === "monitor" || peer !== facts.self;
-  const step = (member: SeatMember, why: string): SeatStep | null => {
-    const { peer, handle } = member;
-    if (decideWithout(facts, kind, member)) return { kind: `${kind}-out`, peer, handle, reason: why };
-    reasons.push(`the ${kind}s left without ${handle} would be no majority`);
-    return null;
-  };
-  if (going.length > 0) {
-    if (kept.length < target) {
-      reasons.push(`${going.map(({ handle }) => handle).join(", ")} keeps its ${kind} until another has one`);
-      return null;
-    }
-    const leaver = going.find(isFree);
-    if (leaver) return step(leaver, `${leaver.handle} leaves the cluster`);
-    reasons.push("the holder of the lease leaves once another holds it");
+  if (going.length > 0 && kept.length < target) {
+    reasons.push(`${going.map(({ handle }) => handle).join(", ")} keeps its ${kind} until another has one`);
     return null;
   }
-  if (kept.length <= target) return null;
-  const last = kept
-    .filter(isFree)
-    .sort((a, b) => Number(works(a)) - Number(works(b)) || b.admitted - a.admitted)[0];
-  return last === undefined ? null : step(last, `${target} ${kind}s are wanted, there are ${kept.length}`);
+  if (going.length === 0 && kept.length <= target) return null;
+  const [last] = [...(going.length > 0 ? going : kept)].sort((a, b) => compareRanks(rank(a), rank(b)));
+  if (last === undefined) return null;
+  if (!decideWithout(facts, kind, last)) {
+    reasons.push(`the ${kind}s left without ${last.handle} would be no majority`);
+    return null;
+  }
+  const { peer, handle, leaving } = last;
+  const why =
+    leaving === null
+      ? `${target} ${kind}s are wanted, there are ${kept.length}`
+      : `${handle} leaves the cluster`;
+  return { kind: `${kind}-out`, peer, handle, reason: why };
+}
+
+function compareRanks(a: readonly number[], b: readonly number[]): number {
+  for (const [index, value] of a.entries()) {
+    const difference = value - (b[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }

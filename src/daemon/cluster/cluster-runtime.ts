@@ -405,7 +405,6 @@ export class ClusterRuntime {
   #documentChanged(): void {
     this.#setMembers();
     this.clusterEvents.documentChanged();
-    this.seat.followMembers();
     this.wake("document");
   }
 
@@ -424,7 +423,6 @@ export class ClusterRuntime {
     this.clusterEvents.presenceChanged(peer, state);
     this.quorum.refresh();
     if (state === "failed") this.seat.memberFailed(peer);
-    this.seat.followMembers();
     this.wake("presence");
   }
 

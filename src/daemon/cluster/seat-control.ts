@@ -99,6 +99,7 @@ export class SeatControl {
         this.#again = setTimeout(() => controller.wake(), ms);
         this.#again.unref();
       },
+      handOver: () => lease.resign(),
       explain: (subject, reasons) => this.#explain(subject, reasons),
       now: deps.steadyNow,
     });

@@ -18,7 +18,7 @@ import { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
 import { decodeLease, leaseKey } from "../../state/lease/lease-value.ts";
 import { votersOf, votesNoMore } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
-import { leavingOf, SeatControl } from "./seat-control.ts";
+import { SeatControl } from "./seat-control.ts";
 
 /** What a voter must know to start its etcd again from local disk. */
 const seatSchema = z.object({
@@ -163,17 +163,6 @@ export class VoterSeat {
     if (isSeated && !this.#runtime.voters().includes(self) && votesNoMore(journal.entries(), self)) {
       this.#stand("its vote was taken away");
     }
-    this.followMembers();
-  }
-
-  /** One who leaves does not hold the lease while another who stays can. */
-  followMembers(): void {
-    const { document, presence, self } = this.#runtime;
-    const { labels } = document.view();
-    const states = presence.view();
-    const stays = (peer: PeerId): boolean => leavingOf(labels[peer]?.leaving) === null;
-    const others = this.#runtime.voters().filter((peer) => peer !== self && stays(peer));
-    this.#parts?.lease.abstain(!stays(self) && others.some((peer) => states.get(peer)?.state === "alive"));
   }
 
   /** The etcd ended for good while it ran, or is not wanted any more. */

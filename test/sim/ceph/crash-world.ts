@@ -280,6 +280,7 @@ export class CrashWorld {
               later: () => undefined,
               zones: () => ({ members: new Map(), former: new Set() }),
               estimate: async () => ({ copies: 0, bytes: 0, pools: [] }),
+              handOver: () => undefined,
               explain: () => undefined,
               now: () => performance.now(),
             },

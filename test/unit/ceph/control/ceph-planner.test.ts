@@ -132,6 +132,7 @@ function planners() {
       estimated.push(change);
       return { copies: 1, bytes: wouldMove, pools: [] };
     },
+    handOver: () => undefined,
     explain: (subject, why) => void reasons.set(subject, why),
     now: () => now,
   });
