@@ -8,6 +8,7 @@ import type {
   ConfiguredDisk,
   EncryptionSupportReply,
   NodeInventory,
+  removeDiskRequest,
 } from "./contract/disks.ts";
 import type { Envelope } from "./contract/envelope.ts";
 import type { MeshEvent } from "./contract/events.ts";
@@ -158,6 +159,10 @@ export class ApiClient {
     action: "restart" | "stop" | "start" | "rotate-key",
     options?: CallOptions,
   ): Promise<Job> => this.request("POST", `/1.0/disks/${osd}/${action}`, {}, options);
+  removeDisk = (osd: number, request: Draft<typeof removeDiskRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("DELETE", `/1.0/disks/${osd}`, request, options);
+  cancelDiskRemoval = (osd: number, options?: CallOptions): Promise<{ readonly osd: number }> =>
+    this.request("POST", `/1.0/disks/${osd}/remove/cancel`, {}, options);
   addDisks = (request: Draft<typeof addDisksRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/disks", request, options);
   services = (options?: CallOptions): Promise<readonly Service[]> => this.#get("/1.0/services", options);
@@ -242,7 +247,7 @@ export class ApiClient {
 
   /** Any request: the metadata of its answer. */
   async request<T>(
-    method: "GET" | "POST" | "PUT",
+    method: "GET" | "POST" | "PUT" | "DELETE",
     path: string,
     body?: unknown,
     options: CallOptions = {},

@@ -7,6 +7,7 @@ import type {
   EncryptionSupportReply,
   NodeInventory,
   osdParams,
+  removeDiskRequest,
 } from "./contract/disks.ts";
 import type {
   failureDomainPlanRequest,
@@ -52,7 +53,7 @@ export interface RequestContext {
 
 /** A request for another member, to be handed to its server as it is. */
 export interface ForwardRequest {
-  readonly method: "GET" | "POST" | "PUT";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Path and query without `target`. */
   readonly path: string;
   /** Null when there is none. */
@@ -103,6 +104,14 @@ export interface Operations {
   availableDisks(input: Nothing, context: RequestContext): Promise<readonly AvailableDisk[]>;
   diskInventory(input: Nothing, context: RequestContext): Promise<readonly NodeInventory[]>;
   /** Of an OSD of this node; the job ends when it is up, or stopped. Throws NOT_FOUND, naming its node. */
+  removeDisk(
+    input: Shape<typeof osdParams> & Shape<typeof removeDiskRequest>,
+    context: RequestContext,
+  ): Promise<Job>;
+  cancelDiskRemoval(
+    input: Shape<typeof osdParams>,
+    context: RequestContext,
+  ): Promise<{ readonly osd: number }>;
   restartOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
   stopOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
   startOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;

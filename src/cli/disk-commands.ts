@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { addDiskAddCommand } from "./disk-add-command.ts";
+import { addDiskRemoveCommand } from "./disk-remove-command.ts";
 import type { CliIo } from "./io.ts";
 import { diskList, diskListText } from "./render/disk-lists.ts";
 import { printableJson } from "./render/sanitize.ts";
@@ -8,8 +9,11 @@ import { Session } from "./session.ts";
 
 /** `microceph disk …` */
 export function addDiskCommands(program: Command, io: CliIo): void {
-  const disk = program.command("disk").description("Add disks to Ceph, list, restart and encrypt them");
+  const disk = program
+    .command("disk")
+    .description("Add disks to Ceph, list, restart, encrypt and remove them");
   addDiskAddCommand(disk, io);
+  addDiskRemoveCommand(disk, io);
   addEncryptionSupport(disk, io);
 
   disk
@@ -69,7 +73,7 @@ function addEncryptionSupport(disk: Command, io: CliIo): void {
     });
 }
 
-function osdNumber(text: string): number {
+export function osdNumber(text: string): number {
   const number = /^(?:osd\.)?([0-9]{1,9})$/.exec(text)?.[1];
   if (number === undefined) throw new InvalidArgumentError("It is osd.N or N.");
   return Number(number);

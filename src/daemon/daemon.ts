@@ -29,6 +29,7 @@ import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
 import { conditions } from "./conditions.ts";
 import { addDisksHere, controlOsdHere } from "./disk-jobs.ts";
+import { removeDisk } from "./disk-removal.ts";
 import { EventLog } from "./events/event-log.ts";
 import { HealthWatch } from "./events/health-watch.ts";
 import { PeersInSight } from "./events/sight-events.ts";
@@ -42,6 +43,7 @@ import {
   bootstrapJob,
   osdJobs,
   planDomainJob,
+  removeDiskJob,
   removeMemberJob,
   setDomainJob,
   setZoneJob,
@@ -218,6 +220,7 @@ export class Daemon {
         [planDomainJob]: domainJob(this, planDomain),
         [setDomainJob]: domainJob(this, setDomain),
         [setZoneJob]: domainJob(this, setZone),
+        [removeDiskJob]: (request, tools) => removeDisk(this, request, tools),
         [removeMemberJob]: (request, tools) => removeMember(this, request, tools),
         ...Object.fromEntries(
           Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [
@@ -374,6 +377,7 @@ export class Daemon {
         versions: this.#versions,
         interfaces: () => interfaceFacts(this.settings.interfaces),
         disks: () => this.disks.all.map((disk) => ({ ...disk, reasons: [...disk.reasons] })),
+        onDisks: () => this.disks.look(),
         inject: async (request) => ({ ...(await api.inject(request)) }),
         now: () => this.now(),
         steadyNow: () => this.steadyNow(),

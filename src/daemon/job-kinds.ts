@@ -10,5 +10,6 @@ export const osdJobs = {
 } as const;
 export const planDomainJob = "failure-domain.plan";
 export const setDomainJob = "failure-domain.set";
+export const removeDiskJob = "disk.remove";
 export const removeMemberJob = "cluster.remove";
 export const setZoneJob = "zone.set";

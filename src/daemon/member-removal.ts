@@ -52,7 +52,9 @@ export function planRemoval(daemon: Daemon, request: RemovalRequest): RemovalPla
       ? ["its vote is taken away, another member gets one if one is wanted"]
       : []),
     ...(osds.length > 0
-      ? [`${osds.map((osd) => `osd.${osd}`).join(", ")}: to be removed first, with microceph disk remove`]
+      ? [
+          `the data of ${osds.map((osd) => `osd.${osd}`).join(", ")} moves to other disks, then the disks are emptied`,
+        ]
       : []),
     ...["mgr", "mds"]
       .filter((type) => services.includes(type))
@@ -100,6 +102,11 @@ export function cancelRemoval(daemon: Daemon, node: string): RemovalReply {
   const cluster = runtimeOf(daemon);
   const { id, name } = memberNamed(cluster, node);
   cluster.document.setLabels(id, { leaving: null });
+  // Its disks stay, too: what has left them comes back.
+  const { removals, nodes } = cluster.document.view();
+  for (const { uuid } of nodes[id]?.osds ?? []) {
+    if (removals[uuid] !== undefined) cluster.document.setRemoval(uuid, null);
+  }
   cluster.wake("removal called off");
   return { name, id };
 }
@@ -128,7 +135,7 @@ function progressOf(cluster: ClusterRuntime, peer: PeerId): [number, string] {
   const osds = (facts?.osds ?? []).map(({ osd }) => `osd.${osd}`);
   if (facts?.services.includes("mon")) return [20, "its monitor is moved"];
   if (cluster.voters().includes(peer)) return [40, "its vote is moved"];
-  if (osds.length > 0) return [60, `${osds.join(", ")} must be removed: microceph disk remove`];
+  if (osds.length > 0) return [60, `the data of ${osds.join(", ")} moves to other disks`];
   return [90, "it is forgotten"];
 }
 

@@ -16,12 +16,14 @@ import { admissionOf, configuredDisks, memberFingerprint } from "./cluster/clust
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
+import { cancelDiskRemoval, type DiskRemovalRequest } from "./disk-removal.ts";
 import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
 import { checkNode, listZones } from "./failure-domain.ts";
 import {
   addDisksJob,
   bootstrapJob,
   planDomainJob,
+  removeDiskJob,
   removeMemberJob,
   setDomainJob,
   setZoneJob,
@@ -207,6 +209,26 @@ export function daemonOperations(daemon: Daemon): Operations {
     async addDisks(request) {
       runtime();
       return shown(daemon.jobs.start(addDisksJob, addRequestOf(request)));
+    },
+    async removeDisk(request) {
+      runtime();
+      const { osdid, bypass_safety_checks, confirm_crush_downgrade, prohibit_crush_scaledown } = request;
+      if (confirm_crush_downgrade && prohibit_crush_scaledown) {
+        throw new MicrocephError(
+          "USAGE",
+          "--confirm-failure-domain-downgrade and --prohibit-crush-scaledown exclude each other",
+        );
+      }
+      const asked: DiskRemovalRequest = {
+        osd: osdid,
+        bypass: bypass_safety_checks,
+        confirmDowngrade: confirm_crush_downgrade,
+        prohibitScaledown: prohibit_crush_scaledown,
+      };
+      return shown(daemon.jobs.start(removeDiskJob, { ...asked }));
+    },
+    async cancelDiskRemoval({ osdid }) {
+      return cancelDiskRemoval(daemon, osdid);
     },
     async restartOsd({ osdid }) {
       return shown(await startOsdJob(daemon, "restart", osdid));

@@ -97,6 +97,19 @@ export const errorCodes = {
     remedy:
       "The message says how much. Run the command again with --yes to let it move; nothing was changed.",
   },
+  OSD_NEEDED: {
+    http: 409,
+    exit: 4,
+    meaning: "Without this OSD the pools could not keep their copies, or the data would not fit.",
+    remedy:
+      "Add a disk first. The message says which check failed, and which option takes the risk. Nothing was changed.",
+  },
+  REMOVAL_TOO_LATE: {
+    http: 409,
+    exit: 4,
+    meaning: "The OSD is out of Ceph already, or was never to go: there is no removal to call off.",
+    remedy: "Its disk can be added again: `microceph disk add --wipe`.",
+  },
   LAST_MEMBER: {
     http: 409,
     exit: 4,

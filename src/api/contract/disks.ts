@@ -134,4 +134,18 @@ export const osdParams = z.strictObject({
     .min(0)
     .max(2 ** 31 - 1),
 });
+/** MicroCeph's fields. */
+export const removeDiskRequest = z.strictObject({
+  bypass_safety_checks: z.boolean().default(false).describe("remove it whatever it holds: data may be lost"),
+  confirm_crush_downgrade: z
+    .boolean()
+    .default(false)
+    .describe("let the failure domain become osd when too few hosts or racks have OSDs without it"),
+  prohibit_crush_scaledown: z
+    .boolean()
+    .default(false)
+    .describe("keep the failure domain then, with fewer copies than wanted"),
+});
+export const cancelledRemoval = z.object({ osd: z.int() });
+
 export const osdActionRequest = z.strictObject({});

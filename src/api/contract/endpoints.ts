@@ -3,11 +3,13 @@ import { bootstrapRequest, clusterMember } from "./cluster.ts";
 import {
   addDisksRequest,
   availableDisk,
+  cancelledRemoval,
   configuredDisk,
   encryptionSupport,
   nodeInventory,
   osdActionRequest,
   osdParams,
+  removeDiskRequest,
 } from "./disks.ts";
 import { failureDomainPlanRequest, failureDomainRequest, zone, zoneRequest } from "./failure-domain.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
@@ -40,7 +42,7 @@ import {
 
 /** One request and its reply. `async` answers with a job; only what `waits` may take longer than two seconds. */
 export interface Endpoint {
-  readonly method: "GET" | "POST" | "PUT";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   readonly path: string;
   /** Other paths that answer the same: MicroCeph's own. */
   readonly aliases?: readonly string[];
@@ -236,6 +238,25 @@ export const endpoints = {
     path: "/1.0/disks/inventory",
     summary: "Every whole disk of every member, and why it is not available, as each last said",
     reply: z.array(nodeInventory),
+    kind: "sync",
+  },
+  removeDisk: {
+    method: "DELETE",
+    path: "/1.0/disks/{osdid}",
+    summary:
+      "Take an OSD of any member out of Ceph: its data moves first. The job's result: {osd, uuid, cleaned}",
+    params: osdParams,
+    body: removeDiskRequest,
+    reply: job,
+    kind: "async",
+  },
+  cancelDiskRemoval: {
+    method: "POST",
+    path: "/1.0/disks/{osdid}/remove/cancel",
+    summary: "Call the removal of an OSD off; it gets its data back",
+    params: osdParams,
+    body: osdActionRequest,
+    reply: cancelledRemoval,
     kind: "sync",
   },
   restartOsd: {

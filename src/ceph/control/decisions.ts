@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { fsid, handle, peerId } from "../../ids/ids.ts";
+import { fsid, handle, osdId, peerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 
@@ -40,6 +40,18 @@ export const monitorOutBody = z.object({
   monmapEpoch: z.int().min(1),
 });
 export const daemonBody = z.object({ type: z.enum(["mgr", "mds"]), handle: brandedHandle });
+/** One OSD, known by its uuid too: a number may be given to another one later. */
+const oneOsd = {
+  osd: z
+    .int()
+    .min(0)
+    .transform((id) => osdId(id)),
+  uuid: z.uuid(),
+};
+/** Let its data move to the others; the weight is what it had. */
+export const osdDrainBody = z.object({ ...oneOsd, weight: z.number().min(0) });
+/** Stop it on its host, where that is alive, and take it out of Ceph for good. */
+export const osdPurgeBody = z.object({ ...oneOsd, host: z.string().max(253).nullable() });
 export const failureDomainBody = z.object({
   from: z.enum(["osd", "host", "rack"]),
   to: z.enum(["osd", "host", "rack"]),
@@ -70,6 +82,9 @@ export const kinds = {
   failureDomain: "ceph.failure-domain",
   poolProfile: "ceph.pool-profile",
   topology: "ceph.topology",
+  osdDrain: "ceph.osd-drain",
+  osdRefill: "ceph.osd-refill",
+  osdPurge: "ceph.osd-purge",
 } as const;
 
 /** The lane of an entry: entries of one lane follow each other. */
@@ -86,6 +101,10 @@ export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
       const { type, handle: name } = daemonBody.parse(entry.body);
       return `${type}.${name}`;
     }
+    case kinds.osdDrain:
+    case kinds.osdRefill:
+    case kinds.osdPurge:
+      return `osd ${osdPurgeBody.pick({ uuid: true }).safeParse(entry.body).data?.uuid}`;
     case kinds.failureDomain:
     case kinds.poolProfile:
     case kinds.topology:

@@ -1,6 +1,7 @@
 import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
 import type { EntryId, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import type { OsdRemoval } from "../../state/document/cluster-document.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
 import type { Order } from "./agent.ts";
@@ -17,6 +18,7 @@ import {
   voterOutBody,
 } from "./decisions.ts";
 import { done } from "./done.ts";
+import { removalExecutors } from "./osd-removal.ts";
 
 /** Secrets of Ceph, kept in etcd. */
 export interface CephSecrets {
@@ -42,6 +44,8 @@ export interface ExecutorDeps {
   readonly voters: VoterChange;
   /** The node is dead and is being removed: nothing waits for it, and no promise of its agent is needed. */
   readonly isGone: (peer: PeerId) => boolean;
+  /** OSDs that are to go, by uuid. */
+  readonly removals: () => Readonly<Record<string, OsdRemoval>>;
   /** Milliseconds that one Ceph command may take now: under half of what is left of the lease. */
   readonly callMs: () => number;
   /** The current number of an entry: it may have been re-stamped. */
@@ -214,6 +218,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     [kinds.monitorOut]: monitorOut,
     [kinds.daemon]: daemon,
     ...crushExecutors({ ceph, callMs: deps.callMs }),
+    ...removalExecutors({ ceph, callMs: deps.callMs, wishes: deps.removals, give, withdraw }),
   };
   return Object.fromEntries(
     Object.entries(executors).map(([kind, executor]) => [kind, orWithdraw(executor)]),

@@ -46,8 +46,11 @@ export class Departures {
       if (isSpokenOf(view, peer) && !journal.members().has(peer)) document.forget(peer);
     }
     if (!this.#deps.members().some(({ leaving }) => leaving !== null)) return [];
-    const { ready, reasons } = await this.#plan({ deadlineMs: this.#deps.callMs(), signal });
+    const { ready, reasons, osds } = await this.#plan({ deadlineMs: this.#deps.callMs(), signal });
     this.#deps.explain("departures", reasons);
+    for (const { uuid, osd } of osds) {
+      if (view.removals[uuid] === undefined) document.setRemoval(uuid, { osd, mode: "drain" });
+    }
     return ready.map(({ peer, handle, reason }) => ({
       kind: removeKind,
       body: { peer, handle, reason },
@@ -73,20 +76,36 @@ export class Departures {
     return { state: "done", result, reason: `${handle} is no member any more: ${reason ?? "it leaves"}` };
   };
 
-  async #plan(call: CallOptions): Promise<DeparturePlan> {
+  async #plan(call: CallOptions): Promise<DeparturePlan & { osds: { osd: number; uuid: string }[] }> {
     const { journal, deps, self } = this.#runtime;
     const etcd = await this.#deps.etcd();
     const osds = new Map<string, number[]>();
     let monitors: readonly string[] | null = [];
+    let uuids = new Map<number, string>();
     if (fsidOf(journal.entries()) !== null) {
       const ceph = deps.cephNode.commands;
       if (ceph === null) throw new MicrocephError("NOT_READY", "this node does not know Ceph yet");
-      const [map, tree] = await Promise.all([ceph.monMap(call), ceph.osdTree(call)]);
+      const [map, tree, dump] = await Promise.all([
+        ceph.monMap(call),
+        ceph.osdTree(call),
+        ceph.osdDump(call),
+      ]);
+      uuids = new Map(dump.osds.map(({ id, uuid }) => [id, uuid]));
       monitors = map.monitors.map(({ name }) => name);
       for (const { id, host } of tree.osds)
         if (host !== null) osds.set(host, [...(osds.get(host) ?? []), id]);
     }
-    return planDepartures({ self, members: this.#deps.members(), etcd, monitors, osds });
+    const members = this.#deps.members();
+    const leaving = members.filter(
+      (one) => one.leaving === "moving" || (one.leaving === "dead" && !one.alive),
+    );
+    const going = leaving
+      .flatMap(({ handle }) => osds.get(handle) ?? [])
+      .flatMap((osd) => {
+        const uuid = uuids.get(osd);
+        return uuid === undefined ? [] : [{ osd, uuid }];
+      });
+    return { ...planDepartures({ self, members, etcd, monitors, osds }), osds: going };
   }
 
   /** Keys of the daemons that it had; who comes back with one of them is a stranger to Ceph. */

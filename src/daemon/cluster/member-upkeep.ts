@@ -1,4 +1,6 @@
 import { cephAccess, kinds, monitorBody } from "../../ceph/control/decisions.ts";
+import { purgedOsds } from "../../ceph/control/osd-removal.ts";
+import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
 import { messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
 import type { Entry } from "../../state/journal/types.ts";
@@ -20,6 +22,7 @@ export class MemberUpkeep {
   #fetching = false;
   #following = false;
   #monitorsDecided = 0;
+  #cleaning = false;
 
   constructor(runtime: ClusterRuntime) {
     this.#runtime = runtime;
@@ -39,18 +42,42 @@ export class MemberUpkeep {
     // Addresses change without a word, and of two tellings at once the older may come last.
     this.publishFacts();
     this.#fetchAccess();
+    this.#cleanOsds();
   }
 
   journalChanged(): void {
     this.#fetchAccess();
     const entries = this.#runtime.journal.entries();
     if (hasNoMonitor(entries, this.#runtime.handle)) this.#dropMonitor();
+    this.#cleanOsds();
     const changes: readonly string[] = [kinds.monitor, kinds.monitorOut];
     const monitors = entries.filter(({ kind, state }) => changes.includes(kind) && state === "done").length;
     if (monitors === this.#monitorsDecided) return;
     this.#monitorsDecided = monitors;
     this.followMonMap();
     this.publishFacts();
+  }
+
+  /** What this node has of OSDs that are out of Ceph for good goes, each by itself; tried again while it fails. */
+  #cleanOsds(): void {
+    if (this.#cleaning) return;
+    const purged = purgedOsds(this.#runtime.journal.entries());
+    if (purged.size === 0) return;
+    const { cephNode, log, onDisks } = this.#runtime.deps;
+    this.#cleaning = true;
+    purgedHere(cephNode.deps, purged)
+      .then(async (osds) => {
+        for (const local of osds) {
+          await cleanOsd(cephNode.deps, local);
+          log.info({ osd: local.osd, disk: local.path }, "what was left of a removed OSD is cleaned up");
+        }
+        if (osds.length > 0) await onDisks();
+        this.publishFacts();
+      })
+      .catch((error) => log.warn({ error: messageOf(error) }, "a removed OSD is not cleaned up yet"))
+      .finally(() => {
+        this.#cleaning = false;
+      });
   }
 
   #dropMonitor(): void {

@@ -7,6 +7,7 @@ import { Controller, type Proposal } from "../../ceph/control/controller.ts";
 import { estimateMoves } from "../../ceph/control/crush-estimate.ts";
 import { type CephAccess, kinds, laneOf } from "../../ceph/control/decisions.ts";
 import { type CephSecrets, cephExecutors } from "../../ceph/control/executors.ts";
+import { removalPlanner } from "../../ceph/control/osd-removal.ts";
 import type { Leaving, SeatMember } from "../../ceph/plan/seats.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type EntryId, type Handle, isHandle, type PeerId } from "../../ids/ids.ts";
@@ -56,6 +57,7 @@ export class SeatControl {
   readonly #deps: SeatControlDeps;
   #clusterKey: ClusterKey | null = null;
   #again: NodeJS.Timeout | undefined;
+  #lookAgain: NodeJS.Timeout | undefined;
   readonly #reasons = new Map<string, readonly string[]>();
 
   constructor(runtime: ClusterRuntime, deps: SeatControlDeps) {
@@ -105,6 +107,11 @@ export class SeatControl {
     });
     // A Ceph command cannot be fenced, so it must end well before another may hold the lease.
     const callMs = (): number => Math.min(longestCallMs, Math.max(shortestCallMs, lease.remaining() / 2));
+    const wakeLater = (ms: number): void => {
+      clearTimeout(this.#lookAgain);
+      this.#lookAgain = setTimeout(() => controller.wake(), ms);
+      this.#lookAgain.unref();
+    };
     const current = (id: EntryId): Entry => {
       const entry = journal.entry(id);
       if (!entry) throw new MicrocephError("NOT_FOUND", `no journal entry ${id}`);
@@ -142,9 +149,19 @@ export class SeatControl {
         promote: (name, signal) => promoteLearner(client, name, { deadlineMs: voterMs, signal }),
       },
       current,
+      removals: () => runtime.document.view().removals,
       isGone: (peer) =>
         this.#seatMembers().some((one) => one.peer === peer && one.leaving === "dead" && !one.alive),
       callMs,
+    });
+    const removals = removalPlanner({
+      ceph: () => (fsidOf(journal.entries()) === null ? null : deps.cephNode.commands),
+      wishes: () => runtime.document.view().removals,
+      entries: () => journal.entries(),
+      ownerOf: (uuid) => this.#ownerOf(uuid),
+      forget: (uuid) => runtime.document.setRemoval(uuid, null),
+      explain: (subject, reasons) => this.#explain(subject, reasons),
+      later: (ms) => wakeLater(ms),
     });
     const departures = new Departures(runtime, {
       members: () => this.#seatMembers(),
@@ -178,6 +195,7 @@ export class SeatControl {
           bootstrap: bootstrapPlanner(runtime),
           lostSeats: () => this.#planLostSeats(),
           departures: departures.planner,
+          removals,
           ...planners,
         },
         executors: { ...executors, [removeKind]: departures.executor },
@@ -249,6 +267,15 @@ export class SeatControl {
       leaving: leavingOf(labels[peer]?.leaving),
       address: this.#runtime.publicAddress(peer),
     }));
+  }
+
+  /** The living member that says that it has this OSD. */
+  #ownerOf(uuid: string): { peer: PeerId; handle: Handle } | null {
+    const { nodes } = this.#runtime.document.view();
+    const owner = this.#seatMembers().find(
+      ({ peer, alive }) => alive && nodes[peer]?.osds.some((osd) => osd.uuid === uuid),
+    );
+    return owner === undefined ? null : { peer: owner.peer, handle: owner.handle };
   }
 
   #zones(): { members: Map<string, string | null>; former: Set<string> } {

@@ -5,13 +5,21 @@ import type { Json } from "../../ids/json.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import type { AdmissionMode } from "./admission-policy.ts";
 import { bounded, checkFacts, usage } from "./check-input.ts";
-import type { ClusterDocument, DocumentProblem, NodeFacts, NodeLabels } from "./cluster-document.ts";
+import type {
+  ClusterDocument,
+  DocumentProblem,
+  NodeFacts,
+  NodeLabels,
+  OsdRemoval,
+} from "./cluster-document.ts";
 import { DurableDocument, type Edit, type SyncSession } from "./durable-document.ts";
 import { type Entries, keyOf, readEntries } from "./entries.ts";
 import {
   admissionWish,
   labelValue,
   nodeFacts,
+  osdRemoval,
+  osdUuid,
   serviceName,
   settingName,
   settingValue,
@@ -160,6 +168,14 @@ export class DocumentStore {
   setService(name: string, wanted: Json): void {
     const value = wanted === null ? null : bounded(JSON.stringify(wanted), name);
     this.#change([{ key: keyOf.service(usage(serviceName, name, "service")), value }]);
+  }
+
+  /** Wish that an OSD is taken out, or, with null, no longer wish it. */
+  setRemoval(uuid: string, wish: Pick<OsdRemoval, "osd" | "mode"> | null): void {
+    const key = keyOf.removal(usage(osdUuid, uuid, "uuid of an OSD"));
+    const said = { ...wish, at: this.#time(), by: this.self };
+    const value = wish === null ? null : JSON.stringify(usage(osdRemoval, said, "removal"));
+    this.#change([{ key, value }]);
   }
 
   /** Set labels of a node; null unsets one, an absent one stays. */

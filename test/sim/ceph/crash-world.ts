@@ -237,6 +237,7 @@ export class CrashWorld {
         promote: async () => undefined,
       },
       isGone: () => false,
+      removals: () => ({}),
       callMs: () => 1000,
       current,
     });

@@ -205,6 +205,14 @@ export class StubOperations implements Operations {
       throw new MicrocephError("NOT_FOUND", `no node is called ${input.nodes[0]}`);
     return known.map(({ id, name, fingerprint }) => ({ id, name, fingerprint }));
   }
+  async removeDisk(input: { readonly osdid: number }) {
+    this.#note("removeDisk", input);
+    this.jobResult = { osd: input.osdid, uuid: "7e7e7e7e-0000-4000-8000-000000000000", cleaned: true };
+    return this.#newJob("disk.remove");
+  }
+  async cancelDiskRemoval({ osdid }: { readonly osdid: number }) {
+    return { osd: osdid };
+  }
   async planRemoval(input: { readonly node: string; readonly dead: boolean }) {
     this.#note("planRemoval", input);
     const left = "2 members with 1 vote will survive no loss of the node with the vote and the monitor";

@@ -108,6 +108,7 @@ const deps: ExecutorDeps = {
     promote: async (name) => void calls.push(`promote ${name}`),
   },
   isGone: () => false,
+  removals: () => ({}),
   callMs: () => 1000,
   current: () => entry,
 };
