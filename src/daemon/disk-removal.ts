@@ -55,13 +55,19 @@ export async function removeDisk(daemon: Daemon, request: Json, tools: JobTools)
       // Its host cleans up when it comes back.
       if (!isAlive) return { osd: asked.osd, uuid, cleaned: false };
       tools.report(98, "its disk is emptied");
-    } else if (removals[uuid] === undefined) {
+    } else if (removals[uuid] === undefined && (await isThere(cluster, uuid, tools.signal))) {
       throw new MicrocephError("CANCELLED", `the removal of osd.${asked.osd} was called off`);
     } else {
       await progress.look(cluster, asked.osd, tools);
     }
     await daemon.events.next(tools.signal, 1_000);
   }
+}
+
+/** Whether Ceph has it: the end of the wish may be heard of before that of the decision. */
+async function isThere(cluster: ClusterRuntime, uuid: string, signal: AbortSignal): Promise<boolean> {
+  const dump = await commandsOf(cluster).osdDump({ deadlineMs: callMs, signal });
+  return dump.osds.some((one) => one.uuid === uuid);
 }
 
 /** Call a removal off: the OSD gets its data back. Throws REMOVAL_TOO_LATE once it is out of Ceph. */

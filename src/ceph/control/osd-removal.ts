@@ -47,6 +47,7 @@ export function removalPlanner(deps: RemovalPlannerDeps): Planner {
       const asks = wish !== undefined && weight === 0 && wish.mode !== "now";
       const plan = planRemoval({
         ...{ osd, uuid, mode: wish?.mode ?? null, weight, drainedFrom: drained.get(uuid)?.weight ?? null },
+        isDecided: isPurging(deps.entries(), uuid),
         isSafe: asks ? await isSafe(ceph, osd, call) : null,
         mayStop: asks && wish.mode === "fewer-copies" ? await mayStop(ceph, osd, call) : null,
       });
@@ -99,6 +100,13 @@ export function drainedOsds(entries: readonly Entry[]): Map<string, { osd: numbe
     }
   }
   return drained;
+}
+
+function isPurging(entries: readonly Entry[], uuid: string): boolean {
+  return entries.some(({ kind, state, body }) => {
+    if (kind !== kinds.osdPurge || state !== "open") return false;
+    return osdPurgeBody.pick({ uuid: true }).safeParse(body).data?.uuid === uuid;
+  });
 }
 
 /** OSDs that the journal has taken out of Ceph for good: what their hosts have of them is to be cleaned up. */

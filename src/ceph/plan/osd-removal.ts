@@ -8,6 +8,8 @@ export interface RemovalFacts {
   readonly weight: number | null;
   /** The weight that a drain of ours took away and nothing has given back; null when none did. */
   readonly drainedFrom: number | null;
+  /** A decision to purge it is being carried out. */
+  readonly isDecided: boolean;
   /** Ceph's word that it can be destroyed without any data having fewer copies; null: it was not asked, or did not know. */
   readonly isSafe: boolean | null;
   /** Ceph's word that all data stays served without it. */
@@ -25,14 +27,17 @@ export function planRemoval(facts: RemovalFacts): {
   readonly step: RemovalStep | null;
   readonly reason: string;
 } {
-  const { osd, mode, weight, drainedFrom, isSafe, mayStop } = facts;
+  const { osd, mode, weight, drainedFrom, isDecided, isSafe, mayStop } = facts;
   if (mode === null) {
     if (weight === 0 && drainedFrom !== null && drainedFrom > 0) {
       return { step: "refill", reason: `osd.${osd} is to stay: it gets its data back` };
     }
     return { step: null, reason: "" };
   }
-  if (weight === null) return { step: "forget", reason: `osd.${osd} is in Ceph's maps no more` };
+  if (weight === null) {
+    // The decision's end is on record first: by it its host knows that it may empty the disk.
+    return { step: isDecided ? null : "forget", reason: `osd.${osd} is in Ceph's maps no more` };
+  }
   if (mode === "now") return { step: "purge", reason: `osd.${osd} is to go, whatever it holds` };
   if (weight > 0) return { step: "drain", reason: `osd.${osd} is to go: its data moves to the others first` };
   if (isSafe === true) return { step: "purge", reason: `nothing depends on osd.${osd} any more` };
