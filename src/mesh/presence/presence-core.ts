@@ -112,6 +112,7 @@ export class PresenceCore {
     const { told } = member;
     if (told?.kind === "left" && incarnation <= told.incarnation) return [];
     member.incarnation = Math.max(member.incarnation, incarnation);
+    member.seenIn = incarnation;
     // Of many members all go by what is told: it says so itself, as it learns that others don't know.
     if (this.#watch === undefined && (told === undefined || told.incarnation < incarnation)) {
       member.told = { kind: "alive", peer, incarnation, witnesses: [] };
@@ -164,11 +165,14 @@ export class PresenceCore {
   }
 
   /**
-   * In pings to the peer: the incarnation in which it is told to be gone, for it to refute; 0: of many members
-   * most don't know it, and it should say that it is there.
+   * In pings to the peer: the incarnation in which it is told to be gone, for it to refute, or that it was known
+   * in before it took a lower one; 0: of many members most don't know it, and it should say that it is there.
    */
   accusation(peer: PeerId): number | undefined {
-    const told = this.#members.get(peer)?.told;
+    const member = this.#members.get(peer);
+    if (member === undefined) return undefined;
+    const { told, seenIn, incarnation } = member;
+    if (seenIn !== undefined && seenIn < incarnation) return incarnation;
     if (told === undefined) return this.#watch === undefined ? undefined : 0;
     return told.kind === "alive" ? undefined : told.incarnation;
   }
@@ -182,7 +186,8 @@ export class PresenceCore {
   /** A rumour came, from a member that heard or made it. */
   hear(rumour: Rumour, by: PeerId, now: number): PresenceChange[] {
     if (rumour.peer === this.#own.peer) {
-      if (rumour.kind !== "alive") this.accused(rumour.incarnation);
+      const isMine = rumour.kind === "alive" && rumour.incarnation <= this.#own.incarnation;
+      if (!isMine) this.accused(rumour.incarnation);
       return [];
     }
     const member = this.#members.get(rumour.peer);

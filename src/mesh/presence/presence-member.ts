@@ -26,6 +26,8 @@ export class PresenceMember {
   isSighted = false;
   /** The highest that it was heard of or seen in. */
   incarnation = 0;
+  /** That of its last ping; lower, when its clock was set back between two runs. */
+  seenIn: number | undefined;
   /** What was last told of it, and holds. */
   told: Rumour | undefined;
   /** Since when that is no longer that it is there. */

@@ -335,6 +335,22 @@ describe("refutation", () => {
     expect(scene.core.accusation(c)).toBeUndefined();
   });
 
+  it("puts a run whose clock was set back above the one before, so that its goodbye counts", () => {
+    const { core, now } = steady([a, b]);
+    core.seen(a, 50, now);
+    core.seen(a, 20, now);
+    expect(core.left(a, 20, now)).toEqual([]);
+    expect(core.accusation(a)).toBe(50);
+    core.seen(a, 51, now);
+    expect(core.accusation(a)).toBeUndefined();
+    expect(core.left(a, 51, now).map(({ to }) => to)).toEqual(["left"]);
+    // And so does this node when it hears of a run of its own that was before.
+    core.hear({ kind: "alive", peer: self, incarnation: 100, witnesses: [] }, a, now);
+    expect(core.incarnation).toBe(100);
+    core.hear({ kind: "alive", peer: self, incarnation: 500, witnesses: [] }, a, now);
+    expect(core.incarnation).toBe(501);
+  });
+
   it("ends when this node leaves", () => {
     const { core, now } = steady([a, b]);
     core.leave();
