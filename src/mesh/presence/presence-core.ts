@@ -1,4 +1,5 @@
 import type { PeerId } from "../../ids/ids.ts";
+import { Hearsay } from "./hearsay.ts";
 import { LocalHealth } from "./local-health.ts";
 import { OwnRun, type PresenceSelf } from "./own-run.ts";
 import type { PresenceChange, PresenceEntry, Testimony, Watch, WitnessCall } from "./presence-facts.ts";
@@ -6,7 +7,6 @@ import { PresenceMember, type PresenceState } from "./presence-member.ts";
 import type { PresenceTimings } from "./presence-timings.ts";
 import { type Rumour, supersedes } from "./rumour.ts";
 import { verdictOn } from "./verdict.ts";
-import { digestsOf, partOf } from "./view-digest.ts";
 import { WakingClock } from "./waking-clock.ts";
 
 export type { PresenceSelf } from "./own-run.ts";
@@ -32,7 +32,7 @@ export class PresenceCore {
   /** Those that it watches: all, or of many a few. */
   #watched: ReadonlyMap<PeerId, PresenceMember> = this.#members;
   #watch: Watch | undefined;
-  #rumours: Rumour[] = [];
+  readonly #hearsay: Hearsay;
   /** Those that others say have failed, while they may still refute it. */
   readonly #mayRefute = new Set<PeerId>();
   #roundAt = 0;
@@ -40,6 +40,7 @@ export class PresenceCore {
   constructor(timings: PresenceTimings, self: PresenceSelf, health: LocalHealth = new LocalHealth()) {
     this.#timings = timings;
     this.#own = new OwnRun(self, timings.announceMs);
+    this.#hearsay = new Hearsay(this.#own, this.#members);
     this.#health = health;
     this.#clock = new WakingClock(timings.tickMs);
   }
@@ -139,7 +140,7 @@ export class PresenceCore {
 
   /** This node is about to end: it no longer refutes that it left. */
   leave(): void {
-    this.#spread(this.#own.leave());
+    this.#hearsay.spread(this.#own.leave());
   }
 
   /** What this node testifies of a member. */
@@ -180,7 +181,7 @@ export class PresenceCore {
   /** Somebody takes this node for gone in that incarnation. */
   accused(incarnation: number): void {
     const answer = this.#own.accused(incarnation, this.#clock.now);
-    if (answer !== undefined) this.#spread(answer);
+    if (answer !== undefined) this.#hearsay.spread(answer);
   }
 
   /** A rumour came, from a member that heard or made it. */
@@ -192,9 +193,10 @@ export class PresenceCore {
     }
     const member = this.#members.get(rumour.peer);
     if (member === undefined || this.#watch === undefined) return [];
-    const told = this.#believable(rumour, by);
+    const possible = this.#witnesses(rumour.peer).filter((peer) => peer !== by).length;
+    const told = this.#hearsay.believable(rumour, Math.min(this.#timings.witnessesNeeded, possible));
     if (!supersedes(told, member.told)) return [];
-    this.#setTold(member, told);
+    this.#hearsay.note(member, told, this.#clock.now);
     member.incarnation = Math.max(member.incarnation, told.incarnation);
     if (this.#judges(rumour.peer, member)) return this.#heardOfJudged(rumour.peer, member, told, now);
     if (told.kind === "alive") member.lastSeen = now;
@@ -203,20 +205,17 @@ export class PresenceCore {
 
   /** Rumours to spread, once: take them after every call that may have made some. */
   takeRumours(): Rumour[] {
-    return this.#rumours.splice(0);
+    return this.#hearsay.take();
   }
 
   /** What is told of all, this node included, in parts, to compare with others'. */
   digests(): number[] {
-    const states = [...this.#members].map(([peer, { told }]) => [peer, told?.kind] as const);
-    return digestsOf([...states, [this.#own.peer, this.#own.record().kind]]);
+    return this.#hearsay.digests();
   }
 
   /** What is told of the members in these parts. */
   records(parts: ReadonlySet<number>): Rumour[] {
-    return [this.#own.record(), ...[...this.#members.values()].flatMap(({ told }) => told ?? [])].filter(
-      ({ peer }) => parts.has(partOf(peer)),
-    );
+    return this.#hearsay.records(parts);
   }
 
   /** A moment went by. */
@@ -333,19 +332,6 @@ export class PresenceCore {
     return this.#enter(peer, member, "suspect", now, "others say that it failed");
   }
 
-  /** A verdict without witnesses, while there could be some, is a suspicion. */
-  #believable(rumour: Rumour, by: PeerId): Rumour {
-    if (rumour.kind !== "failed") return rumour;
-    const possible = this.#witnesses(rumour.peer).filter((peer) => peer !== by).length;
-    const named = new Set(rumour.witnesses.filter((peer) => peer !== rumour.peer && this.#isMember(peer)));
-    const enough = named.size >= Math.min(this.#timings.witnessesNeeded, possible);
-    return enough ? rumour : { ...rumour, kind: "suspect" };
-  }
-
-  #isMember(peer: PeerId): boolean {
-    return peer === this.#own.peer || this.#members.has(peer);
-  }
-
   #heardOfJudged(peer: PeerId, member: PresenceMember, told: Rumour, now: number): PresenceChange[] {
     switch (told.kind) {
       case "alive":
@@ -359,19 +345,9 @@ export class PresenceCore {
     }
   }
 
-  #setTold(member: PresenceMember, told: Rumour): void {
-    const isNew = member.told === undefined || member.told.kind === "alive";
-    if (isNew && told.kind !== "alive") member.accusedAt = this.#clock.now;
-    member.told = told;
-  }
-
   #tell(member: PresenceMember, rumour: Rumour): void {
-    this.#setTold(member, rumour);
-    if (this.#watch !== undefined) this.#spread(rumour);
-  }
-
-  #spread(rumour: Rumour): void {
-    this.#rumours.push(rumour);
+    this.#hearsay.note(member, rumour, this.#clock.now);
+    if (this.#watch !== undefined) this.#hearsay.spread(rumour);
   }
 
   #enter(
