@@ -38,6 +38,15 @@ export function votersOf(entries: readonly Entry[]): PeerId[] {
   return [...new Set([...(founder === undefined ? [] : [founder]), ...seated])];
 }
 
+/** Everyone who has a seat among the voters, or is being given one. */
+export function seatsOf(entries: readonly Entry[]): PeerId[] {
+  const founder = foundingOf(entries)?.founder;
+  const seated = entries
+    .filter((entry) => entry.kind === kinds.voter && entry.state !== "abandoned")
+    .flatMap((entry) => (entry.agent === null ? [] : [entry.agent]));
+  return [...new Set([...(founder === undefined ? [] : [founder]), ...seated])];
+}
+
 /** Ceph's UUID once its bootstrap is decided and done. */
 export function fsidOf(entries: readonly Entry[]): Fsid | null {
   const done = entries.find((entry) => entry.kind === kinds.bootstrap && entry.state === "done");

@@ -16,7 +16,7 @@ import { JournalFeed } from "../../state/journal/journal-feed.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
 import { decodeLease, leaseKey } from "../../state/lease/lease-value.ts";
-import { foundingOf } from "./cluster-facts.ts";
+import { seatsOf } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { SeatControl } from "./seat-control.ts";
 
@@ -276,14 +276,7 @@ export class VoterSeat {
 
   #otherVoters(): { readonly peer: PeerId; readonly handle: Handle }[] {
     const { journal, self } = this.#runtime;
-    const seats = new Set(
-      journal
-        .entries()
-        .filter((entry) => entry.kind === kinds.voter && entry.state !== "abandoned")
-        .flatMap((entry) => (entry.agent === null ? [] : [entry.agent])),
-    );
-    const founder = foundingOf(journal.entries())?.founder;
-    if (founder) seats.add(founder);
+    const seats = new Set(seatsOf(journal.entries()));
     return [...journal.members()]
       .filter(([peer]) => peer !== self && seats.has(peer))
       .map(([peer, member]) => ({ peer, handle: member.handle }));
