@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { addDiskAddCommand } from "./disk-add-command.ts";
 import { addDiskRemoveCommand } from "./disk-remove-command.ts";
 import type { CliIo } from "./io.ts";
+import { osdNumber } from "./osd-number.ts";
 import { diskList, diskListText } from "./render/disk-lists.ts";
 import { printableJson } from "./render/sanitize.ts";
 import { Session } from "./session.ts";
@@ -71,12 +72,6 @@ function addEncryptionSupport(disk: Command, io: CliIo): void {
         `Encryption is not supported on this node: ${support.reason_unsupported}`,
       );
     });
-}
-
-export function osdNumber(text: string): number {
-  const number = /^(?:osd\.)?([0-9]{1,9})$/.exec(text)?.[1];
-  if (number === undefined) throw new InvalidArgumentError("It is osd.N or N.");
-  return Number(number);
 }
 
 async function locationOf(session: Session, osd: number): Promise<string> {

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { MicrocephError } from "../errors/microceph-error.ts";
-import { osdNumber } from "./disk-commands.ts";
 import type { CliIo } from "./io.ts";
+import { osdNumber } from "./osd-number.ts";
 import { Session } from "./session.ts";
 
 interface RemoveOptions {

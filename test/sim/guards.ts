@@ -5,6 +5,13 @@ import { allTroubles, restlessLease, story, type Temper } from "./journal/story.
 import { runScenario } from "./membership/scenario.ts";
 import type { FormationGuards } from "./membership/weakened.ts";
 import { soundLan, World } from "./membership/world.ts";
+import {
+  allPresenceGuards,
+  backFromIsolation,
+  brokenLink,
+  type PresenceGuards,
+  slowWitnesses,
+} from "./presence/presence-story.ts";
 
 /** A safety guard of the design, and a simulation over the real cores that finds what happens without it. */
 export interface Guard {
@@ -31,6 +38,11 @@ const door =
     const { violations } = await doorStory(seed, { ...allDoorGuards, [guard]: on });
     return violations.map(({ rule, text }) => `${rule}: ${text}`);
   };
+
+const presence =
+  (guard: keyof PresenceGuards, tell: typeof brokenLink): Guard["run"] =>
+  (seed, on) =>
+    tell(seed, { ...allPresenceGuards, [guard]: on });
 
 const formation =
   (...off: (keyof FormationGuards)[]): Guard["run"] =>
@@ -125,5 +137,26 @@ export const guards: readonly Guard[] = [
     found: /is held by 2 of its 4 founders/,
     seed: 7,
     run: lateFounder,
+  },
+  {
+    name: "two witnesses before failed",
+    prevents: "a member fails, and its lease is revoked, as one link is broken",
+    found: /believes that n\d failed/,
+    seed: 1,
+    run: presence("witnesses", brokenLink),
+  },
+  {
+    name: "self-doubt of a member that was late itself",
+    prevents: "a member fails on the word of witnesses that were stopped a moment ago",
+    found: /believes that n2 failed/,
+    seed: 1,
+    run: presence("selfDoubt", slowWitnesses),
+  },
+  {
+    name: "refutation",
+    prevents: "of many members one that was cut off for a while is taken for gone for ever",
+    found: /still sees n\d+ failed/,
+    seed: 1,
+    run: presence("refutation", backFromIsolation),
   },
 ];

@@ -53,6 +53,14 @@ export function votesNoMore(entries: readonly Entry[], peer: PeerId): boolean {
   return last?.kind === kinds.voterOut;
 }
 
+/** Everyone who has a seat among the voters, or is being given one. */
+export function seatsOf(entries: readonly Entry[]): PeerId[] {
+  const invited = entries
+    .filter(({ kind, state }) => kind === kinds.voter && state !== "done" && state !== "abandoned")
+    .flatMap(({ agent }) => (agent === null ? [] : [agent]));
+  return [...new Set([...votersOf(entries), ...invited])];
+}
+
 /** Ceph's UUID once its bootstrap is decided and done. */
 export function fsidOf(entries: readonly Entry[]): Fsid | null {
   const done = entries.find((entry) => entry.kind === kinds.bootstrap && entry.state === "done");

@@ -17,6 +17,7 @@ import type { InterfaceFact } from "../../mesh/membership/cidr.ts";
 import type { Fellow } from "../../mesh/membership/context.ts";
 import type { Founded } from "../../mesh/membership/lifecycle.ts";
 import type { Membership } from "../../mesh/membership/membership.ts";
+import { Overlay } from "../../mesh/overlay/overlay.ts";
 import { Presence, type PresenceState } from "../../mesh/presence/presence.ts";
 import { DocumentStore } from "../../state/document/document-store.ts";
 import { DocumentSync } from "../../state/document/document-sync.ts";
@@ -34,7 +35,7 @@ import { addressIn, reachableAddresses } from "../interface-facts.ts";
 import { nodeSigner, nodeVerifier } from "../node-signature.ts";
 import type { ProgramVersions } from "../program-versions.ts";
 import type { DaemonSettings } from "../settings.ts";
-import { foundingOf, fsidOf, votersOf } from "./cluster-facts.ts";
+import { foundingOf, fsidOf, seatsOf, votersOf } from "./cluster-facts.ts";
 import { LobbyExchange } from "./lobby-exchange.ts";
 import { methods } from "./member-rpc.ts";
 import { MemberUpkeep } from "./member-upkeep.ts";
@@ -100,6 +101,10 @@ export class ClusterRuntime {
   readonly seatLosses = new Set<PeerId>();
   readonly documentSync: DocumentSync;
   readonly journalSync: JournalSync;
+  #members: readonly PeerId[] = [];
+  #linking = false;
+  /** The facts from which the present links follow. */
+  #linkedFor = "";
   readonly #unsubscribe: (() => void)[] = [];
   readonly upkeep: MemberUpkeep;
   readonly relay: EventRelay;
@@ -135,7 +140,7 @@ export class ClusterRuntime {
       { identity, listen: ["0.0.0.0", "::"], port: settings.meshPort, cluster: cluster.id },
       { log, now: steadyNow },
     );
-    this.presence = new Presence({}, { mesh: this.mesh, now: steadyNow, log });
+    this.presence = new Presence({}, { mesh: this.mesh, now: steadyNow, random: Math.random, log });
     this.documentSync = new DocumentSync({
       document: this.document,
       request: (peer, body, signal) =>
@@ -184,7 +189,8 @@ export class ClusterRuntime {
       look: (signal) => this.seat.look(signal),
       isVoter: () => this.seat.seated,
       ask: (peer, signal) => this.mesh.request(peer, methods.quorum, null, { deadlineMs: rpcMs, signal }),
-      isReachable: (peer) => this.mesh.connected().includes(peer),
+      isReachable: (peer) => this.mesh.reaches(peer),
+      isLinked: (peer) => this.mesh.connected().includes(peer),
       onChange: (report) => {
         this.clusterEvents.leaseChanged(report);
         // Members that are no voters cannot see it for themselves.
@@ -237,7 +243,7 @@ export class ClusterRuntime {
       this.journal.on("change", () => this.#journalChanged()),
       this.document.on("change", () => this.#documentChanged()),
       this.mesh.subscribe("heads", (from, body) => this.documentSync.onHeads(from, body)),
-      this.mesh.subscribe("journal", (from, body) => this.journalSync.onHead(from, body)),
+      this.mesh.subscribe("journal", (from, body) => this.#headHeard(from, body)),
       this.mesh.subscribe("sightings", (from, body) => this.lobby.receive(from, body)),
       this.mesh.subscribe("events", (from, body) => this.#eventHeard(from, body)),
       this.mesh.subscribe("seats", (from, body) => this.#seatHeard(from, body)),
@@ -367,7 +373,10 @@ export class ClusterRuntime {
   ): Promise<boolean> {
     let failure: unknown = new MicrocephError("NO_QUORUM", "no voter can be reached to confirm the decision");
     // The own etcd first; one that is still a learner, or cut off, cannot tell, and then another may.
-    const voters = [this.self, ...this.voters().filter((peer) => this.mesh.connected().includes(peer))];
+    const linked = new Set(this.mesh.connected());
+    const others = this.voters().filter((peer) => this.mesh.reaches(peer));
+    others.sort((a, b) => Number(linked.has(b)) - Number(linked.has(a)));
+    const voters = [this.self, ...others];
     for (const peer of voters) {
       try {
         if (peer === this.self) {
@@ -395,6 +404,28 @@ export class ClusterRuntime {
     for (const peer of denied) this.mesh.deny(peer);
     this.mesh.setMembers(members);
     this.presence.setMembers([...members.keys()]);
+    this.#members = [...new Set([this.self, ...members.keys()])];
+    this.#link();
+  }
+
+  /** Who is linked to whom follows from members, seats and who is there; every member concludes the same. */
+  #link(): void {
+    if (this.#linking) return;
+    this.#linking = true;
+    // What presence concludes from it may ask for it again.
+    queueMicrotask(() => {
+      this.#linking = false;
+      const gone = ["failed", "left"];
+      const down = [...this.presence.view()].filter(([, { state }]) => gone.includes(state));
+      const voters = seatsOf(this.journal.entries());
+      const facts = { members: this.#members, voters, down: new Set(down.map(([peer]) => peer)) };
+      const named = [facts.members, facts.voters, facts.down].map((peers) => [...peers].sort().join(" "));
+      if (named.join("\n") === this.#linkedFor) return;
+      this.#linkedFor = named.join("\n");
+      const overlay = new Overlay(facts);
+      this.mesh.setOverlay(overlay, (peer) => this.presence.stateOf(peer) === "alive");
+      this.presence.setOverlay(overlay);
+    });
   }
 
   #journalChanged(): void {
@@ -430,7 +461,15 @@ export class ClusterRuntime {
     this.clusterEvents.presenceChanged(peer, state);
     this.quorum.refresh();
     if (state === "failed") this.seat.memberFailed(peer);
+    if (state !== "suspect") this.#link();
     this.wake("presence");
+  }
+
+  /** Each voter tells of a decision: of many members each asks the one it has a link to, and not all the same. */
+  #headHeard(from: PeerId, body: Json): void {
+    const linked = new Set(this.mesh.connected());
+    if (linked.has(from) || !this.voters().some((peer) => linked.has(peer)))
+      this.journalSync.onHead(from, body);
   }
 
   #eventHeard(from: PeerId, body: Json): void {

@@ -92,11 +92,13 @@ export class MemberUpkeep {
       .catch((error) => log.warn({ error: messageOf(error) }, "the former monitor is not cleaned up yet"));
   }
 
-  /** Say in the document what this node is now. */
-  publishFacts(): void {
-    this.#gatherFacts().catch((error) =>
-      this.#runtime.deps.log.warn({ error: messageOf(error) }, "own facts cannot be published"),
-    );
+  /** Say in the document what this node is now; whoever waits finds it there. Never rejects. */
+  async publishFacts(): Promise<void> {
+    try {
+      await this.#gatherFacts();
+    } catch (error) {
+      this.#runtime.deps.log.warn({ error: messageOf(error) }, "own facts cannot be published");
+    }
   }
 
   /** ceph.conf follows the monitor map; one question at a time. */

@@ -24,6 +24,8 @@ export interface QuorumViewDeps {
   readonly look: (signal: AbortSignal) => Promise<{ holder: PeerId | null; epoch: number | null }>;
   readonly ask: (peer: PeerId, signal: AbortSignal) => Promise<Json>;
   readonly isReachable: (peer: PeerId) => boolean;
+  /** Without others that carry requests. */
+  readonly isLinked: (peer: PeerId) => boolean;
   readonly onChange: (report: QuorumReport) => void;
 }
 
@@ -97,7 +99,7 @@ export class QuorumView {
   async #look(): Promise<void> {
     const within = (): AbortSignal => AbortSignal.any([this.#stop.signal, AbortSignal.timeout(lookMs)]);
     const own = await this.#lookHere(within());
-    const next = own ?? (await this.#askVoters(within()));
+    const next = own ?? (await this.#askVoters(within));
     // A learner has no answer of its own yet, and is no voter.
     const counts = this.#deps.isVoter() && this.#deps.voters().includes(this.#deps.self);
     this.#silentLooks = own === null && next.ok && counts ? this.#silentLooks + 1 : 0;
@@ -118,19 +120,24 @@ export class QuorumView {
     }
   }
 
-  async #askVoters(signal: AbortSignal): Promise<QuorumReport> {
-    const answers = await Promise.allSettled(
-      this.#deps
-        .voters()
-        .filter((peer) => this.#deps.isReachable(peer))
-        .map((peer) => this.#deps.ask(peer, signal)),
-    );
+  /** Those with a link first: of many members each would else have the others carry questions to all voters. */
+  async #askVoters(within: () => AbortSignal): Promise<QuorumReport> {
+    const voters = this.#deps.voters().filter((peer) => this.#deps.isReachable(peer));
+    const near = voters.filter((peer) => this.#deps.isLinked(peer));
+    const told = near.length === 0 ? undefined : await this.#latestOf(near, within());
+    const far = voters.filter((peer) => !near.includes(peer));
+    if (told !== undefined || far.length === 0) return told ?? { ...this.#report, ok: false };
+    return (await this.#latestOf(far, within())) ?? { ...this.#report, ok: false };
+  }
+
+  async #latestOf(voters: readonly PeerId[], signal: AbortSignal): Promise<QuorumReport | undefined> {
+    const answers = await Promise.allSettled(voters.map((peer) => this.#deps.ask(peer, signal)));
     const reports = answers.flatMap((answer) => {
       const parsed = answer.status === "fulfilled" ? reportSchema.safeParse(answer.value) : undefined;
       return parsed?.success && parsed.data.ok ? [parsed.data] : [];
     });
     // Of voters that know differently the one with the later lease knows better.
     const [latest] = reports.sort((a, b) => (b.epoch ?? 0) - (a.epoch ?? 0));
-    return latest ?? { ...this.#report, ok: false };
+    return latest;
   }
 }

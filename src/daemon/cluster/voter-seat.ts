@@ -16,7 +16,7 @@ import { JournalFeed } from "../../state/journal/journal-feed.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
 import { decodeLease, leaseKey } from "../../state/lease/lease-value.ts";
-import { votersOf, votesNoMore } from "./cluster-facts.ts";
+import { seatsOf, votesNoMore } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { SeatControl } from "./seat-control.ts";
 
@@ -296,9 +296,7 @@ export class VoterSeat {
 
   #otherVoters(): { readonly peer: PeerId; readonly handle: Handle }[] {
     const { journal, self } = this.#runtime;
-    const entries = journal.entries();
-    const coming = entries.filter(({ kind, state }) => kind === kinds.voter && state === "open");
-    const seats = new Set([...votersOf(entries), ...coming.flatMap(({ agent }) => agent ?? [])]);
+    const seats = new Set(seatsOf(journal.entries()));
     return [...journal.members()]
       .filter(([peer]) => peer !== self && seats.has(peer))
       .map(([peer, member]) => ({ peer, handle: member.handle }));

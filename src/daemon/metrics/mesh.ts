@@ -30,6 +30,12 @@ export function meshMetrics({ lobby, cluster }: MeshSources): Metric[] {
       read: ofMesh(({ presence }) => countBy(presence.view().values(), ({ state }) => ({ state }))),
     },
     {
+      name: "microceph_presence_doubt_ratio",
+      kind: "gauge",
+      help: "By how much this node doubts itself, and so waits longer before it takes others for gone; 1: not at all.",
+      read: ofMesh(({ presence }) => presence.stretch),
+    },
+    {
       name: "microceph_connected_members",
       kind: "gauge",
       help: "Members with a connection to this node.",
@@ -52,6 +58,12 @@ export function meshMetrics({ lobby, cluster }: MeshSources): Metric[] {
         const { askedFailed, servedFailed } = mesh.counters().rpc;
         return labelled("direction", { asked: askedFailed, served: servedFailed });
       }),
+    },
+    {
+      name: "microceph_relayed_requests_total",
+      kind: "counter",
+      help: "Requests between two others that this node carried, and relayed ones that it refused.",
+      read: ofMesh(({ mesh }) => labelled("outcome", mesh.counters().relay)),
     },
     {
       name: "microceph_gossip_messages_total",

@@ -23,7 +23,7 @@ const settlingTicks = 3;
 
 export type GossipListener = (from: PeerId, body: Json) => void;
 
-/** Options for up to 32 members of which every pair is connected: all get a message from its author at once. */
+/** Few members get a message from its author at once; of many its neighbours do, and hand it on. */
 export function gossipOptions(cluster: ClusterId): Partial<GossipsubOpts> {
   return {
     allowedTopics: topics.map((topic) => topicName(cluster, topic)),

@@ -110,6 +110,11 @@ export class Links {
     for (const link of this.#of(peer)) cutLink(link, reason);
   }
 
+  /** Cut those to a peer that this node dialled; one that the other side wants stays. */
+  release(peer: PeerId, reason: string): void {
+    for (const link of this.#of(peer)) if (link.connection.direction === "outbound") cutLink(link, reason);
+  }
+
   /** A connection was opened, by either side. */
   opened(connection: Connection): void {
     const peer = peerId(connection.remotePeer.toString());

@@ -6,14 +6,17 @@ import { type ClusterId, isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { MemberCertificate } from "../identity/certificate.ts";
 import type { NodeIdentity } from "../identity/node-identity.ts";
+import type { Overlay } from "../overlay/overlay.ts";
+import { routesTo } from "../overlay/routes.ts";
 import type { Deadline } from "./deadline.ts";
 import { Dialer } from "./dialer.ts";
 import { Gossip, type GossipListener } from "./gossip.ts";
 import { Links, pulseProtocol } from "./links.ts";
 import { createMemberHost } from "./member-host.ts";
 import type { Endpoint } from "./redial.ts";
+import { Relay, relayMethod } from "./relay.ts";
 import { type MemberContact, Roster } from "./roster.ts";
-import { Rpc, type RpcHandler, rpcProtocol } from "./rpc.ts";
+import { openReply, Rpc, type RpcHandler, rpcProtocol } from "./rpc.ts";
 import { TcpDoor } from "./tcp-door.ts";
 import type { Topic } from "./topics.ts";
 import { type TunnelOpener, Tunnels, tunnelProtocol } from "./tunnel.ts";
@@ -61,6 +64,9 @@ export class MeshHost {
   readonly #listeners = new Set<ConnectionListener>();
   readonly #hearers = new Set<(peer: PeerId) => void>();
   readonly #roster: Roster;
+  readonly #relay: Relay;
+  #overlay: Overlay | undefined;
+  #isUp: (peer: PeerId) => boolean = () => true;
   #host: Libp2p | undefined;
 
   constructor(options: MeshHostOptions, deps: MeshHostDeps) {
@@ -73,6 +79,16 @@ export class MeshHost {
     const admits = (peer: PeerId): boolean => this.#roster.admits(peer);
     const connectionTo = (peer: PeerId) => this.#links.connectionTo(peer);
     this.#rpc = new Rpc({ connectionTo, log });
+    this.#relay = new Relay({
+      identity: options.identity,
+      ask: (peer, method, body, deadline) => this.#rpc.request(peer, method, body, deadline),
+      serve: (author, method, body, deadline) => this.#rpc.serveFor(author, method, body, deadline),
+      open: openReply,
+      admits,
+      isConnected: (peer) => this.#links.connectionTo(peer) !== undefined,
+      routes: (target, most) => this.#routes(target, most),
+    });
+    this.#rpc.handle(relayMethod, this.#relay.handle);
     this.#tunnels = new Tunnels({ connectionTo, log });
     this.#gossip = new Gossip({ cluster: options.cluster }, { admits, log });
     this.#links = new Links(
@@ -162,14 +178,29 @@ export class MeshHost {
     this.#apply();
   }
 
+  /**
+   * Who is linked to whom, after `setMembers`: without it every pair is. Links that this node dialled and that are
+   * not wanted any more are cut; those that others want stay.
+   * `isUp` is asked for each request that others carry: whether to count on a member for that.
+   */
+  setOverlay(overlay: Overlay, isUp: (peer: PeerId) => boolean): void {
+    this.#overlay = overlay.full ? undefined : overlay;
+    this.#isUp = isUp;
+    this.#apply();
+  }
+
   /** Members with a connection on which both sides have been heard. */
   connected(): PeerId[] {
     return this.#links.peers();
   }
 
   /** Figures of requests and gossip since the start. */
-  counters(): { readonly rpc: ReturnType<Rpc["counters"]>; readonly gossip: ReturnType<Gossip["counters"]> } {
-    return { rpc: this.#rpc.counters(), gossip: this.#gossip.counters() };
+  counters(): {
+    readonly rpc: ReturnType<Rpc["counters"]>;
+    readonly relay: ReturnType<Relay["counters"]>;
+    readonly gossip: ReturnType<Gossip["counters"]>;
+  } {
+    return { rpc: this.#rpc.counters(), relay: this.#relay.counters(), gossip: this.#gossip.counters() };
   }
 
   /** Number of open connections to a peer: 1, or 2 for a moment after simultaneous dials. */
@@ -195,11 +226,20 @@ export class MeshHost {
   }
 
   /**
-   * Ask a connected member.
+   * Ask a member, over its link or, of many members, carried by others.
    * @throws PEER_UNREACHABLE, DEADLINE_EXCEEDED, CANCELLED, or the error of the other side's handler
    */
   request(peer: PeerId, method: string, body: Json, options: Deadline): Promise<Json> {
+    if (this.#links.connectionTo(peer) === undefined && this.#relay.reaches(peer)) {
+      return this.#relay.request(peer, method, body, options);
+    }
     return this.#rpc.request(peer, method, body, options);
+  }
+
+  /** Whether a request would reach a member now: it has a link, or is there and others carry it. */
+  reaches(peer: PeerId): boolean {
+    if (this.#links.connectionTo(peer) !== undefined) return true;
+    return this.#overlay !== undefined && this.#isUp(peer) && this.#relay.reaches(peer);
   }
 
   handle(method: string, handler: RpcHandler): void {
@@ -231,13 +271,27 @@ export class MeshHost {
 
   /** Make dialer and connections fit the members. */
   #apply(): void {
+    const linked = this.#overlay?.linked(this.self);
+    // One that the overlay does not know yet, as it was only introduced, is a neighbour until it does.
+    const wants = (peer: PeerId): boolean =>
+      linked === undefined || linked.has(peer) || !this.#overlay?.members.has(peer);
     for (const peer of this.#dialer.wanted()) {
-      if (!this.#roster.admits(peer)) this.#dialer.forget(peer);
+      if (!this.#roster.admits(peer) || !wants(peer)) this.#dialer.forget(peer);
     }
     for (const peer of this.#links.all()) {
       if (!this.#roster.admits(peer)) this.#links.cut(peer, "no longer a member");
+      else if (!wants(peer)) this.#links.release(peer, "no longer a neighbour");
     }
-    for (const contact of this.#roster.contacts()) this.#dialer.want(contact.peer, endpointsOf(contact));
+    for (const contact of this.#roster.contacts()) {
+      if (wants(contact.peer)) this.#dialer.want(contact.peer, endpointsOf(contact));
+    }
+  }
+
+  #routes(target: PeerId, most: number): PeerId[][] {
+    const overlay = this.#overlay;
+    if (overlay === undefined) return [];
+    const facts = { overlay, self: this.self, target, connected: this.connected(), isUp: this.#isUp };
+    return routesTo(facts, most);
   }
 
   #changed(peer: PeerId, up: boolean): void {

@@ -93,10 +93,9 @@ export class Rpc {
         stream = await connection.newStream(rpcProtocol, { signal });
         const frames = jsonFrames(stream, maxRpcFrameBytes);
         await frames.write({ v: 1, method, deadlineMs: deadline.deadlineMs, body }, signal);
-        const reply = replySchema.parse(await frames.read(signal));
+        const reply = await frames.read(signal);
         await stream.close({ signal });
-        if ("error" in reply) throw remoteError(reply.error as z.infer<typeof errorSchema>);
-        return reply.body as Json;
+        return openReply(reply);
       });
     } catch (error) {
       stream?.abort(error instanceof Error ? error : new Error(String(error)));
@@ -106,6 +105,12 @@ export class Rpc {
         cause: error,
       });
     }
+  }
+
+  /** The reply, or its error, to a request that another member carried here, as if its author had a link. */
+  serveFor(author: PeerId, method: string, body: Json, deadline: Deadline): Promise<Json> {
+    this.#counters.served += 1;
+    return this.#answer(author, method, body, deadline);
   }
 
   /** Handler of the protocol. */
@@ -165,6 +170,13 @@ export class Rpc {
       return errorFrame(error);
     }
   }
+}
+
+/** What is in a reply; throws the error that is. */
+export function openReply(value: unknown): Json {
+  const reply = replySchema.parse(value);
+  if ("error" in reply) throw remoteError(reply.error as z.infer<typeof errorSchema>);
+  return reply.body as Json;
 }
 
 /** Code, message and data travel; causes and stacks stay. */

@@ -1,9 +1,10 @@
-import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { messageOf } from "../../errors/microceph-error.ts";
 import { isPeerId, type PeerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
 import type { MeshHost } from "../host/mesh-host.ts";
+import type { Overlay } from "../overlay/overlay.ts";
 import {
   type PresenceChange,
   PresenceCore,
@@ -11,6 +12,8 @@ import {
   type PresenceState,
   timingsFor,
 } from "./presence-core.ts";
+import type { Rumour } from "./rumour.ts";
+import { digestParts } from "./view-digest.ts";
 
 export type { PresenceEntry, PresenceState } from "./presence-core.ts";
 
@@ -18,11 +21,23 @@ const methods = {
   ping: "presence.ping",
   witness: "presence.witness",
   leave: "presence.leave",
+  compare: "presence.compare",
 } as const;
 
-const incarnationSchema = z.looseObject({ incarnation: z.string().min(1).max(64) });
-const witnessSchema = z.looseObject({ peer: z.custom<PeerId>(isPeerId, "not a PeerId") });
-const testimonySchema = z.looseObject({ reached: z.boolean() });
+const incarnation = z.int().min(0);
+const peer = z.custom<PeerId>(isPeerId, "not a PeerId");
+/** A ping and its answer: `accused` is an incarnation in which the sender takes the receiver for gone. */
+const pingSchema = z.looseObject({ incarnation, accused: incarnation.optional() });
+const witnessSchema = z.looseObject({ peer });
+const testimonySchema = z.looseObject({ reached: z.boolean().nullable() });
+const rumourSchema = z.looseObject({
+  kind: z.enum(["alive", "suspect", "failed", "left"]),
+  peer,
+  incarnation,
+  witnesses: z.array(peer).max(16),
+});
+const compareSchema = z.looseObject({ digests: z.array(z.int().min(0)).length(digestParts) });
+const recordsSchema = z.looseObject({ records: z.array(rumourSchema).max(4096) });
 
 export interface PresenceOptions {
   /** Time between pings of a member, milliseconds; all other times follow from it. */
@@ -30,53 +45,74 @@ export interface PresenceOptions {
 }
 
 export interface PresenceDeps {
-  readonly mesh: Pick<MeshHost, "self" | "request" | "handle" | "connected" | "onConnection" | "onHeard">;
+  readonly mesh: Pick<
+    MeshHost,
+    "self" | "request" | "handle" | "connected" | "onConnection" | "onHeard" | "publish" | "subscribe"
+  >;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  readonly random: () => number;
   readonly log: Logger;
 }
 
 export type PresenceListener = (peer: PeerId, state: PresenceState) => void;
 
-/** Who of the members is there. Pings go over the connections that exist; `presence-core.ts` draws the conclusions. */
+/** Intervals between two comparisons of what is told of members with that of a neighbour: rumours may be lost. */
+const compareEvery = 10;
+
+/**
+ * Who of the members is there. Pings go over the connections that exist, and to this node's neighbours only where
+ * members are many; `presence-core.ts` draws the conclusions.
+ */
 export class Presence {
   readonly #intervalMs: number;
   readonly #deps: PresenceDeps;
   readonly #core: PresenceCore;
-  readonly #incarnation = randomUUID();
   readonly #listeners = new Set<PresenceListener>();
-  readonly #pinged = new Map<PeerId, { at: number; answered: Promise<boolean> }>();
+  readonly #pinged = new Map<PeerId, number>();
   readonly #work = new Set<Promise<unknown>>();
   readonly #stopped = new AbortController();
+  #overlay: Overlay | undefined;
+  #comparedAt = 0;
   #ticker: NodeJS.Timeout | undefined;
   #unlisten: (() => void) | undefined;
 
   constructor(options: PresenceOptions, deps: PresenceDeps) {
     this.#intervalMs = options.intervalMs ?? 1000;
     this.#deps = deps;
-    this.#core = new PresenceCore(timingsFor(this.#intervalMs));
+    // A later run has a higher number; should the clock have been set back, the first accusation raises it.
+    const self = { peer: deps.mesh.self, incarnation: Math.max(0, Math.floor(deps.now())) };
+    this.#core = new PresenceCore(timingsFor(this.#intervalMs), self);
   }
 
   start(): void {
-    const { mesh } = this.#deps;
+    const { mesh, now } = this.#deps;
     mesh.handle(methods.ping, async (from, body) => {
-      this.#seen(from, incarnationSchema.parse(body).incarnation);
-      return { incarnation: this.#incarnation };
+      this.#heardPing(from, body);
+      return this.#pingOf(from);
     });
-    mesh.handle(methods.witness, async (_from, body) => {
-      const { peer } = witnessSchema.parse(body);
-      return { reached: peer === mesh.self || (await this.#reaches(peer)) };
-    });
+    mesh.handle(methods.witness, async (_from, body) => ({
+      reached: this.#core.testify(witnessSchema.parse(body).peer),
+    }));
     mesh.handle(methods.leave, async (from, body) => {
-      this.#tell(this.#core.left(from, incarnationSchema.parse(body).incarnation, this.#deps.now()));
+      this.#tell(this.#core.left(from, pingSchema.parse(body).incarnation, now()));
       return null;
     });
+    mesh.handle(methods.compare, async (_from, body) => {
+      const theirs = compareSchema.parse(body).digests;
+      const parts = this.#core.digests().flatMap((digest, part) => (digest === theirs[part] ? [] : [part]));
+      return { records: this.#core.records(new Set(parts)) as unknown as Json };
+    });
     const stops = [
-      mesh.onConnection((peer, up) => {
-        if (up && this.#core.has(peer)) void this.#ping(peer);
+      mesh.onConnection((other, up) => {
+        if (up && this.#core.isWatched(other)) this.#track(this.#ping(other));
       }),
       // Cheaper than a ping, so it gets through when both hosts are short of CPU.
-      mesh.onHeard((peer) => this.#tell(this.#core.heard(peer, this.#deps.now()))),
+      mesh.onHeard((other) => this.#tell(this.#core.heard(other, now()))),
+      mesh.subscribe("presence", (from, body) => {
+        const rumour = rumourSchema.safeParse(body);
+        if (rumour.success) this.#tell(this.#core.hear(rumour.data, from, now()));
+      }),
     ];
     this.#unlisten = () => {
       for (const stop of stops) stop();
@@ -94,9 +130,25 @@ export class Presence {
 
   /** All members; this node itself may be among them and is left out. */
   setMembers(peers: readonly PeerId[]): void {
-    const others = peers.filter((peer) => peer !== this.#deps.mesh.self);
-    this.#core.setMembers(others, this.#deps.now());
-    for (const peer of this.#pinged.keys()) if (!this.#core.has(peer)) this.#pinged.delete(peer);
+    this.#core.setMembers(peers, this.#deps.now());
+    for (const other of this.#pinged.keys()) if (!this.#core.has(other)) this.#pinged.delete(other);
+  }
+
+  /** Who is linked to whom, after `setMembers`: of many members this node pings its neighbours only. */
+  setOverlay(overlay: Overlay): void {
+    this.#overlay = overlay;
+    const { self } = this.#deps.mesh;
+    const watch = { peers: overlay.watchers(self), watchersOf: (other: PeerId) => overlay.watchers(other) };
+    this.#tell(this.#core.watch(overlay.full ? undefined : watch, this.#deps.now()));
+  }
+
+  stateOf(peer: PeerId): PresenceState | undefined {
+    return this.#core.stateOf(peer);
+  }
+
+  /** By how much this node doubts itself: it stretches its timeouts by this factor, 1 is not at all. */
+  get stretch(): number {
+    return this.#core.stretch;
   }
 
   /** All other members. */
@@ -115,9 +167,11 @@ export class Presence {
     clearInterval(this.#ticker);
     const { mesh } = this.#deps;
     const deadlineMs = Math.max(50, this.#intervalMs / 2);
-    const body = { incarnation: this.#incarnation };
+    const body = { incarnation: this.#core.incarnation };
+    this.#core.leave();
+    this.#spread();
     await Promise.allSettled(
-      mesh.connected().map((peer) => mesh.request(peer, methods.leave, body, { deadlineMs })),
+      mesh.connected().map((other) => mesh.request(other, methods.leave, body, { deadlineMs })),
     );
   }
 
@@ -128,47 +182,41 @@ export class Presence {
     for (const { about, witnesses } of calls) {
       for (const witness of witnesses) this.#track(this.#ask(witness, about));
     }
-    for (const peer of this.#deps.mesh.connected()) {
-      if (this.#core.has(peer) && this.#isDue(peer, now)) void this.#ping(peer);
+    for (const other of this.#deps.mesh.connected()) {
+      if (this.#core.isWatched(other)) this.#track(this.#ping(other));
     }
+    this.#compare(now);
   }
 
   /** An eighth less than the interval, as ticks are never quite on time. */
-  #isDue(peer: PeerId, now: number): boolean {
-    return Math.abs(now - (this.#pinged.get(peer)?.at ?? 0)) > 0.875 * this.#intervalMs;
+  #isDue(other: PeerId, now: number): boolean {
+    return Math.abs(now - (this.#pinged.get(other) ?? 0)) > 0.875 * this.#intervalMs;
   }
 
-  /** What this node testifies: whether it has heard the peer just now, or it answers a ping. */
-  async #reaches(peer: PeerId): Promise<boolean> {
-    const entry = this.#core.view().get(peer);
-    if (entry === undefined) return false;
-    const fresh = entry.lastSeen !== null && this.#deps.now() - entry.lastSeen < 1.5 * this.#intervalMs;
-    return (fresh && entry.state === "alive") || (await this.#ping(peer));
-  }
-
-  /** Whether the peer answers a ping that is sent now, or was a moment ago. */
-  #ping(peer: PeerId): Promise<boolean> {
+  /** Unless one was sent a moment ago. */
+  async #ping(other: PeerId): Promise<void> {
     const now = this.#deps.now();
-    const last = this.#pinged.get(peer);
-    if (last !== undefined && !this.#isDue(peer, now)) return last.answered;
-    const answered = this.#sendPing(peer);
-    this.#pinged.set(peer, { at: now, answered });
-    this.#track(answered);
-    return answered;
-  }
-
-  async #sendPing(peer: PeerId): Promise<boolean> {
+    if (!this.#isDue(other, now)) return;
+    this.#pinged.set(other, now);
     try {
-      const body = { incarnation: this.#incarnation };
       // Longer than the interval: an answer that comes late is a sign of life, too.
       const options = { deadlineMs: 2.5 * this.#intervalMs, signal: this.#stopped.signal };
-      const reply = await this.#deps.mesh.request(peer, methods.ping, body, options);
-      this.#seen(peer, incarnationSchema.parse(reply).incarnation);
-      return true;
+      const pong = await this.#deps.mesh.request(other, methods.ping, this.#pingOf(other), options);
+      this.#heardPing(other, pong);
     } catch (error) {
-      this.#deps.log.trace({ peer, error: messageOf(error) }, "A ping was not answered");
-      return false;
+      this.#deps.log.trace({ peer: other, error: messageOf(error) }, "A ping was not answered");
     }
+  }
+
+  #pingOf(other: PeerId): Json {
+    const accused = this.#core.accusation(other);
+    return { incarnation: this.#core.incarnation, ...(accused === undefined ? {} : { accused }) };
+  }
+
+  #heardPing(from: PeerId, body: Json): void {
+    const ping = pingSchema.parse(body);
+    if (ping.accused !== undefined) this.#core.accused(ping.accused);
+    this.#tell(this.#core.seen(from, ping.incarnation, this.#deps.now()));
   }
 
   async #ask(witness: PeerId, about: PeerId): Promise<void> {
@@ -177,24 +225,54 @@ export class Presence {
       const reply = await this.#deps.mesh.request(witness, methods.witness, { peer: about }, options);
       this.#core.witnessed(about, witness, testimonySchema.parse(reply).reached);
     } catch (error) {
+      this.#core.witnessSilent();
       this.#deps.log.trace({ peer: witness, about, error: messageOf(error) }, "A witness did not answer");
     }
   }
 
-  #seen(peer: PeerId, incarnation: string): void {
-    this.#tell(this.#core.seen(peer, incarnation, this.#deps.now()));
+  /** Of many members, now and then learn from a neighbour what this node missed. */
+  #compare(now: number): void {
+    if (this.#overlay === undefined || this.#overlay.full) return;
+    if (Math.abs(now - this.#comparedAt) < compareEvery * this.#intervalMs) return;
+    this.#comparedAt = now;
+    const near = this.#deps.mesh.connected().filter((other) => this.#core.isWatched(other));
+    const chosen = near[Math.floor(this.#deps.random() * near.length)];
+    if (chosen !== undefined) this.#track(this.#pull(chosen));
+  }
+
+  async #pull(from: PeerId): Promise<void> {
+    try {
+      const options = { deadlineMs: 2.5 * this.#intervalMs, signal: this.#stopped.signal };
+      const body = { digests: this.#core.digests() };
+      const reply = await this.#deps.mesh.request(from, methods.compare, body, options);
+      for (const record of recordsSchema.parse(reply).records) {
+        this.#tell(this.#core.hear(record, from, this.#deps.now()));
+      }
+    } catch (error) {
+      this.#deps.log.trace({ peer: from, error: messageOf(error) }, "Presence was not compared");
+    }
   }
 
   #tell(changes: readonly PresenceChange[]): void {
-    for (const { peer, from, to, reason } of changes) {
-      this.#deps.log.debug({ peer, from, to, reason }, "The presence of a member changed");
+    for (const { peer: about, from, to, reason } of changes) {
+      this.#deps.log.debug({ peer: about, from, to, reason }, "The presence of a member changed");
       for (const listener of this.#listeners) {
         try {
-          listener(peer, to);
+          listener(about, to);
         } catch (error) {
-          this.#deps.log.error({ peer, to, error: messageOf(error) }, "A listener to presence failed");
+          this.#deps.log.error({ peer: about, to, error: messageOf(error) }, "A listener to presence failed");
         }
       }
+    }
+    this.#spread();
+  }
+
+  /** Hand on what the core wants told; where every pair is linked, each sees for itself. */
+  #spread(): void {
+    const rumours: Rumour[] = this.#core.takeRumours();
+    if (this.#overlay === undefined || this.#overlay.full) return;
+    for (const rumour of rumours) {
+      void this.#deps.mesh.publish("presence", { ...rumour, witnesses: [...rumour.witnesses] });
     }
   }
 

@@ -36,6 +36,38 @@ describe("a simulated hour of 12 members at 10 % loss", () => {
   });
 });
 
+describe("presence at any size", () => {
+  test("a power-off is suspected within 3 s and failed within 10 s, and what each sends stays the same", async () => {
+    const sizes = [3, 32, 33, 100];
+    const perNode = new Map<number, { presence: number; bytes: number }>();
+    for (const nodes of sizes) {
+      const flags = `--nodes ${nodes} --hours 0.1 --seed 4 --loss 0 --latency 0.2-2 --crashes 4 --partitions 0`;
+      const { options } = parseCommand([...flags.split(" "), "--pauses", "1"], () => 4);
+      const result = await new MeshWorld(options, new Timeline(options), { realDocuments: false }).run();
+      const { suspected, failed, invariants, traffic, measuredMs } = result;
+      expect(suspected.count, `${nodes} nodes`).toBeGreaterThanOrEqual(nodes - 1);
+      expect(suspected.longest, `${nodes} nodes`).toBeLessThan(3_000);
+      expect(failed.count, `${nodes} nodes`).toBeGreaterThanOrEqual(nodes - 1);
+      expect(failed.longest, `${nodes} nodes`).toBeLessThan(10_000);
+      expect(
+        invariants.flatMap(({ violations }) => violations),
+        `${nodes} nodes`,
+      ).toEqual([]);
+      const over = nodes * measuredMs;
+      const { presence, pulse } = traffic;
+      perNode.set(nodes, {
+        presence: presence.messages / over,
+        bytes: (presence.bytes + pulse.bytes) / over,
+      });
+    }
+    const [few, many] = [perNode.get(33), perNode.get(100)];
+    if (few === undefined || many === undefined) throw new RangeError("not measured");
+    expect(many.presence).toBeLessThan(1.2 * few.presence);
+    expect(many.bytes).toBeLessThan(1.2 * few.bytes);
+    expect(few.bytes).toBeLessThan(perNode.get(32)?.bytes ?? 0);
+  });
+});
+
 describe("npm run sim", () => {
   const flags = "--nodes 6 --hours 0.05 --seed 5 --partitions 1 --crashes 1 --pauses 1";
 
@@ -58,7 +90,7 @@ describe("npm run sim", () => {
 
   test("finds what a hasty presence does, and says how to run it again", async () => {
     const hasty = { suspectMs: 400, failedMs: 500, aloneMs: 600, voteMs: 300 };
-    const { code, text } = await command(`${flags} --loss 20`, { presence: hasty });
+    const { code, text } = await command(`${flags} --loss 20`, { presence: { timings: hasty } });
     expect(code).toBe(1);
     expect(text).toMatch(/VIOLATION no member fails that is up and can be reached: \d+ ms: n\d believes/);
     expect(text).toContain(
@@ -69,7 +101,7 @@ describe("npm run sim", () => {
   const broken: [string, MeshChanges, RegExp][] = [
     [
       "a slow presence",
-      { presence: { suspectMs: 6_000, failedMs: 20_000 } },
+      { presence: { timings: { suspectMs: 6_000, failedMs: 20_000 } } },
       /power-off is suspected.*without power/,
     ],
     ["documents that cannot meet", { muteDocuments: true }, /no accepted edit is lost: n\d has another/],

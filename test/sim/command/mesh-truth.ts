@@ -6,6 +6,10 @@ import { type Fault, type Timeline, warmUpMs } from "./timeline.ts";
 const aftermathMs = 45_000;
 export const suspectWithinMs = 3_000;
 export const failedWithinMs = 10_000;
+/** More for both where packets are lost and news is carried from one to the next: each loss costs 200 ms or more. */
+export const carriedLateMs = 1_500;
+/** So long after it was stopped a node may still doubt itself, and wait longer. */
+const doubtMs = 15_000;
 /** An edit is timed when nothing was wrong for so long. */
 const quietMs = 60_000;
 
@@ -61,7 +65,7 @@ export class MeshTruth {
     if (crash === undefined) return;
     // Only where this crash is all that happened to the two.
     if (this.#timeline.excuses(observer, about, crash.at - quietMs, now, crash)) return;
-    if (this.#timeline.wasStopped(observer, crash.at, now)) return;
+    if (this.#timeline.wasStopped(observer, crash.at - doubtMs, now)) return;
     const took = now - crash.at;
     (state === "suspect" ? this.suspected : this.failed).add(took);
   }
@@ -70,7 +74,7 @@ export class MeshTruth {
   askedAfter(ms: number, crash: Fault & { kind: "crash" }, observer: number, state: PresenceState): void {
     const now = this.#now();
     if (this.#timeline.excuses(observer, crash.node, crash.at - aftermathMs, now, crash)) return;
-    if (this.#timeline.wasStopped(observer, crash.at, now)) return;
+    if (this.#timeline.wasStopped(observer, crash.at - doubtMs, now)) return;
     const noticed = state === "failed" || (ms < failedWithinMs && state === "suspect");
     this.#noticed.check(
       noticed,

@@ -1,13 +1,15 @@
-import type { PresenceChange, PresenceTimings } from "../../../src/mesh/presence/presence-core.ts";
+import type { PeerId } from "../../../src/ids/ids.ts";
+import type { PresenceChange } from "../../../src/mesh/presence/presence-core.ts";
+import type { Rumour } from "../../../src/mesh/presence/rumour.ts";
 import { Random, VirtualProcess, VirtualTime } from "../../support/virtual-time.ts";
 import { idOf, indexOf, SimDocuments } from "./documents.ts";
 import { GossipModel, gossipsub } from "./gossip-model.ts";
 import { Invariant, type InvariantReport, type Summary } from "./measures.ts";
-import { failedWithinMs, MeshTruth, suspectWithinMs } from "./mesh-truth.ts";
-import { neighboursIn } from "./neighbours.ts";
+import { carriedLateMs, failedWithinMs, MeshTruth, suspectWithinMs } from "./mesh-truth.ts";
 import type { SimOptions } from "./options.ts";
-import { PresenceDriver } from "./presence-driver.ts";
+import { type PresenceChanges, PresenceDriver } from "./presence-driver.ts";
 import { SimLinks } from "./sim-links.ts";
+import { SimOverlays } from "./sim-overlays.ts";
 import { calmMs, type Fault, type Timeline, warmUpMs } from "./timeline.ts";
 import { type Traffic, Wire } from "./wire.ts";
 
@@ -19,10 +21,18 @@ interface MeshNode {
   clockMs: number;
   runs: number;
   presence: PresenceDriver;
+  /** Members that it believes to be gone, and whether its links are about to follow from that. */
+  readonly down: Set<PeerId>;
+  isLinking: boolean;
 }
+
+/** What is gossiped here: the heads of a document, or what is told of a member. */
+type Hint = { readonly heads: string[] } | { readonly rumour: Rumour };
 
 export interface MeshResult {
   readonly documents: "real" | "model";
+  /** Traffic is counted from the end of the warm-up, for so long. */
+  readonly measuredMs: number;
   readonly traffic: Readonly<Record<Traffic, { messages: number; bytes: number }>>;
   /** Sent by the node that sent most: a voter, above 32 nodes. */
   readonly busiestMessages: number;
@@ -38,7 +48,7 @@ export interface MeshResult {
 /** For tests: other documents than the size asks for, other times of presence, no way for document requests. */
 export interface MeshChanges {
   readonly realDocuments?: boolean;
-  readonly presence?: Partial<PresenceTimings>;
+  readonly presence?: PresenceChanges;
   readonly muteDocuments?: boolean;
 }
 
@@ -58,7 +68,7 @@ export class MeshWorld {
   readonly #gossip: GossipModel;
   readonly #documents: SimDocuments;
   readonly #all: readonly number[];
-  readonly #neighbours: readonly (readonly number[])[];
+  readonly #overlays: SimOverlays;
   readonly #written = new Map<string, { value: string; heads: readonly string[] }>();
   #edits = 0;
 
@@ -68,7 +78,7 @@ export class MeshWorld {
     this.#timeline = timeline;
     this.#random = new Random(options.seed);
     this.#all = Array.from({ length: options.nodes }, (_, n) => n);
-    this.#neighbours = neighboursIn(options.nodes, options.seed);
+    this.#overlays = new SimOverlays(options.nodes);
     const now = (): number => this.time.now();
     this.truth = new MeshTruth(timeline, now);
     this.#wire = new Wire(options, timeline, this.#random);
@@ -88,7 +98,11 @@ export class MeshWorld {
         send: (from, to, bytes, arrived) => void this.#links.send(from, to, "gossip", bytes, arrived),
       },
       this.#random,
-      (to, from, heads) => this.#documents.hint(to, from, heads as string[]),
+      (to, from, body) => {
+        const hint = body as Hint;
+        if ("heads" in hint) this.#documents.hint(to, from, hint.heads);
+        else this.#node(to).presence.hear(hint.rumour, idOf(from));
+      },
     );
     this.#documents = new SimDocuments(
       options.nodes,
@@ -99,7 +113,7 @@ export class MeshWorld {
         connected: (self) => this.#links.peerIds(self),
         send: (from, to, bytes, arrived) =>
           !changes.muteDocuments && this.#links.send(from, to, "document", bytes, arrived),
-        publish: (from, heads, bytes) => this.#gossip.publish(from, heads, bytes),
+        publish: (from, heads, bytes) => this.#gossip.publish(from, { heads }, bytes),
         changed: (self) => this.#documentChanged(self),
       },
       changes.realDocuments,
@@ -111,12 +125,14 @@ export class MeshWorld {
       this.time.after(this.#random.between(0, 5_000), null, () => this.#start(index));
     for (const fault of this.#timeline.faults) this.#plan(fault);
     this.#editLater();
+    this.time.after(warmUpMs, null, () => this.#wire.reset());
     await this.time.run(this.#timeline.endsAt);
     const invariants = [...this.truth.invariants(), ...this.#lastLook()];
     await this.#documents.remove();
     const { converged, suspected, failed, falsePositives, falseSuspicions } = this.truth;
     return {
       documents: this.#documents.real ? "real" : "model",
+      measuredMs: this.#timeline.endsAt - warmUpMs,
       traffic: this.#wire.counts,
       busiestMessages: this.#wire.busiest(),
       converged: converged.summary(),
@@ -132,7 +148,8 @@ export class MeshWorld {
   #newNode(index: number): MeshNode {
     const process = new VirtualProcess(`n${index + 1}`);
     process.alive = false;
-    const node = { index, process, powered: false, clockMs: 0, runs: 0 };
+    const down = new Set<PeerId>();
+    const node = { index, process, powered: false, clockMs: 0, runs: 0, down, isLinking: false };
     return Object.assign(node, { presence: undefined as never });
   }
 
@@ -148,25 +165,49 @@ export class MeshWorld {
         process,
         now: () => epochMs + this.time.now() + node.clockMs,
         self: idOf(self),
+        random: this.#random,
         connected: () => this.#links.peerIds(self),
-        send: (to, bytes, arrived) => {
-          const target = this.#node(indexOf(to));
-          return this.#links.send(self, target.index, "presence", bytes, () => arrived(target.presence));
-        },
+        send: (way, bytes, arrived) =>
+          this.#carry(self, way.map(indexOf), bytes, (there) => arrived(this.#node(there).presence)),
+        publish: (rumour, bytes) => this.#gossip.publish(self, { rumour }, bytes),
         onChange: (changes) => this.#presenceChanged(self, changes),
       },
-      { incarnation: `${self}/${node.runs}`, ...this.#changes.presence },
+      node.runs,
+      this.#changes.presence,
     );
+    node.down.clear();
+    node.isLinking = false;
     this.#gossip.join(self);
-    const neighbours = this.#neighbours[self] ?? [];
-    node.presence.start(neighbours.map(idOf), this.#random.between(0, 250));
-    this.#links.start(self, neighbours);
+    node.presence.start(this.#all.map(idOf), this.#random.between(0, 250));
+    this.#links.start(self);
+    this.#link(self);
     this.#documents.start(self);
     const heartbeat = (): void => {
       this.#gossip.heartbeat(self);
       this.time.after(gossipsub.heartbeatMs, process, heartbeat);
     };
     this.time.after(this.#random.between(0, gossipsub.heartbeatMs), process, heartbeat);
+  }
+
+  /** Who is linked to whom follows from who is there, as it does in the daemon. */
+  #link(self: number): void {
+    const node = this.#node(self);
+    const overlay = this.#overlays.without([...node.down]);
+    this.#links.want(self, [...overlay.linked(idOf(self))].map(indexOf));
+    node.presence.setOverlay(overlay);
+  }
+
+  /** Over one link after the other, as relays do. */
+  #carry(
+    from: number,
+    [next, ...rest]: readonly number[],
+    bytes: number,
+    arrived: (at: number) => void,
+  ): void {
+    if (next === undefined) return;
+    this.#links.send(from, next, "presence", bytes, () =>
+      rest.length === 0 ? arrived(next) : this.#carry(next, rest, bytes, arrived),
+    );
   }
 
   #end(self: number, how: "power" | "kill"): void {
@@ -190,8 +231,13 @@ export class MeshWorld {
       case "crash":
         when(at, () => this.#end(fault.node, fault.how));
         when(until, () => this.#start(fault.node));
-        if (fault.how === "power")
-          for (const ms of [suspectWithinMs, failedWithinMs]) when(at + ms, () => this.#askPeers(fault, ms));
+        if (fault.how === "power") {
+          const isCarried = this.#options.loss > 0 && !this.#overlays.without([]).full;
+          for (const within of [suspectWithinMs, failedWithinMs]) {
+            const ms = within + (isCarried ? carriedLateMs : 0);
+            when(at + ms, () => this.#askPeers(fault, ms));
+          }
+        }
         return;
       case "clock":
         when(at, () => {
@@ -201,10 +247,10 @@ export class MeshWorld {
   }
 
   #askPeers(crash: Fault & { kind: "crash" }, afterMs: number): void {
-    for (const self of this.#neighbours[crash.node] ?? []) {
+    for (const self of this.#all) {
       const { process, presence } = this.#node(self);
-      const entry = process.alive ? presence.core.view().get(idOf(crash.node)) : undefined;
-      if (entry !== undefined) this.truth.askedAfter(afterMs, crash, self, entry.state);
+      const state = process.alive ? presence.core.stateOf(idOf(crash.node)) : undefined;
+      if (state !== undefined) this.truth.askedAfter(afterMs, crash, self, state);
     }
   }
 
@@ -214,7 +260,18 @@ export class MeshWorld {
   }
 
   #presenceChanged(self: number, changes: readonly PresenceChange[]): void {
-    for (const { peer: about, to } of changes) this.truth.believes(self, indexOf(about), to);
+    const node = this.#node(self);
+    for (const { peer: about, to } of changes) {
+      this.truth.believes(self, indexOf(about), to);
+      if (to === "failed" || to === "left") node.down.add(about);
+      else if (to !== "alive" || !node.down.delete(about)) continue;
+      if (node.isLinking) continue;
+      node.isLinking = true;
+      this.time.after(0, node.process, () => {
+        node.isLinking = false;
+        this.#link(self);
+      });
+    }
   }
 
   /** Somebody edits the document, until shortly before the last look. */
@@ -246,7 +303,7 @@ export class MeshWorld {
   }
 
   #lastLook(): InvariantReport[] {
-    const views = new Invariant("in the end every member sees its peers alive");
+    const views = new Invariant("in the end every member sees all others alive");
     const equal = new Invariant("in the end all documents are equal");
     const kept = new Invariant("no accepted edit is lost");
     const [first = 0] = this.#all;
@@ -256,8 +313,10 @@ export class MeshWorld {
       for (const [about, { state, since }] of presence.core.view()) {
         // Where packets are lost, a suspicion of a moment is nothing.
         const momentary = state === "suspect" && epochMs + this.time.now() + clockMs - since < 5_000;
-        const text = `n${self + 1} sees n${indexOf(about) + 1} ${state}`;
-        views.check(state === "alive" || momentary, () => text);
+        views.check(
+          state === "alive" || momentary,
+          () => `n${self + 1} sees n${indexOf(about) + 1} ${state}`,
+        );
       }
       equal.check(this.#documents.heads(self).join() === heads, () => `n${self + 1} differs from n1`);
       for (const [key, { value, heads: made }] of this.#written) {

@@ -22,7 +22,7 @@ export interface Point {
 }
 
 export function pointOf(options: SimOptions, result: MeshResult): Point {
-  const seconds = new Timeline(options).endsAt / 1_000;
+  const seconds = result.measuredMs / 1_000;
   const perNode = (sum: number): number => Math.round((sum / seconds / options.nodes) * 10) / 10;
   const all = Object.values(result.traffic);
   const { pulse, presence } = result.traffic;
@@ -85,7 +85,7 @@ export function reportText(report: Report): string {
       ["TRAFFIC", "MSG/NODE/S", "B/NODE/S"],
       ...Object.entries(mesh.traffic)
         .filter(([, { messages }]) => messages > 0)
-        .map(([name, count]) => rates(name, count, seconds * nodes)),
+        .map(([name, count]) => rates(name, count, (mesh.measuredMs / 1_000) * nodes)),
       rates("mdns", discovery, seconds * discovery.nodes),
     ]),
     "",

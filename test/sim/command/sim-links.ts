@@ -9,12 +9,15 @@ import type { Traffic, Wire } from "./wire.ts";
 interface Side {
   readonly self: number;
   readonly peer: number;
+  readonly dialled: boolean;
   readonly health: LinkHealth;
   readonly since: number;
   other: Side | undefined;
   open: boolean;
   /** When the last segment sent here arrives there: TCP keeps the order. */
   sentUntil: number;
+  /** When the last one arrives that has to be sent again: what follows waits for it. */
+  retriedUntil: number;
 }
 
 interface Target {
@@ -85,21 +88,34 @@ export class SimLinks {
     return this.#peerIds[self];
   }
 
-  /** The node has started: it keeps a connection to each of these from now on. */
-  start(self: number, wanted: readonly number[]): void {
-    const targets = this.#targetsOf(self);
-    targets.clear();
-    for (const peer of wanted) {
-      targets.set(peer, { failures: 0, upSince: undefined, cancel: () => undefined });
-      const courtesy = self < peer ? 0 : courtesyMs;
-      this.#dialLater(self, peer, courtesy + this.#random.next() * 50);
-    }
+  /** The node has started. */
+  start(self: number): void {
+    this.#targetsOf(self).clear();
     const { process } = this.#node(self);
     const pulse = (): void => {
       this.#pulse(self);
       this.#time.after(pulseMs, process, pulse);
     };
     this.#time.after(this.#random.next() * pulseMs, process, pulse);
+  }
+
+  /** The node keeps a connection to each of these from now on, and cuts others that it dialled. */
+  want(self: number, peers: readonly number[]): void {
+    const targets = this.#targetsOf(self);
+    const wanted = new Set(peers);
+    for (const [peer, { cancel }] of [...targets]) {
+      if (wanted.has(peer)) continue;
+      cancel();
+      targets.delete(peer);
+      const side = this.#of(self).get(peer);
+      if (side?.dialled) this.#close(side);
+    }
+    for (const peer of peers) {
+      if (targets.has(peer)) continue;
+      targets.set(peer, { failures: 0, upSince: undefined, cancel: () => undefined });
+      const courtesy = self < peer ? 0 : courtesyMs;
+      this.#dialLater(self, peer, courtesy + this.#random.next() * 50);
+    }
   }
 
   /** Its process has ended. killed: its kernel closes the connections; else there is only silence. */
@@ -133,9 +149,11 @@ export class SimLinks {
     }
     side.sentUntil = Math.max(side.sentUntil, now + arrival.ms);
     if (side.sentUntil === Number.POSITIVE_INFINITY) return;
+    if (arrival.retried) side.retriedUntil = side.sentUntil;
+    const needsRetry = side.sentUntil <= side.retriedUntil;
     this.#time.after(side.sentUntil - now, this.#node(side.peer).process, () => {
       // Without power nothing is sent again.
-      if (arrival.retried && !this.#node(side.self).powered) return;
+      if (needsRetry && !this.#node(side.self).powered) return;
       if (other.open) arrived();
     });
   }
@@ -235,11 +253,13 @@ export class SimLinks {
     const side = (a: number, b: number): Side => ({
       self: a,
       peer: b,
+      dialled: a === self,
       health: new LinkHealth(),
       since,
       other: undefined,
       open: true,
       sentUntil: 0,
+      retriedUntil: 0,
     });
     const near = side(self, peer);
     const far = side(peer, self);

@@ -59,10 +59,14 @@ export class Timeline {
     });
   }
 
-  /** Whether that node was stopped at any time between two. */
+  /** Whether that node was stopped at any time between two, or could think so: its clock was set. */
   wasStopped(node: number, from: number, to: number): boolean {
     return this.faults.some(
-      (fault) => fault.kind === "pause" && fault.node === node && fault.at < to && fault.until > from,
+      (fault) =>
+        (fault.kind === "pause" || fault.kind === "clock") &&
+        fault.node === node &&
+        fault.at < to &&
+        fault.until > from,
     );
   }
 

@@ -45,6 +45,15 @@ export class Wire {
     this.#sentBy[from] = (this.#sentBy[from] ?? 0) + messages;
   }
 
+  /** Count from now on. */
+  reset(): void {
+    for (const count of Object.values(this.counts)) {
+      count.messages = 0;
+      count.bytes = 0;
+    }
+    this.#sentBy.fill(0);
+  }
+
   /** Messages of the node that sent most. */
   busiest(): number {
     return this.#sentBy.reduce((most, sent) => Math.max(most, sent), 0);

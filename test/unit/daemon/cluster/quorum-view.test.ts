@@ -28,6 +28,7 @@ function make(change: Partial<QuorumViewDeps>): QuorumView {
     look: async () => lease,
     ask: async () => null,
     isReachable: (of) => reachable.includes(of),
+    isLinked: (of) => reachable.includes(of),
     onChange: (report) => void heard.push(report),
     ...change,
   });
@@ -65,6 +66,22 @@ describe("QuorumView", () => {
     await settle();
     for (let look = 1; look < given.looks; look += 1) await vi.advanceTimersByTimeAsync(lookEveryMs);
     expect(view.ownSilent).toBe(given.silent);
+  });
+
+  it.each<[string, PeerId[], PeerId[], PeerId[]]>([
+    ["those with a link only, when they know", [one], [], [one]],
+    ["the others, too, when those don't know", [one], [one], [one, two]],
+    ["all when there is no link", [], [], [one, two]],
+  ])("asks %s", async (_what, linked, ignorant, wanted) => {
+    const asked: PeerId[] = [];
+    const ask = async (of: PeerId): Promise<Json> => {
+      asked.push(of);
+      return ignorant.includes(of) ? null : { ...lease, ok: true };
+    };
+    make({ isVoter: () => false, ask, isLinked: (of) => linked.includes(of) }).start();
+    await settle();
+    expect(asked).toEqual(wanted);
+    expect(view.report()).toMatchObject({ ok: true, holder: one });
   });
 
   it("calls its own etcd silent no longer once it answers again", async () => {

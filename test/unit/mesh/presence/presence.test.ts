@@ -16,7 +16,10 @@ async function cluster(count: number): Promise<{ mesh: MeshHost; presence: Prese
   const meshes = await nodes.start(count);
   const members = meshes.map(({ self }) => self);
   const all = meshes.map((mesh) => {
-    const presence = new Presence({ intervalMs: 100 }, { mesh, now: Date.now, log: quietLog });
+    const presence = new Presence(
+      { intervalMs: 100 },
+      { mesh, now: Date.now, random: Math.random, log: quietLog },
+    );
     presence.start();
     presence.setMembers(members);
     started.push(presence);

@@ -2,7 +2,7 @@ import { clusterId, type Handle, type PeerId } from "../../../../src/ids/ids.ts"
 import { type MemberContact, MeshHost } from "../../../../src/mesh/host/mesh-host.ts";
 import { type MemberCertificate, signCertificate } from "../../../../src/mesh/identity/certificate.ts";
 import { generateClusterKey } from "../../../../src/mesh/identity/cluster-key.ts";
-import { generateIdentity } from "../../../../src/mesh/identity/node-identity.ts";
+import { generateIdentity, type NodeIdentity } from "../../../../src/mesh/identity/node-identity.ts";
 import { quietLog } from "./quiet-log.ts";
 
 export const clusterKey = generateClusterKey();
@@ -19,6 +19,8 @@ export function contactOf(mesh: MeshHost): MemberContact {
 /** Mesh hosts on 127.0.0.1, stopped together. */
 export class MeshNodes {
   readonly #all: MeshHost[] = [];
+  readonly #identities = new Map<PeerId, NodeIdentity>();
+  readonly #ports = new Map<PeerId, number>();
 
   async start(
     count: number,
@@ -33,6 +35,8 @@ export class MeshNodes {
           { log: quietLog, now },
         );
         await mesh.start();
+        this.#identities.set(mesh.self, identity);
+        this.#ports.set(mesh.self, mesh.port);
         return mesh;
       }),
     );
@@ -40,6 +44,19 @@ export class MeshNodes {
     started.sort((a, b) => (a.self < b.self ? -1 : 1));
     this.#all.push(...started);
     return started;
+  }
+
+  /** Another run of a node that was stopped, at the same address. */
+  async restart(stopped: MeshHost): Promise<MeshHost> {
+    const identity = this.#identities.get(stopped.self);
+    if (identity === undefined) throw new RangeError("not started here");
+    const mesh = new MeshHost(
+      { identity, listen: ["127.0.0.1"], port: this.#ports.get(stopped.self) ?? 0, cluster },
+      { log: quietLog, now: () => performance.now() },
+    );
+    await mesh.start();
+    this.#all.push(mesh);
+    return mesh;
   }
 
   async stop(): Promise<void> {
