@@ -9,6 +9,7 @@ import type {
   EncryptionSupportReply,
   NodeInventory,
   removeDiskRequest,
+  replaceDiskRequest,
 } from "./contract/disks.ts";
 import type { Envelope } from "./contract/envelope.ts";
 import type { MeshEvent } from "./contract/events.ts";
@@ -161,6 +162,11 @@ export class ApiClient {
   ): Promise<Job> => this.request("POST", `/1.0/disks/${osd}/${action}`, {}, options);
   removeDisk = (osd: number, request: Draft<typeof removeDiskRequest>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", `/1.0/disks/${osd}`, request, options);
+  replaceDisk = (
+    osd: number,
+    request: Draft<typeof replaceDiskRequest>,
+    options?: CallOptions,
+  ): Promise<Job> => this.request("POST", `/1.0/disks/${osd}/replace`, request, options);
   cancelDiskRemoval = (osd: number, options?: CallOptions): Promise<{ readonly osd: number }> =>
     this.request("POST", `/1.0/disks/${osd}/remove/cancel`, {}, options);
   addDisks = (request: Draft<typeof addDisksRequest>, options?: CallOptions): Promise<Job> =>

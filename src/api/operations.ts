@@ -8,6 +8,7 @@ import type {
   NodeInventory,
   osdParams,
   removeDiskRequest,
+  replaceDiskRequest,
 } from "./contract/disks.ts";
 import type {
   failureDomainPlanRequest,
@@ -106,6 +107,11 @@ export interface Operations {
   /** Of an OSD of this node; the job ends when it is up, or stopped. Throws NOT_FOUND, naming its node. */
   removeDisk(
     input: Shape<typeof osdParams> & Shape<typeof removeDiskRequest>,
+    context: RequestContext,
+  ): Promise<Job>;
+  /** The job's result: {osd, path}. */
+  replaceDisk(
+    input: Shape<typeof osdParams> & Shape<typeof replaceDiskRequest>,
     context: RequestContext,
   ): Promise<Job>;
   cancelDiskRemoval(

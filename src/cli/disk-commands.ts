@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { addDiskAddCommand } from "./disk-add-command.ts";
-import { addDiskRemoveCommand } from "./disk-remove-command.ts";
+import { addDiskRemoveCommand, addDiskReplaceCommand } from "./disk-remove-command.ts";
 import type { CliIo } from "./io.ts";
 import { osdNumber } from "./osd-number.ts";
 import { diskList, diskListText } from "./render/disk-lists.ts";
@@ -12,9 +12,10 @@ import { Session } from "./session.ts";
 export function addDiskCommands(program: Command, io: CliIo): void {
   const disk = program
     .command("disk")
-    .description("Add disks to Ceph, list, restart, encrypt and remove them");
+    .description("Add disks to Ceph, list, restart, encrypt, replace and remove them");
   addDiskAddCommand(disk, io);
   addDiskRemoveCommand(disk, io);
+  addDiskReplaceCommand(disk, io);
   addEncryptionSupport(disk, io);
 
   disk

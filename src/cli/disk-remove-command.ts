@@ -38,6 +38,42 @@ export function addDiskRemoveCommand(disk: Command, io: CliIo): void {
     });
 }
 
+interface ReplaceOptions {
+  readonly wipe?: true;
+  readonly encrypt?: true;
+  readonly bypassSafetyChecks?: true;
+  readonly target?: string;
+}
+
+/** `microceph disk replace` */
+export function addDiskReplaceCommand(disk: Command, io: CliIo): void {
+  disk
+    .command("replace")
+    .description("Give an OSD another disk: it keeps its number and its weight, and its data is copied once")
+    .argument("<osd>", "osd.N or N, also when its disk is dead", osdNumber)
+    .argument("<disk>", "the new disk, a block device of the same node")
+    .option("--wipe", "erase what is on the new disk")
+    .option("--encrypt", "encrypt the OSD")
+    .option("--bypass-safety-checks", "at once, whatever the old one holds: what only it has is lost")
+    .option("--target <node>", "node of the new disk (the OSD's)")
+    .action(async (osd: number, path: string, options: ReplaceOptions, command: Command) => {
+      const session = new Session(io, command);
+      const found = (await session.client.disks()).find((one) => one.osd === osd)?.location;
+      const client = session.client.withTarget(options.target ?? found);
+      const job = await client.replaceDisk(osd, {
+        path,
+        wipe: options.wipe ?? false,
+        encrypt: options.encrypt ?? false,
+        bypass_safety_checks: options.bypassSafetyChecks ?? false,
+      });
+      await session.finish(job, client);
+      await session.print(
+        { osd, path },
+        () => `Replaced the disk of osd.${osd} by ${path}; its data is copied back\n`,
+      );
+    });
+}
+
 async function remove(session: Session, osd: number, options: RemoveOptions): Promise<void> {
   const seconds = Number(options.timeout);
   if (!Number.isInteger(seconds) || seconds < 1 || seconds > 7 * 86_400) {

@@ -30,6 +30,7 @@ import { memberView } from "./cluster/lobby-answers.ts";
 import { conditions } from "./conditions.ts";
 import { addDisksHere, controlOsdHere } from "./disk-jobs.ts";
 import { removeDisk } from "./disk-removal.ts";
+import { replaceDisk } from "./disk-replacement.ts";
 import { EventLog } from "./events/event-log.ts";
 import { HealthWatch } from "./events/health-watch.ts";
 import { PeersInSight } from "./events/sight-events.ts";
@@ -45,6 +46,7 @@ import {
   planDomainJob,
   removeDiskJob,
   removeMemberJob,
+  replaceDiskJob,
   setDomainJob,
   setZoneJob,
 } from "./job-kinds.ts";
@@ -221,6 +223,7 @@ export class Daemon {
         [setDomainJob]: domainJob(this, setDomain),
         [setZoneJob]: domainJob(this, setZone),
         [removeDiskJob]: (request, tools) => removeDisk(this, request, tools),
+        [replaceDiskJob]: (request, tools) => replaceDisk(this, request, tools),
         [removeMemberJob]: (request, tools) => removeMember(this, request, tools),
         ...Object.fromEntries(
           Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [

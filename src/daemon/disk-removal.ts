@@ -1,11 +1,11 @@
-import type { CallOptions, CephCommands } from "../ceph/command/commands.ts";
+import { z } from "zod";
+import type { CallOptions, CephCommands, OsdDumpEntry } from "../ceph/command/commands.ts";
 import { readCrush } from "../ceph/control/crush-facts.ts";
 import { purgedOsds } from "../ceph/control/osd-removal.ts";
 import { crushSettings } from "../ceph/plan/crush-wish.ts";
 import { domainOfRule } from "../ceph/plan/failure-domain.ts";
 import { isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
-import type { OsdRemoval } from "../state/document/cluster-document.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
@@ -19,6 +19,14 @@ export interface DiskRemovalRequest {
 
 const callMs = 10_000;
 
+/** `wished`: whether the wish has been said; a run that was cut off before says it again. */
+const memorySchema = z.object({
+  uuid: z.uuid(),
+  mode: z.enum(["drain", "fewer-copies", "now"]),
+  wished: z.boolean(),
+});
+type PlainMode = z.infer<typeof memorySchema>["mode"];
+
 /**
  * The job of `disk remove`, on whichever member: checks that the others can do without the OSD, wishes it away,
  * and waits until it is out of Ceph and its host, where that is alive, has cleaned up. The wish is carried out by
@@ -28,17 +36,21 @@ export async function removeDisk(daemon: Daemon, request: Json, tools: JobTools)
   await daemon.settled();
   const asked = request as unknown as DiskRemovalRequest;
   const cluster = runtimeOf(daemon);
-  const memory = tools.memory as { readonly uuid: string } | null;
-  let uuid = memory?.uuid;
-  if (uuid === undefined) {
+  let memory = memorySchema.safeParse(tools.memory).data;
+  if (memory === undefined) {
     tools.report(1, "checking that the others can do without it");
     const call: CallOptions = { deadlineMs: callMs, signal: tools.signal };
     const ceph = commandsOf(cluster);
-    const found = await uuidOf(ceph, asked.osd, call);
-    const mode = await checkRemoval(cluster, ceph, asked, call);
-    uuid = found;
-    tools.remember({ uuid });
+    const { uuid, destroyed } = await entryOf(ceph, asked.osd, call);
+    // One that was destroyed holds nothing any more.
+    const mode = destroyed ? "now" : await checkRemoval(cluster, ceph, asked, call);
+    memory = { uuid, mode, wished: false };
+    tools.remember({ ...memory });
+  }
+  const { uuid, mode } = memory;
+  if (!memory.wished) {
     cluster.document.setRemoval(uuid, { osd: asked.osd, mode });
+    tools.remember({ uuid, mode, wished: true });
     cluster.wake("disk removal");
   }
   const progress = new DrainProgress();
@@ -65,7 +77,7 @@ export async function removeDisk(daemon: Daemon, request: Json, tools: JobTools)
 }
 
 /** Whether Ceph has it: the end of the wish may be heard of before that of the decision. */
-async function isThere(cluster: ClusterRuntime, uuid: string, signal: AbortSignal): Promise<boolean> {
+export async function isThere(cluster: ClusterRuntime, uuid: string, signal: AbortSignal): Promise<boolean> {
   const dump = await commandsOf(cluster).osdDump({ deadlineMs: callMs, signal });
   return dump.osds.some((one) => one.uuid === uuid);
 }
@@ -113,10 +125,10 @@ class DrainProgress {
   }
 }
 
-async function uuidOf(ceph: CephCommands, osd: number, call: CallOptions): Promise<string> {
+async function entryOf(ceph: CephCommands, osd: number, call: CallOptions): Promise<OsdDumpEntry> {
   const found = (await ceph.osdDump(call)).osds.find(({ id }) => id === osd);
   if (found === undefined) throw new MicrocephError("NOT_FOUND", `there is no osd.${osd}`, { data: { osd } });
-  return found.uuid;
+  return found;
 }
 
 /** Whether the others can do without it, with MicroCeph's options; how it is to go. */
@@ -125,7 +137,7 @@ async function checkRemoval(
   ceph: CephCommands,
   { osd, bypass, confirmDowngrade, prohibitScaledown }: DiskRemovalRequest,
   call: CallOptions,
-): Promise<OsdRemoval["mode"]> {
+): Promise<PlainMode> {
   if (bypass) return "now";
   const [tree, df, pools, dump] = await Promise.all([
     ceph.osdTree(call),
@@ -174,12 +186,12 @@ async function checkRemoval(
   return "drain";
 }
 
-function runtimeOf(daemon: Daemon): ClusterRuntime {
+export function runtimeOf(daemon: Daemon): ClusterRuntime {
   if (daemon.cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
   return daemon.cluster;
 }
 
-function commandsOf(cluster: ClusterRuntime): CephCommands {
+export function commandsOf(cluster: ClusterRuntime): CephCommands {
   const { commands } = cluster.deps.cephNode;
   if (commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
   return commands;

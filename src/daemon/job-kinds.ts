@@ -11,5 +11,6 @@ export const osdJobs = {
 export const planDomainJob = "failure-domain.plan";
 export const setDomainJob = "failure-domain.set";
 export const removeDiskJob = "disk.remove";
+export const replaceDiskJob = "disk.replace";
 export const removeMemberJob = "cluster.remove";
 export const setZoneJob = "zone.set";

@@ -17,6 +17,7 @@ import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
 import { cancelDiskRemoval, type DiskRemovalRequest } from "./disk-removal.ts";
+import type { DiskReplacementRequest } from "./disk-replacement.ts";
 import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
 import { checkNode, listZones } from "./failure-domain.ts";
 import {
@@ -25,6 +26,7 @@ import {
   planDomainJob,
   removeDiskJob,
   removeMemberJob,
+  replaceDiskJob,
   setDomainJob,
   setZoneJob,
 } from "./job-kinds.ts";
@@ -226,6 +228,14 @@ export function daemonOperations(daemon: Daemon): Operations {
         prohibitScaledown: prohibit_crush_scaledown,
       };
       return shown(daemon.jobs.start(removeDiskJob, { ...asked }));
+    },
+    async replaceDisk({ osdid, path, wipe, encrypt, bypass_safety_checks }) {
+      runtime();
+      const asked: DiskReplacementRequest = {
+        ...{ osd: osdid, disk: path, wipe, encrypt },
+        bypass: bypass_safety_checks,
+      };
+      return shown(daemon.jobs.start(replaceDiskJob, { ...asked }));
     },
     async cancelDiskRemoval({ osdid }) {
       return cancelDiskRemoval(daemon, osdid);

@@ -146,6 +146,15 @@ export const removeDiskRequest = z.strictObject({
     .default(false)
     .describe("keep the failure domain then, with fewer copies than wanted"),
 });
+export const replaceDiskRequest = z.strictObject({
+  path: z.string().min(1).max(4096).describe("the new disk"),
+  wipe: z.boolean().default(false).describe("erase what is on the new disk"),
+  encrypt: z.boolean().default(false),
+  bypass_safety_checks: z
+    .boolean()
+    .default(false)
+    .describe("replace it whatever the old one holds: what only it has is lost"),
+});
 export const cancelledRemoval = z.object({ osd: z.int() });
 
 export const osdActionRequest = z.strictObject({});

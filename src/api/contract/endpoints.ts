@@ -10,6 +10,7 @@ import {
   osdActionRequest,
   osdParams,
   removeDiskRequest,
+  replaceDiskRequest,
 } from "./disks.ts";
 import { failureDomainPlanRequest, failureDomainRequest, zone, zoneRequest } from "./failure-domain.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
@@ -247,6 +248,16 @@ export const endpoints = {
       "Take an OSD of any member out of Ceph: its data moves first. The job's result: {osd, uuid, cleaned}",
     params: osdParams,
     body: removeDiskRequest,
+    reply: job,
+    kind: "async",
+  },
+  replaceDisk: {
+    method: "POST",
+    path: "/1.0/disks/{osdid}/replace",
+    summary:
+      "Give an OSD another disk of this node: its number and its weight stay. The job's result: {osd, path}",
+    params: osdParams,
+    body: replaceDiskRequest,
     reply: job,
     kind: "async",
   },

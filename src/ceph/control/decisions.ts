@@ -51,7 +51,12 @@ const oneOsd = {
 /** Let its data move to the others; the weight is what it had. */
 export const osdDrainBody = z.object({ ...oneOsd, weight: z.number().min(0) });
 /** Stop it on its host, where that is alive, and take it out of Ceph for good. */
-export const osdPurgeBody = z.object({ ...oneOsd, host: z.string().max(253).nullable() });
+export const osdPurgeBody = z.object({
+  ...oneOsd,
+  host: z.string().max(253).nullable(),
+  /** Its number and its weight stay for the one that replaces it. */
+  keepId: z.boolean().optional(),
+});
 export const failureDomainBody = z.object({
   from: z.enum(["osd", "host", "rack"]),
   to: z.enum(["osd", "host", "rack"]),

@@ -5,7 +5,7 @@ import type { OsdRemoval } from "../../state/document/cluster-document.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CallOptions, CephCommands, OsdDump } from "../command/commands.ts";
 import { isRefusal } from "../command/words.ts";
-import { planRemoval, type RemovalStep } from "../plan/osd-removal.ts";
+import { planRemoval, type RemovalMode, type RemovalStep } from "../plan/osd-removal.ts";
 import type { Executor, Outcome, Planner, Proposal } from "./controller.ts";
 import { kinds, osdDrainBody, osdPurgeBody } from "./decisions.ts";
 import { done } from "./done.ts";
@@ -44,18 +44,20 @@ export function removalPlanner(deps: RemovalPlannerDeps): Planner {
       const wish = wishes[uuid];
       const osd = entry?.id ?? wish?.osd ?? drained.get(uuid)?.osd ?? 0;
       const weight = entry ? (tree.osds.find(({ id }) => id === entry.id)?.crushWeight ?? 0) : null;
-      const asks = wish !== undefined && weight === 0 && wish.mode !== "now";
+      const mode = wish?.mode ?? null;
+      const asks = weight === 0 && (mode === "drain" || mode === "fewer-copies");
       const plan = planRemoval({
-        ...{ osd, uuid, mode: wish?.mode ?? null, weight, drainedFrom: drained.get(uuid)?.weight ?? null },
+        ...{ osd, uuid, mode, weight, drainedFrom: drained.get(uuid)?.weight ?? null },
         isDecided: isPurging(deps.entries(), uuid),
         isSafe: asks ? await isSafe(ceph, osd, call) : null,
-        mayStop: asks && wish.mode === "fewer-copies" ? await mayStop(ceph, osd, call) : null,
+        mayStop: asks && mode === "fewer-copies" ? await mayStop(ceph, osd, call) : null,
+        isSpare: entry && mode === "replace" ? await isSpare(ceph, entry, call) : null,
       });
       if (plan.reason !== "") reasons.push(plan.reason);
       if (plan.step === "forget") deps.forget(uuid);
-      else if (plan.step !== null)
-        proposals.push(proposal(plan.step, { osd, uuid, weight }, plan.reason, deps));
-      else if (wish !== undefined) deps.later(lookMs);
+      else if (plan.step !== null) {
+        proposals.push(proposal(plan.step, { osd, uuid, weight, mode }, plan.reason, deps));
+      } else if (wish !== undefined) deps.later(lookMs);
     }
     deps.explain("removals", reasons);
     return proposals;
@@ -64,7 +66,7 @@ export function removalPlanner(deps: RemovalPlannerDeps): Planner {
 
 function proposal(
   step: Exclude<RemovalStep, "forget">,
-  { osd, uuid, weight }: { osd: number; uuid: string; weight: number | null },
+  { osd, uuid, weight, mode }: { osd: number; uuid: string; weight: number | null; mode: RemovalMode | null },
   reason: string,
   deps: RemovalPlannerDeps,
 ): Proposal {
@@ -78,7 +80,7 @@ function proposal(
     }
     case "purge": {
       const owner = deps.ownerOf(uuid);
-      const body = { osd, uuid, host: owner?.handle ?? null };
+      const body = { osd, uuid, host: owner?.handle ?? null, ...(keepsId(mode) ? { keepId: true } : {}) };
       return { ...base, kind: kinds.osdPurge, body, agent: owner?.peer ?? null };
     }
   }
@@ -128,6 +130,35 @@ async function mayStop(ceph: CephCommands, osd: number, call: CallOptions): Prom
   return answered(ceph.run(["osd", "ok-to-stop", String(osd)], call));
 }
 
+/**
+ * Whether all that an OSD holds is whole elsewhere. Of one that is down the others must serve all data without
+ * it; null while they are still finding each other, or Ceph cannot tell.
+ */
+async function isSpare(
+  ceph: CephCommands,
+  { id, up }: OsdDump["osds"][number],
+  call: CallOptions,
+): Promise<boolean | null> {
+  try {
+    if (up) {
+      const states = await ceph.placementGroupsOf(id, call);
+      if (states.some((state) => !/^active\+clean(\+|$)/.test(state))) return false;
+      return await mayStop(ceph, id, call);
+    }
+    const { pgs } = await ceph.status(call);
+    const states = Object.keys(pgs.states);
+    if (states.some((state) => /\b(down|incomplete|\w*unfound)\b/.test(state))) return false;
+    return states.every((state) => /^active\b/.test(state) && !/\bstale\b/.test(state)) ? true : null;
+  } catch (error) {
+    if (isMicrocephError(error, "CEPH_REFUSED")) return null;
+    throw error;
+  }
+}
+
+function keepsId(mode: RemovalMode | null): boolean {
+  return mode === "replace" || mode === "replace-now";
+}
+
 async function answered(asked: Promise<unknown>): Promise<boolean | null> {
   try {
     await asked;
@@ -161,9 +192,13 @@ export function removalExecutors(deps: RemovalExecutorDeps): Record<string, Exec
     dump.osds.find((one) => one.id === osd && one.uuid === uuid);
 
   const drain: Executor = async (entry, signal) => {
-    const { osd, uuid } = osdDrainBody.parse(entry.body);
+    const { osd, uuid, weight } = osdDrainBody.parse(entry.body);
     const call = callOf(signal);
-    if (deps.wishes()[uuid] === undefined) return deps.withdraw(entry, `osd.${osd} is to stay`, signal);
+    if (deps.wishes()[uuid] === undefined) {
+      // An earlier run may have taken its weight away and not lived to say so.
+      await giveBack(osd, uuid, weight, call);
+      return deps.withdraw(entry, `osd.${osd} is to stay`, signal);
+    }
     if (inMap(await ceph().osdDump(call), osd, uuid) === undefined) {
       return deps.withdraw(entry, `osd.${osd} is another one now`, signal);
     }
@@ -175,38 +210,59 @@ export function removalExecutors(deps: RemovalExecutorDeps): Record<string, Exec
     const { osd, uuid, weight } = osdDrainBody.parse(entry.body);
     const call = callOf(signal);
     if (deps.wishes()[uuid] !== undefined) return deps.withdraw(entry, `osd.${osd} is to go again`, signal);
-    if (inMap(await ceph().osdDump(call), osd, uuid) !== undefined) {
-      await ceph().run(["osd", "crush", "reweight", `osd.${osd}`, String(weight)], call);
-    }
+    await giveBack(osd, uuid, weight, call);
     return done(`osd.${osd} has its weight back`);
   };
 
+  async function giveBack(osd: number, uuid: string, weight: number, call: CallOptions): Promise<void> {
+    const [dump, tree] = await Promise.all([ceph().osdDump(call), ceph().osdTree(call)]);
+    const isEmpty = tree.osds.find(({ id }) => id === osd)?.crushWeight === 0;
+    if (inMap(dump, osd, uuid) === undefined || !isEmpty || weight === 0) return;
+    await ceph().run(["osd", "crush", "reweight", `osd.${osd}`, String(weight)], call);
+  }
+
   const purge: Executor = async (entry, signal) => {
-    const { osd, uuid } = osdPurgeBody.parse(entry.body);
+    const { osd, uuid, keepId = false } = osdPurgeBody.parse(entry.body);
     const call = callOf(signal);
-    const gone = (): Outcome => done(`osd.${osd} is out of Ceph`);
+    const gone = (): Outcome =>
+      done(keepId ? `osd.${osd} is ready to be replaced` : `osd.${osd} is out of Ceph`);
     const there = inMap(await ceph().osdDump(call), osd, uuid);
     if (there === undefined) return gone();
-    const unfit = await whyNot(osd, uuid, call);
+    const unfit = await whyNot(there, keepId, call);
+    if (unfit === "later")
+      throw new MicrocephError("NOT_READY", `Ceph cannot tell what depends on osd.${osd}`);
     if (unfit !== null) return deps.withdraw(entry, unfit, signal);
     // One that is down already needs nobody to stop it: its host may be dead.
     if (entry.agent !== null && there.up) await deps.give(entry, null, signal);
     await ceph().run(["osd", "down", String(osd)], call);
     // Between the first look and now the world has turned; this is the last moment.
-    const late = await whyNot(osd, uuid, call);
-    if (late !== null) throw new MicrocephError("NOT_READY", late);
-    await ceph().run(["osd", "purge", String(osd), "--yes-i-really-mean-it"], call);
+    const late = await whyNot({ ...there, up: false }, keepId, call);
+    if (late !== null) throw new MicrocephError("NOT_READY", `osd.${osd}: ${late}`);
+    const end = keepId ? "destroy" : "purge";
+    await ceph().run(["osd", end, String(osd), "--yes-i-really-mean-it"], call);
     if (inMap(await ceph().osdDump(call), osd, uuid) !== undefined) {
       throw new MicrocephError("DEADLINE_EXCEEDED", `osd.${osd} is in the map still`);
     }
     return gone();
   };
 
-  /** Why an OSD must not be purged now; null when it may. */
-  async function whyNot(osd: number, uuid: string, call: CallOptions): Promise<string | null> {
+  /** Why an OSD must not be purged now; null when it may. `later`: Ceph cannot tell yet. */
+  async function whyNot(
+    entry: OsdDump["osds"][number],
+    keepId: boolean,
+    call: CallOptions,
+  ): Promise<string | null> {
+    const { id: osd, uuid } = entry;
     const mode = deps.wishes()[uuid]?.mode;
     if (mode === undefined) return `osd.${osd} is to stay`;
-    if (mode === "now") return null;
+    // A decision carries out the wish that it was made from, and no other.
+    if (keepsId(mode) !== keepId) return `osd.${osd} is to go in another way`;
+    if (mode === "now" || mode === "replace-now") return null;
+    if (mode === "replace") {
+      const spare = await isSpare(ceph(), entry, call);
+      if (spare === null) return "later";
+      return spare ? null : `other copies of the data of osd.${osd} are not whole`;
+    }
     if ((await isSafe(ceph(), osd, call)) === true) return null;
     if (mode === "fewer-copies" && (await mayStop(ceph(), osd, call)) === true) return null;
     return `data depends on osd.${osd} still`;

@@ -1,8 +1,8 @@
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { z } from "zod";
 import { isMicrocephError } from "../../errors/microceph-error.ts";
 import { syncDirectory } from "../../files/atomic-file.ts";
+import { readBluestoreLabel } from "../disks/bluestore-label.ts";
 import { wipeDisk } from "../disks/disks.ts";
 import { systemRoots } from "../disks/inventory.ts";
 import { deletePartition } from "../disks/partitions.ts";
@@ -10,8 +10,6 @@ import { type DaemonDeps, unitName } from "./deps.ts";
 import { type LocalOsd, listLocalOsds } from "./osd.ts";
 import { erase } from "./osd-encryption.ts";
 import { encryptedDevices, osdParts } from "./osd-parts.ts";
-
-const labelMs = 30_000;
 
 /**
  * Clean up after an OSD of this node that is out of Ceph for good: its process, what its devices hold, its
@@ -24,7 +22,7 @@ export async function cleanOsd(deps: DaemonDeps, local: LocalOsd): Promise<void>
   const parts = await osdParts(deps, osd);
   const devices = encryptedDevices(parts);
   if (devices.length > 0) await ifThere(() => erase(deps, { osd, uuid, devices }));
-  if (kind === "device" && !local.encrypted) await wipeIfOurs(deps, path, uuid);
+  if (kind === "device" && !local.encrypted) await wipeIfOurs(path, uuid);
   for (const aux of [parts.wal, parts.db]) {
     if (aux === null) continue;
     const { partition } = aux;
@@ -32,7 +30,7 @@ export async function cleanOsd(deps: DaemonDeps, local: LocalOsd): Promise<void>
       const tools = { roots: systemRoots, run: deps.run };
       await ifThere(() => deletePartition(partition.carrier, partition.uuid, tools));
     } else if (!aux.encrypted) {
-      await wipeIfOurs(deps, aux.path, uuid);
+      await wipeIfOurs(aux.path, uuid);
     }
   }
   const home = deps.paths.dataDir("osd", osd);
@@ -52,30 +50,10 @@ export async function purgedHere(
  * Names of devices may have changed since: what bears another OSD's label, or none (it was wiped by an earlier
  * run, or is no disk of ours), is left alone.
  */
-async function wipeIfOurs(deps: DaemonDeps, path: string, uuid: string): Promise<void> {
-  if ((await labelledUuid(deps, path)) !== uuid) return;
-  await ifThere(() => wipeDisk(path));
-}
-
-const labelSchema = z.record(z.string(), z.looseObject({ osd_uuid: z.string().max(64).optional() }));
-
-/** The OSD whose BlueStore label a device bears; undefined where there is none, or no such device. */
-async function labelledUuid(deps: DaemonDeps, path: string): Promise<string | undefined> {
-  const shown = await deps.run("ceph-bluestore-tool", ["show-label", "--dev", path], {
-    deadlineMs: labelMs,
-    okCodes: [0, 1],
+async function wipeIfOurs(path: string, uuid: string): Promise<void> {
+  await ifThere(async () => {
+    if ((await readBluestoreLabel(path))?.osdUuid === uuid) await wipeDisk(path);
   });
-  if (shown.exitCode !== 0) return undefined;
-  const parsed = labelSchema.safeParse(jsonIn(shown.stdout)).data;
-  return Object.values(parsed ?? {})[0]?.osd_uuid;
-}
-
-function jsonIn(text: string): unknown {
-  try {
-    return JSON.parse(text.slice(text.indexOf("{")));
-  } catch {
-    return null;
-  }
 }
 
 /** A dead device cannot be wiped, and need not be. */

@@ -1,4 +1,6 @@
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
 
 /** Bytes of a device that its label lies in, from the start (BDEV_LABEL_BLOCK_SIZE in Ceph). */
 export const labelBytes = 4096;
@@ -60,6 +62,24 @@ export function parseBluestoreLabel(bytes: Buffer): BluestoreLabel | undefined {
     };
   } catch (error) {
     if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** The label on a device, opened for reading only; undefined when it has none, is gone or cannot be read. */
+export async function readBluestoreLabel(path: string): Promise<BluestoreLabel | undefined> {
+  try {
+    const device = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const buffer = Buffer.alloc(labelBytes);
+      const { bytesRead } = await device.read(buffer, 0, labelBytes, 0);
+      return parseBluestoreLabel(buffer.subarray(0, bytesRead));
+    } finally {
+      await device.close();
+    }
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (["ENOENT", "ENXIO", "EIO"].includes(code)) return undefined;
     throw error;
   }
 }

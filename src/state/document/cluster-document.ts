@@ -38,8 +38,11 @@ export interface NodeLabels {
 /** The wish that an OSD is taken out of Ceph. */
 export interface OsdRemoval {
   readonly osd: number;
-  /** `drain`: once nothing depends on it. `fewer-copies`: as soon as data stays served. `now`: whatever it holds. */
-  readonly mode: "drain" | "fewer-copies" | "now";
+  /**
+   * `drain`: once nothing depends on it. `fewer-copies`: as soon as data stays served. `now`: whatever it holds.
+   * `replace`: its number is kept, once all other copies are whole; `replace-now`: whatever it holds.
+   */
+  readonly mode: "drain" | "fewer-copies" | "now" | "replace" | "replace-now";
   /** RFC 3339. */
   readonly at: string;
   readonly by: PeerId;

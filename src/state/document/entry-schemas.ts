@@ -35,7 +35,7 @@ export const approvalWord: z.ZodType<Approval> = z.object({
 export const osdUuid = z.uuid();
 export const osdRemoval: z.ZodType<OsdRemoval> = z.object({
   osd: z.int().min(0),
-  mode: z.enum(["drain", "fewer-copies", "now"]),
+  mode: z.enum(["drain", "fewer-copies", "now", "replace", "replace-now"]),
   at: time,
   by: peer,
 });

@@ -10,13 +10,16 @@ import { cephPlanners } from "../../../src/ceph/control/ceph-planner.ts";
 import { Controller, type Planner } from "../../../src/ceph/control/controller.ts";
 import { kinds, laneOf } from "../../../src/ceph/control/decisions.ts";
 import { cephExecutors } from "../../../src/ceph/control/executors.ts";
+import { purgedOsds, removalPlanner } from "../../../src/ceph/control/osd-removal.ts";
 import { cephSteps, cephUndo } from "../../../src/ceph/control/steps.ts";
+import { cleanOsd, purgedHere } from "../../../src/ceph/daemons/osd-clean.ts";
 import { systemRoots } from "../../../src/ceph/disks/inventory.ts";
 import { Jobs } from "../../../src/daemon/jobs.ts";
 import { MicrocephError } from "../../../src/errors/microceph-error.ts";
 import { type EntryId, type Handle, handle, type PeerId } from "../../../src/ids/ids.ts";
 import type { Json } from "../../../src/ids/json.ts";
 import { signWithClusterKey } from "../../../src/mesh/identity/cluster-key.ts";
+import type { OsdRemoval } from "../../../src/state/document/cluster-document.ts";
 import { AgentFence } from "../../../src/state/journal/agent-fence.ts";
 import { Decider } from "../../../src/state/journal/decider.ts";
 import { catchUp } from "../../../src/state/journal/read-records.ts";
@@ -40,6 +43,8 @@ interface Running {
   readonly peer: PeerId;
   readonly agent: Agent;
   readonly jobs: Jobs;
+  /** Empty the disks of OSDs that are out for good, as on every change of the journal. */
+  clean(): void;
   /** On the node with the lease: read the entry by its own etcd. */
   readonly decider: Decider<typeof key> | null;
   stop(): Promise<void>;
@@ -54,6 +59,8 @@ export class CrashWorld {
   readonly voters = new SimulatedVoters();
   readonly #dir: string;
   readonly #nodes = new Map<NodeName, Running>();
+  /** What is wished in the document, which every node has. */
+  readonly wishes: Record<string, OsdRemoval> = {};
   #over = false;
 
   constructor(dir: string) {
@@ -87,6 +94,7 @@ export class CrashWorld {
   async until(what: string, isSo: () => boolean): Promise<void> {
     const end = performance.now() + 20_000;
     while (!isSo()) {
+      for (const { process, clean } of this.#nodes.values()) if (process.alive) process.run(clean);
       if (performance.now() > end) throw new Error(`waited in vain for ${what}: ${this.describe()}`);
       await this.voters.pass(10);
     }
@@ -179,10 +187,28 @@ export class CrashWorld {
     const seat = name === "n1" ? this.#seat(process, node, peer) : null;
     return {
       ...{ process, peer, agent, jobs },
+      clean: this.#cleaner(node),
       decider: seat?.decider ?? null,
       stop: async () => {
         await seat?.stop();
       },
+    };
+  }
+
+  #cleaner(node: CephNode): () => void {
+    let cleaning = false;
+    const clean = async (): Promise<void> => {
+      const purged = purgedOsds(this.entries());
+      for (const local of await purgedHere(node.deps, purged)) await cleanOsd(node.deps, local);
+    };
+    return () => {
+      if (cleaning) return;
+      cleaning = true;
+      clean()
+        .catch(() => undefined)
+        .finally(() => {
+          cleaning = false;
+        });
     };
   }
 
@@ -237,7 +263,7 @@ export class CrashWorld {
         promote: async () => undefined,
       },
       isGone: () => false,
-      removals: () => ({}),
+      removals: () => this.wishes,
       callMs: () => 1000,
       current,
     });
@@ -268,6 +294,21 @@ export class CrashWorld {
         laneOf,
         planners: {
           bootstrap,
+          removals: removalPlanner({
+            ceph: () => (isBootstrapped() ? node.commands : null),
+            wishes: () => this.wishes,
+            entries: () => copy.entries(),
+            ownerOf: (uuid) => {
+              const host = this.ceph.osds.find((osd) => osd?.uuid === uuid)?.host as NodeName | undefined;
+              if (host === undefined || !this.node(host).process.alive) return null;
+              return { peer: this.#peer(host), handle: host };
+            },
+            forget: (uuid) => {
+              delete this.wishes[uuid];
+            },
+            explain: () => undefined,
+            later: () => undefined,
+          }),
           ...cephPlanners(
             { daemonLimit: 3, settleMs: 0, crushPauseMs: 0, quietMs: 0, freeMoveBytes: 0 },
             {
