@@ -179,7 +179,10 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     if (!current.handed || current.agent === null) {
       return { state: "abandoned", reason, cancelAcknowledged: false };
     }
-    if (await deps.cancel(current.agent, current, signal)) {
+    const promised = await deps.cancel(current.agent, current, signal);
+    // Of a purge the agent's part is only to stop the OSD, and it has started it again now, whether it had done
+    // its part or not. That the OSD is out is for Ceph's map to say.
+    if (promised || entry.kind === kinds.osdPurge) {
       return { state: "abandoned", reason, cancelAcknowledged: true };
     }
     return done("carried out before it could be withdrawn");

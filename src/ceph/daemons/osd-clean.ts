@@ -38,12 +38,22 @@ export async function cleanOsd(deps: DaemonDeps, local: LocalOsd): Promise<void>
   await syncDirectory(dirname(home));
 }
 
-/** The OSDs of this node that are among those purged. */
+/**
+ * The OSDs of this node that are among those purged, and in Ceph's map no more: nothing is emptied on one word
+ * alone.
+ */
 export async function purgedHere(
-  deps: Pick<DaemonDeps, "paths">,
+  deps: Pick<DaemonDeps, "paths" | "log">,
   purged: ReadonlySet<string>,
+  inMap: () => Promise<readonly { readonly uuid: string }[]>,
 ): Promise<LocalOsd[]> {
-  return (await listLocalOsds(deps)).filter(({ uuid }) => purged.has(uuid));
+  const found = (await listLocalOsds(deps)).filter(({ uuid }) => purged.has(uuid));
+  if (found.length === 0) return [];
+  const there = new Set((await inMap()).map(({ uuid }) => uuid));
+  for (const { osd, uuid } of found) {
+    if (there.has(uuid)) deps.log.error({ osd, uuid }, "on record as purged, but in Ceph's map: left alone");
+  }
+  return found.filter(({ uuid }) => !there.has(uuid));
 }
 
 /**

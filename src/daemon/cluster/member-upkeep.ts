@@ -1,7 +1,7 @@
 import { cephAccess, kinds, monitorBody } from "../../ceph/control/decisions.ts";
 import { purgedOsds } from "../../ceph/control/osd-removal.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
-import { messageOf } from "../../errors/microceph-error.ts";
+import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import { productVersion } from "../../version/version.ts";
@@ -65,7 +65,12 @@ export class MemberUpkeep {
     if (purged.size === 0) return;
     const { cephNode, log, onDisks } = this.#runtime.deps;
     this.#cleaning = true;
-    purgedHere(cephNode.deps, purged)
+    const inMap = async (): Promise<readonly { readonly uuid: string }[]> => {
+      const { commands } = cephNode;
+      if (commands === null) throw new MicrocephError("NOT_READY", "this node does not know Ceph yet");
+      return (await commands.osdDump({ deadlineMs: callMs })).osds;
+    };
+    purgedHere(cephNode.deps, purged, inMap)
       .then(async (osds) => {
         for (const local of osds) {
           await cleanOsd(cephNode.deps, local);

@@ -199,7 +199,8 @@ export class CrashWorld {
     let cleaning = false;
     const clean = async (): Promise<void> => {
       const purged = purgedOsds(this.entries());
-      for (const local of await purgedHere(node.deps, purged)) await cleanOsd(node.deps, local);
+      const inMap = async () => this.ceph.osds.flatMap((osd) => (osd === null ? [] : [osd]));
+      for (const local of await purgedHere(node.deps, purged, inMap)) await cleanOsd(node.deps, local);
     };
     return () => {
       if (cleaning) return;
@@ -236,11 +237,11 @@ export class CrashWorld {
       if (entry === undefined) throw new Error(`no entry ${id}`);
       return entry;
     };
-    const order = async (to: PeerId, body: Order): Promise<Json> => {
+    const ask = async <T>(to: PeerId, question: (agent: Agent) => Promise<T>): Promise<T> => {
       const target = names.find((name) => this.#peer(name) === to) ?? "n1";
       const { process: other, agent } = this.node(target);
       if (!other.alive) throw new MicrocephError("PEER_UNREACHABLE", `${target} is down`);
-      return answered(other, () => other.run(() => agent.obey(body)));
+      return answered(other, () => other.run(() => question(agent)));
     };
     const executors = cephExecutors({
       ceph: () => node.commands,
@@ -250,12 +251,13 @@ export class CrashWorld {
         return node.access;
       },
       monmap: async () => Buffer.from((await node.commands?.monMapBinary()) ?? []).toString("base64"),
-      order,
+      order: (to, body: Order) => ask(to, (agent) => agent.obey(body)),
       handed: async (id) => {
         if (!current(id).handed) await decider.handed(id);
       },
       restamp: (id) => decider.restamp(id),
-      cancel: async () => false,
+      cancel: (to, { id, number, kind, body }) =>
+        ask(to, (agent) => agent.cancel({ entry: id, number, kind, body })),
       voters: {
         remove: async () => undefined,
         takeOut: async () => undefined,
