@@ -5,6 +5,7 @@ import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
 import type {
   AvailableDisk,
   addDisksRequest,
+  adoptDisksRequest,
   ConfiguredDisk,
   EncryptionSupportReply,
   NodeInventory,
@@ -162,6 +163,8 @@ export class ApiClient {
   ): Promise<Job> => this.request("POST", `/1.0/disks/${osd}/${action}`, {}, options);
   removeDisk = (osd: number, request: Draft<typeof removeDiskRequest>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", `/1.0/disks/${osd}`, request, options);
+  adoptDisks = (request: Draft<typeof adoptDisksRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/disks/adopt", request, options);
   replaceDisk = (
     osd: number,
     request: Draft<typeof replaceDiskRequest>,

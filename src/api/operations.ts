@@ -3,6 +3,7 @@ import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
 import type {
   AvailableDisk,
   addDisksRequest,
+  adoptDisksRequest,
   ConfiguredDisk,
   EncryptionSupportReply,
   NodeInventory,
@@ -109,6 +110,7 @@ export interface Operations {
     input: Shape<typeof osdParams> & Shape<typeof removeDiskRequest>,
     context: RequestContext,
   ): Promise<Job>;
+  adoptDisks(input: Shape<typeof adoptDisksRequest>, context: RequestContext): Promise<Job>;
   /** The job's result: {osd, path}. */
   replaceDisk(
     input: Shape<typeof osdParams> & Shape<typeof replaceDiskRequest>,

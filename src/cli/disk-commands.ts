@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { addDiskAddCommand } from "./disk-add-command.ts";
+import { addDiskAdoptCommand } from "./disk-adopt-command.ts";
 import { addDiskRemoveCommand, addDiskReplaceCommand } from "./disk-remove-command.ts";
 import type { CliIo } from "./io.ts";
 import { osdNumber } from "./osd-number.ts";
@@ -14,6 +15,7 @@ export function addDiskCommands(program: Command, io: CliIo): void {
     .command("disk")
     .description("Add disks to Ceph, list, restart, encrypt, replace and remove them");
   addDiskAddCommand(disk, io);
+  addDiskAdoptCommand(disk, io);
   addDiskRemoveCommand(disk, io);
   addDiskReplaceCommand(disk, io);
   addEncryptionSupport(disk, io);

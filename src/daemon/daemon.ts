@@ -28,6 +28,7 @@ import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
 import { conditions } from "./conditions.ts";
+import { adoptDisks } from "./disk-adoption.ts";
 import { addDisksHere, controlOsdHere } from "./disk-jobs.ts";
 import { removeDisk } from "./disk-removal.ts";
 import { replaceDisk } from "./disk-replacement.ts";
@@ -41,6 +42,7 @@ import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
 import {
   addDisksJob,
+  adoptDisksJob,
   bootstrapJob,
   osdJobs,
   planDomainJob,
@@ -222,6 +224,7 @@ export class Daemon {
         [planDomainJob]: domainJob(this, planDomain),
         [setDomainJob]: domainJob(this, setDomain),
         [setZoneJob]: domainJob(this, setZone),
+        [adoptDisksJob]: (request, tools) => adoptDisks(this, request, tools),
         [removeDiskJob]: (request, tools) => removeDisk(this, request, tools),
         [replaceDiskJob]: (request, tools) => replaceDisk(this, request, tools),
         [removeMemberJob]: (request, tools) => removeMember(this, request, tools),

@@ -22,6 +22,7 @@ import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
 import { checkNode, listZones } from "./failure-domain.ts";
 import {
   addDisksJob,
+  adoptDisksJob,
   bootstrapJob,
   planDomainJob,
   removeDiskJob,
@@ -228,6 +229,10 @@ export function daemonOperations(daemon: Daemon): Operations {
         prohibitScaledown: prohibit_crush_scaledown,
       };
       return shown(daemon.jobs.start(removeDiskJob, { ...asked }));
+    },
+    async adoptDisks({ dry_run }) {
+      runtime();
+      return shown(daemon.jobs.start(adoptDisksJob, { dryRun: dry_run }));
     },
     async replaceDisk({ osdid, path, wipe, encrypt, bypass_safety_checks }) {
       runtime();

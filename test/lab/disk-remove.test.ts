@@ -1,4 +1,6 @@
-// Disks that go: drained, called back, lost with their host, with a member that leaves. Real Ceph on block devices.
+// Disks that go and come back: drained, called off, replaced, lost with their host, adopted. Real Ceph on block devices.
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ConfiguredDisk } from "../../src/api/contract/disks.ts";
 import type { Job } from "../../src/api/contract/jobs.ts";
@@ -8,6 +10,8 @@ import { Lab } from "./support/lab.ts";
 import { labSuite } from "./support/lab-suite.ts";
 
 const trio = ["n1", "n2", "n3"];
+/** Flags that keep data from moving. */
+const frozen = ["norebalance", "nobackfill", "norecover"];
 
 labSuite("OSDs that are taken out", () => {
   let lab: Lab;
@@ -42,6 +46,8 @@ labSuite("OSDs that are taken out", () => {
     await cluster.ceph("n1", "osd", "pool", "application", "enable", "data", "test");
     await cluster.healthy("n1");
     await cluster.put("n1", "data", "kept", "what must not be lost");
+    // Something in every placement group, so that no OSD is without data.
+    await cluster.rados("n1", ["-p", "data", "bench", "2", "write", "-b", "4096", "--no-cleanup"]);
   });
   afterAll(async () => {
     await lab?.down();
@@ -66,15 +72,13 @@ labSuite("OSDs that are taken out", () => {
     const osd = disk?.osd ?? -1;
     const before = await weight(osd);
     // Nothing is safe to destroy while data is not replicated fully: the removal cannot end by itself.
-    await cluster.ceph("n1", "osd", "set", "norebalance");
-    await cluster.ceph("n1", "osd", "set", "nobackfill");
+    for (const flag of frozen) await cluster.ceph("n1", "osd", "set", flag);
     const reply = await lab.api("n2", "DELETE", `/1.0/disks/${osd}`, {});
     expect(reply.status, JSON.stringify(reply.body)).toBe(202);
     await lab.waitFor("the drain to begin", async () => (await weight(osd)) === 0, minutes(2));
     await cluster.run("n3", "disk", "remove", String(osd), "--cancel");
     await lab.waitFor("its weight to be back", async () => (await weight(osd)) === before, minutes(2));
-    await cluster.ceph("n1", "osd", "unset", "norebalance");
-    await cluster.ceph("n1", "osd", "unset", "nobackfill");
+    for (const flag of frozen) await cluster.ceph("n1", "osd", "unset", flag);
     const { id } = (reply.body as { metadata: Job }).metadata;
     const job = await lab.waitFor(
       "the job to end",
@@ -130,6 +134,69 @@ labSuite("OSDs that are taken out", () => {
       minutes(2),
     );
     await cluster.healthy("n1");
+    expect(await written()).toBe("what must not be lost");
+  });
+
+  it("are replaced under their number and weight, running or stopped, and nothing else moves", async () => {
+    const uuidOf = async (osd: number): Promise<string> => {
+      const { osds } = await cluster.cephJson<{ osds: { osd: number; uuid: string }[] }>("n1", "osd", "dump");
+      return osds.find((one) => one.osd === osd)?.uuid ?? "";
+    };
+    const [running] = await osdsOf("n2");
+    const [stopped] = await osdsOf("n1");
+    await cluster.run("n1", "disk", "stop", String(stopped?.osd));
+    for (const [host, disk] of [
+      ["n1", stopped],
+      ["n2", running],
+    ] as const) {
+      const osd = disk?.osd ?? -1;
+      const before = { weight: await weight(osd), uuid: await uuidOf(osd) };
+      const [other = ""] = await lab.disk(host, "1G");
+      await cluster.run("n3", "disk", "replace", `osd.${osd}`, other);
+      expect(await weight(osd)).toBe(before.weight);
+      expect(await uuidOf(osd)).not.toBe(before.uuid);
+      const now = (await osdsOf(host)).find((one) => one.osd === osd);
+      expect(now?.path).toBe(other);
+      expect((await list(host)).AvailableDisks.map(({ Path }) => Path)).toContain(disk?.path);
+      await cluster.healthy("n1");
+    }
+    expect(await written()).toBe("what must not be lost");
+  });
+
+  it("run again on a host that was installed anew, under its name, with nothing wiped", async () => {
+    const before = (await osdsOf("n3")).map(({ osd, path }) => ({ osd, path }));
+    expect(before.length).toBeGreaterThan(0);
+    const old = (await lab.mesh("n3")).self.id;
+    await lab.kill("n3", "all");
+    const { state } = lab.hosts.node("n3").files;
+    for (const name of readdirSync(state)) rmSync(join(state, name), { recursive: true });
+    await lab.waitFor(
+      "n3 to be seen as failed",
+      async () => (await lab.mesh("n1")).members.find(({ id }) => id === old)?.presence === "failed",
+      minutes(2),
+    );
+    await lab.start("n3");
+    await lab.waitFor(
+      "the new n3 to be a member that knows Ceph",
+      async (note) => {
+        const { self } = await lab.mesh("n3");
+        note(self);
+        return (
+          self.id !== old &&
+          self.state === "member" &&
+          (await cluster.cli("n3", "disk", "list")).exitCode === 0
+        );
+      },
+      minutes(3),
+    );
+    const said = JSON.parse(await cluster.run("n1", "disk", "adopt", "--target", "n3", "--format", "json"));
+    expect(said.report).toEqual(before.map((disk) => ({ ...disk, report: "Success", error: "" })));
+    expect((await osdsOf("n3")).map(({ osd, path }) => ({ osd, path }))).toEqual(before);
+    const again = JSON.parse(await cluster.run("n3", "disk", "adopt", "--format", "json"));
+    expect(again.report).toEqual([]);
+    await cluster.run("n1", "cluster", "remove", old.slice(0, 20), "--dead");
+    await cluster.healthy("n1");
+    expect(await inMap()).toEqual(expect.arrayContaining(before.map(({ osd }) => osd)));
     expect(await written()).toBe("what must not be lost");
   });
 });

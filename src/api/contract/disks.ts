@@ -155,6 +155,18 @@ export const replaceDiskRequest = z.strictObject({
     .default(false)
     .describe("replace it whatever the old one holds: what only it has is lost"),
 });
+export const adoptDisksRequest = z.strictObject({
+  dry_run: z.boolean().default(false).describe("only say what is found"),
+});
+/** An OSD of this cluster that was found on a disk. */
+const adoptedDisk = z.object({
+  osd: z.int(),
+  path: z.string(),
+  report: z.enum(["Success", "Failure", "Found"]),
+  error: text,
+});
+export type AdoptedDisk = Shape<typeof adoptedDisk>;
+export const adoptReport = z.object({ report: z.array(adoptedDisk) });
 export const cancelledRemoval = z.object({ osd: z.int() });
 
 export const osdActionRequest = z.strictObject({});

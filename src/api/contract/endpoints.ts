@@ -2,6 +2,7 @@ import { z } from "zod";
 import { bootstrapRequest, clusterMember } from "./cluster.ts";
 import {
   addDisksRequest,
+  adoptDisksRequest,
   availableDisk,
   cancelledRemoval,
   configuredDisk,
@@ -248,6 +249,15 @@ export const endpoints = {
       "Take an OSD of any member out of Ceph: its data moves first. The job's result: {osd, uuid, cleaned}",
     params: osdParams,
     body: removeDiskRequest,
+    reply: job,
+    kind: "async",
+  },
+  adoptDisks: {
+    method: "POST",
+    path: "/1.0/disks/adopt",
+    summary:
+      "Let OSDs of this cluster run that lie on disks of this node. The job's result: {report: [{osd, path, report, error}]}",
+    body: adoptDisksRequest,
     reply: job,
     kind: "async",
   },

@@ -210,6 +210,11 @@ export class StubOperations implements Operations {
     this.jobResult = { osd: input.osdid, uuid: "7e7e7e7e-0000-4000-8000-000000000000", cleaned: true };
     return this.#newJob("disk.remove");
   }
+  async adoptDisks(input: object) {
+    this.#note("adoptDisks", input);
+    this.jobResult = { report: [{ osd: 2, path: "/dev/sdb", report: "Success", error: "" }] };
+    return this.#newJob("disk.adopt");
+  }
   async replaceDisk(input: { readonly osdid: number; readonly path: string }) {
     this.#note("replaceDisk", input);
     this.jobResult = { osd: input.osdid, path: input.path };
