@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { ApiClient } from "../api/client.ts";
-import { type AdoptedDisk, adoptReport } from "../api/contract/disks.ts";
+import type { AdoptedDisk } from "../api/contract/disks.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
 import type { Table } from "./render/table.ts";
@@ -32,9 +32,9 @@ async function adopted(
   dryRun: boolean,
 ): Promise<readonly AdoptedDisk[]> {
   const { result } = await session.finish(await client.adoptDisks({ dry_run: dryRun }), client);
-  const parsed = adoptReport.safeParse(result);
-  if (!parsed.success) throw new MicrocephError("INTERNAL", "the daemon reports nothing of the disks");
-  return parsed.data.report;
+  const { report } = (result ?? {}) as { readonly report?: readonly AdoptedDisk[] };
+  if (!Array.isArray(report)) throw new MicrocephError("INTERNAL", "the daemon reports nothing of the disks");
+  return report;
 }
 
 function reportTable(report: readonly AdoptedDisk[]): string | Table {

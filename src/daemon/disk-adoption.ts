@@ -16,7 +16,8 @@ import type { Daemon } from "./daemon.ts";
 import { commandsOf, runtimeOf } from "./disk-removal.ts";
 import type { JobTools } from "./jobs.ts";
 
-const callMs = 10_000;
+/** Long enough for the monitors to find each other again after a host died. */
+const callMs = 60_000;
 const upMs = 120_000;
 /** What `osd new` gives an OSD (Ceph doc: manual deployment). */
 const osdCaps = { mon: "allow profile osd", mgr: "allow profile osd", osd: "allow *" };

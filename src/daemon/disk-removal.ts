@@ -17,7 +17,8 @@ export interface DiskRemovalRequest {
   readonly prohibitScaledown: boolean;
 }
 
-const callMs = 10_000;
+/** Long enough for the monitors to find each other again after a host died. */
+const callMs = 60_000;
 
 /** `wished`: whether the wish has been said; a run that was cut off before says it again. */
 const memorySchema = z.object({

@@ -25,7 +25,8 @@ export interface DiskReplacementRequest {
   readonly bypass: boolean;
 }
 
-const callMs = 10_000;
+/** Long enough for the monitors to find each other again after a host died. */
+const callMs = 60_000;
 
 const memorySchema = z.object({
   /** Of the OSD that goes; null when it was destroyed before. */

@@ -1,9 +1,9 @@
 import type { RemovalPlan, RemovalReply } from "../api/contract/removal.ts";
 import { seatTarget } from "../ceph/plan/seats.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
-import { isPeerId, type PeerId } from "../ids/ids.ts";
+import type { PeerId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
-import { configuredDisks } from "./cluster/cluster-report.ts";
+import { type NamedMember, namedMembers, osdsOf } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { leavingOf } from "./cluster/seat-control.ts";
 import type { Daemon } from "./daemon.ts";
@@ -16,10 +16,15 @@ interface RemovalRequest {
   readonly force: boolean;
 }
 
+/** Of a node that was installed anew its former self is meant by `--dead` and `--force`. */
+function spokenOf({ dead, force }: RemovalRequest): "alive" | "dead" {
+  return dead || force ? "dead" : "alive";
+}
+
 /** What the removal of a member would do, from what is known here. Throws what refuses it. */
 export function planRemoval(daemon: Daemon, request: RemovalRequest): RemovalPlan {
   const cluster = runtimeOf(daemon);
-  const { id, handle, name } = memberNamed(cluster, request.node);
+  const { id, handle, name } = memberNamed(cluster, request.node, spokenOf(request));
   const { journal, document, presence, self } = cluster;
   const { labels } = document.view();
   const staying = [...journal.members().keys()].filter(
@@ -43,7 +48,7 @@ export function planRemoval(daemon: Daemon, request: RemovalRequest): RemovalPla
   }
   const seats = seatTarget(staying.length);
   const services = document.view().nodes[id]?.services ?? [];
-  const osds = configuredDisks(cluster).flatMap(({ osd, location }) => (location === name ? [osd] : []));
+  const osds = osdsOf(cluster, id).map(({ osd }) => osd);
   const steps = [
     ...(services.includes("mon")
       ? ["its monitor leaves the monitor map, another host's takes its place if one is wanted"]
@@ -73,7 +78,7 @@ export async function removeMember(daemon: Daemon, request: Json, tools: JobTool
   if (target === null) {
     const plan = planRemoval(daemon, asked);
     const cluster = runtimeOf(daemon);
-    const { id, name } = memberNamed(cluster, asked.node);
+    const { id, name } = memberNamed(cluster, asked.node, spokenOf(asked));
     target = { peer: id, name };
     tools.remember({ ...target });
     cluster.document.setLabels(id, { leaving: plan.dead ? "dead" : "moving" });
@@ -116,17 +121,12 @@ function runtimeOf(daemon: Daemon): ClusterRuntime {
   return daemon.cluster;
 }
 
-function memberNamed(cluster: ClusterRuntime, text: string): { id: PeerId; name: string; handle: string } {
-  const { labels, nodes } = cluster.document.view();
-  const members = [...cluster.journal.members()].map(([id, member]) => ({
-    id,
-    name: labels[id]?.name ?? nodes[id]?.name ?? member.name,
-    handle: member.handle,
-  }));
-  const { id } = resolveNode(text, members);
-  const found = members.find((one) => one.id === id);
-  if (found === undefined || !isPeerId(id)) throw new MicrocephError("NOT_FOUND", `no member ${text}`);
-  return found;
+function memberNamed(
+  cluster: ClusterRuntime,
+  text: string,
+  spokenOf: "alive" | "dead" = "alive",
+): NamedMember {
+  return resolveNode(text, namedMembers(cluster), spokenOf);
 }
 
 /** How far it is, from the journal's copy and the members' own words. */

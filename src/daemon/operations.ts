@@ -319,7 +319,11 @@ export function daemonOperations(daemon: Daemon): Operations {
       request: ForwardRequest,
       context: RequestContext,
     ): Promise<ForwardReply | undefined> {
-      const members = mesh().members.map((member) => ({ ...member, id: member.id as PeerId }));
+      const members = mesh().members.map((member) => ({
+        ...member,
+        id: member.id as PeerId,
+        alive: member.presence === "alive",
+      }));
       const own = daemon.identity.peerId;
       const known: readonly Nameable[] =
         members.length > 0 ? members : [{ id: own, name: daemon.settings.name, handle: null }];

@@ -166,7 +166,6 @@ const adoptedDisk = z.object({
   error: text,
 });
 export type AdoptedDisk = Shape<typeof adoptedDisk>;
-export const adoptReport = z.object({ report: z.array(adoptedDisk) });
 export const cancelledRemoval = z.object({ osd: z.int() });
 
 export const osdActionRequest = z.strictObject({});
