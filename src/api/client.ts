@@ -5,9 +5,12 @@ import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
 import type {
   AvailableDisk,
   addDisksRequest,
+  adoptDisksRequest,
   ConfiguredDisk,
   EncryptionSupportReply,
   NodeInventory,
+  removeDiskRequest,
+  replaceDiskRequest,
 } from "./contract/disks.ts";
 import type { Envelope } from "./contract/envelope.ts";
 import type { MeshEvent } from "./contract/events.ts";
@@ -29,6 +32,7 @@ import type {
   NamedNodes,
   SelfStatus,
 } from "./contract/mesh.ts";
+import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
 import type { Draft } from "./contract/shape.ts";
 import type {
   Health,
@@ -119,6 +123,12 @@ export class ApiClient {
   admission = (options?: CallOptions): Promise<Admission> => this.#get("/1.0/mesh/admission", options);
   setAdmission = (request: Draft<typeof admissionRequest>, options?: CallOptions): Promise<Admission> =>
     this.request("PUT", "/1.0/mesh/admission", request, options);
+  planRemoval = (request: Draft<typeof removalRequest>, options?: CallOptions): Promise<RemovalPlan> =>
+    this.request("POST", "/1.0/cluster/members/remove/plan", request, options);
+  removeMember = (request: Draft<typeof removalRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/cluster/members/remove", request, options);
+  cancelRemoval = (request: Draft<typeof removalCancel>, options?: CallOptions): Promise<RemovalReply> =>
+    this.request("POST", "/1.0/cluster/members/remove/cancel", request, options);
   planFailureDomain = (
     request: Draft<typeof failureDomainPlanRequest>,
     options?: CallOptions,
@@ -151,6 +161,17 @@ export class ApiClient {
     action: "restart" | "stop" | "start" | "rotate-key",
     options?: CallOptions,
   ): Promise<Job> => this.request("POST", `/1.0/disks/${osd}/${action}`, {}, options);
+  removeDisk = (osd: number, request: Draft<typeof removeDiskRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("DELETE", `/1.0/disks/${osd}`, request, options);
+  adoptDisks = (request: Draft<typeof adoptDisksRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/disks/adopt", request, options);
+  replaceDisk = (
+    osd: number,
+    request: Draft<typeof replaceDiskRequest>,
+    options?: CallOptions,
+  ): Promise<Job> => this.request("POST", `/1.0/disks/${osd}/replace`, request, options);
+  cancelDiskRemoval = (osd: number, options?: CallOptions): Promise<{ readonly osd: number }> =>
+    this.request("POST", `/1.0/disks/${osd}/remove/cancel`, {}, options);
   addDisks = (request: Draft<typeof addDisksRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/disks", request, options);
   services = (options?: CallOptions): Promise<readonly Service[]> => this.#get("/1.0/services", options);
@@ -235,7 +256,7 @@ export class ApiClient {
 
   /** Any request: the metadata of its answer. */
   async request<T>(
-    method: "GET" | "POST" | "PUT",
+    method: "GET" | "POST" | "PUT" | "DELETE",
     path: string,
     body?: unknown,
     options: CallOptions = {},

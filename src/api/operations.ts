@@ -3,10 +3,13 @@ import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
 import type {
   AvailableDisk,
   addDisksRequest,
+  adoptDisksRequest,
   ConfiguredDisk,
   EncryptionSupportReply,
   NodeInventory,
   osdParams,
+  removeDiskRequest,
+  replaceDiskRequest,
 } from "./contract/disks.ts";
 import type {
   failureDomainPlanRequest,
@@ -28,6 +31,7 @@ import type {
   releaseRequest,
   SelfStatus,
 } from "./contract/mesh.ts";
+import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
 import type { Shape } from "./contract/shape.ts";
 import type {
   Health,
@@ -51,7 +55,7 @@ export interface RequestContext {
 
 /** A request for another member, to be handed to its server as it is. */
 export interface ForwardRequest {
-  readonly method: "GET" | "POST" | "PUT";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Path and query without `target`. */
   readonly path: string;
   /** Null when there is none. */
@@ -93,12 +97,29 @@ export interface Operations {
   setFailureDomain(input: Shape<typeof failureDomainRequest>, context: RequestContext): Promise<Job>;
   zones(input: Nothing, context: RequestContext): Promise<readonly Zone[]>;
   /** The job's result is a `ZoneReply`; it fails with CONSENT_NEEDED. Throws NOT_FOUND, AMBIGUOUS_NODE. */
+  planRemoval(input: Shape<typeof removalRequest>, context: RequestContext): Promise<RemovalPlan>;
+  removeMember(input: Shape<typeof removalRequest>, context: RequestContext): Promise<Job>;
+  cancelRemoval(input: Shape<typeof removalCancel>, context: RequestContext): Promise<RemovalReply>;
   setZone(input: Shape<typeof zoneRequest>, context: RequestContext): Promise<Job>;
 
   disks(input: Nothing, context: RequestContext): Promise<readonly ConfiguredDisk[]>;
   availableDisks(input: Nothing, context: RequestContext): Promise<readonly AvailableDisk[]>;
   diskInventory(input: Nothing, context: RequestContext): Promise<readonly NodeInventory[]>;
   /** Of an OSD of this node; the job ends when it is up, or stopped. Throws NOT_FOUND, naming its node. */
+  removeDisk(
+    input: Shape<typeof osdParams> & Shape<typeof removeDiskRequest>,
+    context: RequestContext,
+  ): Promise<Job>;
+  adoptDisks(input: Shape<typeof adoptDisksRequest>, context: RequestContext): Promise<Job>;
+  /** The job's result: {osd, path}. */
+  replaceDisk(
+    input: Shape<typeof osdParams> & Shape<typeof replaceDiskRequest>,
+    context: RequestContext,
+  ): Promise<Job>;
+  cancelDiskRemoval(
+    input: Shape<typeof osdParams>,
+    context: RequestContext,
+  ): Promise<{ readonly osd: number }>;
   restartOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
   stopOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;
   startOsd(input: Shape<typeof osdParams>, context: RequestContext): Promise<Job>;

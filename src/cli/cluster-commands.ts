@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { addFailureDomainCommands } from "./failure-domain-commands.ts";
 import type { CliIo } from "./io.ts";
+import { addRemovalCommands } from "./removal-commands.ts";
 import { clusterTable } from "./render/lists.ts";
 import { type Format, formats, Session } from "./session.ts";
 
@@ -48,6 +49,7 @@ export function addClusterCommands(program: Command, io: CliIo): void {
       await session.print(await session.client.members(), clusterTable);
     });
 
+  addRemovalCommands(cluster, io);
   addFailureDomainCommands(cluster, io);
 }
 

@@ -1,15 +1,23 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { addDiskAddCommand } from "./disk-add-command.ts";
+import { addDiskAdoptCommand } from "./disk-adopt-command.ts";
+import { addDiskRemoveCommand, addDiskReplaceCommand } from "./disk-remove-command.ts";
 import type { CliIo } from "./io.ts";
+import { osdNumber } from "./osd-number.ts";
 import { diskList, diskListText } from "./render/disk-lists.ts";
 import { printableJson } from "./render/sanitize.ts";
 import { Session } from "./session.ts";
 
 /** `microceph disk …` */
 export function addDiskCommands(program: Command, io: CliIo): void {
-  const disk = program.command("disk").description("Add disks to Ceph, list, restart and encrypt them");
+  const disk = program
+    .command("disk")
+    .description("Add disks to Ceph, list, restart, encrypt, replace and remove them");
   addDiskAddCommand(disk, io);
+  addDiskAdoptCommand(disk, io);
+  addDiskRemoveCommand(disk, io);
+  addDiskReplaceCommand(disk, io);
   addEncryptionSupport(disk, io);
 
   disk
@@ -67,12 +75,6 @@ function addEncryptionSupport(disk: Command, io: CliIo): void {
         `Encryption is not supported on this node: ${support.reason_unsupported}`,
       );
     });
-}
-
-function osdNumber(text: string): number {
-  const number = /^(?:osd\.)?([0-9]{1,9})$/.exec(text)?.[1];
-  if (number === undefined) throw new InvalidArgumentError("It is osd.N or N.");
-  return Number(number);
 }
 
 async function locationOf(session: Session, osd: number): Promise<string> {

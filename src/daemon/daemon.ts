@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { AvailableDisk } from "../api/contract/disks.ts";
@@ -27,7 +28,10 @@ import { productVersion } from "../version/version.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
 import { conditions } from "./conditions.ts";
+import { adoptDisks } from "./disk-adoption.ts";
 import { addDisksHere, controlOsdHere } from "./disk-jobs.ts";
+import { removeDisk } from "./disk-removal.ts";
+import { replaceDisk } from "./disk-replacement.ts";
 import { EventLog } from "./events/event-log.ts";
 import { HealthWatch } from "./events/health-watch.ts";
 import { PeersInSight } from "./events/sight-events.ts";
@@ -36,9 +40,21 @@ import { bootId, firstStart } from "./first-start.ts";
 import { assertPortFree } from "./free-port.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
-import { addDisksJob, bootstrapJob, osdJobs, planDomainJob, setDomainJob, setZoneJob } from "./job-kinds.ts";
+import {
+  addDisksJob,
+  adoptDisksJob,
+  bootstrapJob,
+  osdJobs,
+  planDomainJob,
+  removeDiskJob,
+  removeMemberJob,
+  replaceDiskJob,
+  setDomainJob,
+  setZoneJob,
+} from "./job-kinds.ts";
 import { type BootstrapRequest, bootstrapAlone, domainJob } from "./job-runners.ts";
 import { type JobRunner, Jobs } from "./jobs.ts";
+import { removeMember } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { cephMetrics } from "./metrics/ceph.ts";
 import { LoopWatch } from "./metrics/loop-watch.ts";
@@ -208,6 +224,10 @@ export class Daemon {
         [planDomainJob]: domainJob(this, planDomain),
         [setDomainJob]: domainJob(this, setDomain),
         [setZoneJob]: domainJob(this, setZone),
+        [adoptDisksJob]: (request, tools) => adoptDisks(this, request, tools),
+        [removeDiskJob]: (request, tools) => removeDisk(this, request, tools),
+        [replaceDiskJob]: (request, tools) => replaceDisk(this, request, tools),
+        [removeMemberJob]: (request, tools) => removeMember(this, request, tools),
         ...Object.fromEntries(
           Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [
             kind,
@@ -240,6 +260,8 @@ export class Daemon {
       const node = this.#cephNode(lifecycle.certificate.handle);
       node.startAll().catch((error) => log.error({ error: messageOf(error) }, "Ceph was not started"));
     }
+    // An earlier run may have ended in the middle of it.
+    this.#retire().catch((error) => log.error({ error: messageOf(error) }, "not all of the cluster is gone"));
     await assertPortFree(settings.meshPort);
     await lobby.start();
     await api.start();
@@ -361,6 +383,7 @@ export class Daemon {
         versions: this.#versions,
         interfaces: () => interfaceFacts(this.settings.interfaces),
         disks: () => this.disks.all.map((disk) => ({ ...disk, reasons: [...disk.reasons] })),
+        onDisks: () => this.disks.look(),
         inject: async (request) => ({ ...(await api.inject(request)) }),
         now: () => this.now(),
         steadyNow: () => this.steadyNow(),
@@ -375,7 +398,18 @@ export class Daemon {
     this.#cluster = null;
     await cluster?.stop();
     this.#announce();
-    this.#log.error("this node was removed from its cluster");
+    this.#log.error(
+      "this node was removed from its cluster: its Ceph daemons end, its disks stay as they are",
+    );
+    await this.#retire();
+  }
+
+  /** What a removed node has of its cluster: daemons, keys, the voter's data with the cluster's own key. */
+  async #retire(): Promise<void> {
+    const { lifecycle } = this.membership;
+    if (lifecycle.state !== "removed") return;
+    await this.#cephNode(lifecycle.tombstone.handle).retire();
+    await rm(join(this.settings.stateDir, "etcd"), { recursive: true, force: true });
   }
 
   #announce(): void {

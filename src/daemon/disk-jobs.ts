@@ -54,7 +54,7 @@ export async function addDisksHere(daemon: Daemon, request: Json, tools: JobTool
     tools,
   );
   await daemon.disks.look();
-  cluster.upkeep.publishFacts();
+  await cluster.upkeep.publishFacts();
   return result as unknown as Json;
 }
 
@@ -77,6 +77,6 @@ export async function controlOsdHere(
   } else {
     await controlOsd(deps, osd, action, { signal: tools.signal });
   }
-  cluster.upkeep.publishFacts();
+  await cluster.upkeep.publishFacts();
   return { osd };
 }

@@ -8,6 +8,7 @@ import { planTopology } from "../ceph/plan/topology.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { PeerId } from "../ids/ids.ts";
 import { runProgram } from "../process/run-program.ts";
+import { namedMembers } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { freeMoveBytes } from "./cluster/seat-control.ts";
 import { resolveNode } from "./resolve-node.ts";
@@ -76,7 +77,7 @@ export async function setZone(
   { node, zone, consent }: ZoneJobRequest,
   call: CallOptions,
 ): Promise<ZoneReply> {
-  const { id, name, handle } = resolveNode(node, named(cluster));
+  const { id, name, handle } = resolveNode(node, namedMembers(cluster));
   const ceph = cluster.deps.cephNode.commands;
   const moved = ceph === null ? nothing : await zoneMoves(cluster, ceph, { handle, zone }, call);
   agree(cluster, moved, consent);
@@ -89,7 +90,7 @@ export async function setZone(
 export async function listZones(cluster: ClusterRuntime, signal: AbortSignal): Promise<Zone[]> {
   const ceph = cluster.deps.cephNode.commands;
   const tree = await ceph?.osdTree({ deadlineMs: 1000, signal }).catch(() => null);
-  return named(cluster).map(({ id, name, handle }): Zone => {
+  return namedMembers(cluster).map(({ id, name, handle }): Zone => {
     const bucket = tree?.buckets.find((each) => each.type === "host" && each.name === handle);
     return { name, handle, zone: zoneOf(cluster, id), bucket: bucket?.parent ?? null };
   });
@@ -97,7 +98,7 @@ export async function listZones(cluster: ClusterRuntime, signal: AbortSignal): P
 
 /** Throws NOT_FOUND or AMBIGUOUS_NODE before a job is begun. */
 export function checkNode(cluster: ClusterRuntime, node: string): void {
-  resolveNode(node, named(cluster));
+  resolveNode(node, namedMembers(cluster));
 }
 
 const nothing: MovedData = { copies: 0, bytes: 0, pools: [] };
@@ -157,7 +158,7 @@ async function zoneMoves(
   call: CallOptions,
 ): Promise<MovedData> {
   const tree = await ceph.osdTree(call);
-  const zones = new Map(named(cluster).map((member) => [member.handle, zoneOf(cluster, member.id)]));
+  const zones = new Map(namedMembers(cluster).map((member) => [member.handle, zoneOf(cluster, member.id)]));
   zones.set(handle, zone);
   const { moves } = planTopology(
     { buckets: tree.buckets, zones, formerHosts: new Set(), stableMs: Number.POSITIVE_INFINITY },
@@ -202,15 +203,6 @@ function wishOf(cluster: ClusterRuntime): DomainWish {
 function isNarrower(level: string, than: string): boolean {
   const levels = ["osd", "host", "rack"];
   return levels.indexOf(level) < levels.indexOf(than);
-}
-
-function named(cluster: ClusterRuntime): { id: PeerId; name: string; handle: string }[] {
-  const { labels, nodes } = cluster.document.view();
-  return [...cluster.journal.members()].map(([id, member]) => ({
-    id,
-    name: labels[id]?.name ?? nodes[id]?.name ?? member.name,
-    handle: member.handle,
-  }));
 }
 
 function zoneOf(cluster: ClusterRuntime, peer: PeerId): string | null {

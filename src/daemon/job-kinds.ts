@@ -10,4 +10,8 @@ export const osdJobs = {
 } as const;
 export const planDomainJob = "failure-domain.plan";
 export const setDomainJob = "failure-domain.set";
+export const removeDiskJob = "disk.remove";
+export const adoptDisksJob = "disk.adopt";
+export const replaceDiskJob = "disk.replace";
+export const removeMemberJob = "cluster.remove";
 export const setZoneJob = "zone.set";

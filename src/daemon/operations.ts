@@ -16,11 +16,24 @@ import { admissionOf, configuredDisks, memberFingerprint } from "./cluster/clust
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
+import { cancelDiskRemoval, type DiskRemovalRequest } from "./disk-removal.ts";
+import type { DiskReplacementRequest } from "./disk-replacement.ts";
 import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
 import { checkNode, listZones } from "./failure-domain.ts";
-import { addDisksJob, bootstrapJob, planDomainJob, setDomainJob, setZoneJob } from "./job-kinds.ts";
+import {
+  addDisksJob,
+  adoptDisksJob,
+  bootstrapJob,
+  planDomainJob,
+  removeDiskJob,
+  removeMemberJob,
+  replaceDiskJob,
+  setDomainJob,
+  setZoneJob,
+} from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
+import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
@@ -159,6 +172,16 @@ export function daemonOperations(daemon: Daemon): Operations {
         };
       });
     },
+    async planRemoval(request) {
+      return planRemoval(daemon, request);
+    },
+    async removeMember(request) {
+      planRemoval(daemon, request);
+      return shown(daemon.jobs.start(removeMemberJob, { ...request }));
+    },
+    async cancelRemoval({ node }) {
+      return cancelRemoval(daemon, node);
+    },
     async planFailureDomain(request) {
       runtime();
       return shown(daemon.jobs.start(planDomainJob, { ...request } as Json));
@@ -189,6 +212,38 @@ export function daemonOperations(daemon: Daemon): Operations {
     async addDisks(request) {
       runtime();
       return shown(daemon.jobs.start(addDisksJob, addRequestOf(request)));
+    },
+    async removeDisk(request) {
+      runtime();
+      const { osdid, bypass_safety_checks, confirm_crush_downgrade, prohibit_crush_scaledown } = request;
+      if (confirm_crush_downgrade && prohibit_crush_scaledown) {
+        throw new MicrocephError(
+          "USAGE",
+          "--confirm-failure-domain-downgrade and --prohibit-crush-scaledown exclude each other",
+        );
+      }
+      const asked: DiskRemovalRequest = {
+        osd: osdid,
+        bypass: bypass_safety_checks,
+        confirmDowngrade: confirm_crush_downgrade,
+        prohibitScaledown: prohibit_crush_scaledown,
+      };
+      return shown(daemon.jobs.start(removeDiskJob, { ...asked }));
+    },
+    async adoptDisks({ dry_run }) {
+      runtime();
+      return shown(daemon.jobs.start(adoptDisksJob, { dryRun: dry_run }));
+    },
+    async replaceDisk({ osdid, path, wipe, encrypt, bypass_safety_checks }) {
+      runtime();
+      const asked: DiskReplacementRequest = {
+        ...{ osd: osdid, disk: path, wipe, encrypt },
+        bypass: bypass_safety_checks,
+      };
+      return shown(daemon.jobs.start(replaceDiskJob, { ...asked }));
+    },
+    async cancelDiskRemoval({ osdid }) {
+      return cancelDiskRemoval(daemon, osdid);
     },
     async restartOsd({ osdid }) {
       return shown(await startOsdJob(daemon, "restart", osdid));
@@ -264,7 +319,11 @@ export function daemonOperations(daemon: Daemon): Operations {
       request: ForwardRequest,
       context: RequestContext,
     ): Promise<ForwardReply | undefined> {
-      const members = mesh().members.map((member) => ({ ...member, id: member.id as PeerId }));
+      const members = mesh().members.map((member) => ({
+        ...member,
+        id: member.id as PeerId,
+        alive: member.presence === "alive",
+      }));
       const own = daemon.identity.peerId;
       const known: readonly Nameable[] =
         members.length > 0 ? members : [{ id: own, name: daemon.settings.name, handle: null }];

@@ -97,6 +97,37 @@ export const errorCodes = {
     remedy:
       "The message says how much. Run the command again with --yes to let it move; nothing was changed.",
   },
+  OSD_NEEDED: {
+    http: 409,
+    exit: 4,
+    meaning: "Without this OSD the pools could not keep their copies, or the data would not fit.",
+    remedy:
+      "Add a disk first. The message says which check failed, and which option takes the risk. Nothing was changed.",
+  },
+  REMOVAL_TOO_LATE: {
+    http: 409,
+    exit: 4,
+    meaning: "The OSD is out of Ceph already, or was never to go: there is no removal to call off.",
+    remedy: "Its disk can be added again: `microceph disk add --wipe`.",
+  },
+  LAST_MEMBER: {
+    http: 409,
+    exit: 4,
+    meaning: "The only member of a cluster cannot leave it: its data has nowhere to go.",
+    remedy: "Add a member first; or stop the daemon and remove its state directory to give the cluster up.",
+  },
+  MEMBER_ALIVE: {
+    http: 409,
+    exit: 4,
+    meaning: "A member that answers is not removed as dead.",
+    remedy: "Leave --dead away: the member then moves what it carries first. Nothing was changed.",
+  },
+  MEMBER_DEAD: {
+    http: 409,
+    exit: 4,
+    meaning: "A member that does not answer cannot move what it carries.",
+    remedy: "Bring it back, or remove it with --dead if it does not come back. Nothing was changed.",
+  },
   DOWNGRADE_UNCONFIRMED: {
     http: 409,
     exit: 4,

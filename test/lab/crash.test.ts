@@ -15,6 +15,9 @@ const operations: readonly (Omit<CrashPlan, "step"> & { readonly steps: number }
   { operation: "bootstrap", victim: "node", steps: 80 },
   { operation: "monitor", victim: "holder", steps: 20 },
   { operation: "monitor", victim: "newcomer", steps: 20 },
+  { operation: "disk", victim: "node", steps: 12 },
+  { operation: "remove", victim: "node", steps: 12 },
+  { operation: "remove", victim: "node", steps: 24 },
 ];
 
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 2 ** 31);

@@ -23,6 +23,16 @@ export interface Caller {
   step(what: string): Promise<void>;
 }
 
+interface StoredOsd {
+  readonly uuid: string;
+  readonly key: string;
+  up: boolean;
+  host: string;
+  weight: number;
+  /** How often Ceph must be asked yet until what it held has moved to the others. */
+  left: number;
+}
+
 interface StoredMonitor {
   readonly name: string;
   readonly address: string;
@@ -41,7 +51,10 @@ export class SimulatedCeph {
   readonly running = new Map<string, { readonly spec: UnitSpec; readonly server: Server | null }>();
   readonly keys = new Map<string, string>();
   readonly config = new Map<string, string>();
-  readonly osds: { readonly uuid: string; readonly key: string; up: boolean; host: string }[] = [];
+  /** By number; null: purged. */
+  readonly osds: (StoredOsd | null)[] = [];
+  /** What was taken out while data depended on it. */
+  readonly lost: number[] = [];
   readonly rules: CrushRule[] = [{ id: 0, name: "replicated_rule", failureDomain: "host" }];
   readonly pools: Pool[] = [];
 
@@ -132,7 +145,7 @@ export class SimulatedCeph {
       server = await listen(paths.adminSocket("mon", id), () => this.#monStatus(id));
     } else if (type === "osd") {
       const osd = this.osds[Number(id)];
-      if (osd === undefined) throw new Error(`osd.${id} was never registered`);
+      if (!osd) throw new Error(`osd.${id} was never registered`);
       osd.up = true;
       osd.host = host;
       server = await listen(paths.adminSocket("osd", id), () => ({ state: "active" }));
@@ -154,6 +167,8 @@ export class SimulatedCeph {
 
   #end(unit: string): void {
     this.running.get(unit)?.server?.close();
+    const osd = unit.startsWith("osd.") ? this.osds[Number(unit.slice(4))] : undefined;
+    if (osd) osd.up = false;
     this.running.delete(unit);
   }
 
@@ -172,6 +187,41 @@ export class SimulatedCeph {
     };
   }
 
+  /** Commands about OSDs that go; what they take away too early is lost. */
+  async #run(words: readonly string[], read: Ask, write: Tell): Promise<Json> {
+    const said = words.join(" ");
+    const id = Number(/(?:osd\.)?(\d+)/.exec(said)?.[1]);
+    const osd = this.osds[id];
+    const what = words[1] === "crush" ? "crush reweight" : words[1];
+    if (!osd) throw refusal("ENOENT");
+    switch (what) {
+      case "crush reweight":
+        return write(said, () => {
+          osd.weight = Number(words.at(-1));
+          // Data comes back to what has a weight.
+          if (osd.weight > 0) osd.left = 2;
+          return null;
+        });
+      case "safe-to-destroy":
+        return read(() => {
+          if (osd.weight === 0 && osd.left > 0) osd.left -= 1;
+          if (osd.left > 0) throw refusal("EBUSY");
+          return null;
+        });
+      case "down":
+        return write(said, () => null);
+      case "purge":
+        return write(said, () => {
+          if (osd.up) throw refusal("EBUSY");
+          if (osd.left > 0) this.lost.push(id);
+          this.osds[id] = null;
+          return null;
+        });
+      default:
+        throw new MicrocephError("USAGE", `${said} is not simulated`);
+    }
+  }
+
   /** Ceph's commands as one process asks them. */
   commands(caller: Caller): CephCommands {
     const read = async <T>(answer: () => T): Promise<T> => {
@@ -185,8 +235,10 @@ export class SimulatedCeph {
       await caller.step(`ceph ${what}: answered`);
       return answer;
     };
+    const inMap = (): (StoredOsd & { id: number })[] =>
+      this.osds.flatMap((osd, id) => (osd === null ? [] : [{ ...osd, id }]));
     const osdEntries = (): OsdDumpEntry[] =>
-      this.osds.map(({ uuid, up }, id) => ({ id: osdId(id), uuid, up, in: true }));
+      inMap().map(({ id, uuid, up }) => ({ id: osdId(id), uuid, up, in: true, destroyed: false }));
     const known: Partial<CephCommands> = {
       stop: async () => undefined,
       quorumStatus: () =>
@@ -208,9 +260,11 @@ export class SimulatedCeph {
       mgrStat: () => read(() => ({ epoch: 1, available: false, activeName: null })),
       osdNew: (uuid, key) =>
         write("osd new", () => {
-          const index = this.osds.findIndex((osd) => osd.uuid === uuid);
+          const index = this.osds.findIndex((osd) => osd?.uuid === uuid);
           const same = this.osds[index];
-          if (same === undefined) return osdId(this.osds.push({ uuid, key, up: false, host: "" }) - 1);
+          if (!same) {
+            return osdId(this.osds.push({ uuid, key, up: false, host: "", weight: 1, left: 2 }) - 1);
+          }
           if (same.key !== key)
             throw new MicrocephError("CEPH_REFUSED", "exists", { data: { errno: "EEXIST" } });
           return osdId(index);
@@ -218,17 +272,17 @@ export class SimulatedCeph {
       osdStat: () =>
         read(() => ({
           epoch: 1,
-          total: this.osds.length,
-          up: this.osds.filter(({ up }) => up).length,
-          in: this.osds.length,
+          total: inMap().length,
+          up: inMap().filter(({ up }) => up).length,
+          in: inMap().length,
         })),
       osdTree: () =>
         read(() => ({
-          osds: this.osds.map(({ up, host }, id) => ({
-            ...{ id: osdId(id), name: `osd.${id}`, up, reweight: 1, crushWeight: 1 },
+          osds: inMap().map(({ id, up, host, weight }) => ({
+            ...{ id: osdId(id), name: `osd.${id}`, up, reweight: 1, crushWeight: weight },
             ...{ deviceClass: null, host: host === "" ? null : host, rack: null },
           })),
-          hosts: [...new Set(this.osds.map(({ host }) => host))].map((name) => ({ name, rack: null })),
+          hosts: [...new Set(inMap().map(({ host }) => host))].map((name) => ({ name, rack: null })),
           buckets: [],
         })),
       osdDump: () =>
@@ -236,6 +290,7 @@ export class SimulatedCeph {
           ...{ epoch: 1, fsid: this.monMap().fsid, osds: osdEntries(), flags: [] },
           ...{ nearfullRatio: 0.85, fullRatio: 0.95 },
         })),
+      run: (words) => this.#run(words, read, write),
       crushRules: () => read(() => this.rules),
       createReplicatedRule: (name, failureDomain) =>
         write(`rule ${name}`, () => {
@@ -262,6 +317,13 @@ export class SimulatedCeph {
         (() => Promise.reject(new MicrocephError("USAGE", `${String(name)} is not simulated`))),
     }) as CephCommands;
   }
+}
+
+type Ask = <T>(answer: () => T) => Promise<T>;
+type Tell = <T>(what: string, apply: () => T) => Promise<T>;
+
+function refusal(errno: string): MicrocephError {
+  return new MicrocephError("CEPH_REFUSED", "refused", { data: { errno } });
 }
 
 /** An admin socket: one question, one answer with its length in front. */

@@ -134,4 +134,38 @@ export const osdParams = z.strictObject({
     .min(0)
     .max(2 ** 31 - 1),
 });
+/** MicroCeph's fields. */
+export const removeDiskRequest = z.strictObject({
+  bypass_safety_checks: z.boolean().default(false).describe("remove it whatever it holds: data may be lost"),
+  confirm_crush_downgrade: z
+    .boolean()
+    .default(false)
+    .describe("let the failure domain become osd when too few hosts or racks have OSDs without it"),
+  prohibit_crush_scaledown: z
+    .boolean()
+    .default(false)
+    .describe("keep the failure domain then, with fewer copies than wanted"),
+});
+export const replaceDiskRequest = z.strictObject({
+  path: z.string().min(1).max(4096).describe("the new disk"),
+  wipe: z.boolean().default(false).describe("erase what is on the new disk"),
+  encrypt: z.boolean().default(false),
+  bypass_safety_checks: z
+    .boolean()
+    .default(false)
+    .describe("replace it whatever the old one holds: what only it has is lost"),
+});
+export const adoptDisksRequest = z.strictObject({
+  dry_run: z.boolean().default(false).describe("only say what is found"),
+});
+/** An OSD of this cluster that was found on a disk. */
+const adoptedDisk = z.object({
+  osd: z.int(),
+  path: z.string(),
+  report: z.enum(["Success", "Failure", "Found"]),
+  error: text,
+});
+export type AdoptedDisk = Shape<typeof adoptedDisk>;
+export const cancelledRemoval = z.object({ osd: z.int() });
+
 export const osdActionRequest = z.strictObject({});

@@ -2,12 +2,16 @@ import { z } from "zod";
 import { bootstrapRequest, clusterMember } from "./cluster.ts";
 import {
   addDisksRequest,
+  adoptDisksRequest,
   availableDisk,
+  cancelledRemoval,
   configuredDisk,
   encryptionSupport,
   nodeInventory,
   osdActionRequest,
   osdParams,
+  removeDiskRequest,
+  replaceDiskRequest,
 } from "./disks.ts";
 import { failureDomainPlanRequest, failureDomainRequest, zone, zoneRequest } from "./failure-domain.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
@@ -24,6 +28,7 @@ import {
   releaseRequest,
   selfStatus,
 } from "./mesh.ts";
+import { removalCancel, removalPlan, removalReply, removalRequest } from "./removal.ts";
 import type { Shape } from "./shape.ts";
 import {
   health,
@@ -39,7 +44,7 @@ import {
 
 /** One request and its reply. `async` answers with a job; only what `waits` may take longer than two seconds. */
 export interface Endpoint {
-  readonly method: "GET" | "POST" | "PUT";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   readonly path: string;
   /** Other paths that answer the same: MicroCeph's own. */
   readonly aliases?: readonly string[];
@@ -161,6 +166,30 @@ export const endpoints = {
     reply: z.array(clusterMember),
     kind: "sync",
   },
+  planRemoval: {
+    method: "POST",
+    path: "/1.0/cluster/members/remove/plan",
+    summary: "What the removal of a member would do; changes nothing",
+    body: removalRequest,
+    reply: removalPlan,
+    kind: "sync",
+  },
+  removeMember: {
+    method: "POST",
+    path: "/1.0/cluster/members/remove",
+    summary: "Move what a member carries and forget it; the job's result: {name, id}",
+    body: removalRequest,
+    reply: job,
+    kind: "async",
+  },
+  cancelRemoval: {
+    method: "POST",
+    path: "/1.0/cluster/members/remove/cancel",
+    summary: "Call a removal off; what has moved stays where it is",
+    body: removalCancel,
+    reply: removalReply,
+    kind: "sync",
+  },
   planFailureDomain: {
     method: "POST",
     path: "/1.0/cluster/failure-domain/plan",
@@ -211,6 +240,44 @@ export const endpoints = {
     path: "/1.0/disks/inventory",
     summary: "Every whole disk of every member, and why it is not available, as each last said",
     reply: z.array(nodeInventory),
+    kind: "sync",
+  },
+  removeDisk: {
+    method: "DELETE",
+    path: "/1.0/disks/{osdid}",
+    summary:
+      "Take an OSD of any member out of Ceph: its data moves first. The job's result: {osd, uuid, cleaned}",
+    params: osdParams,
+    body: removeDiskRequest,
+    reply: job,
+    kind: "async",
+  },
+  adoptDisks: {
+    method: "POST",
+    path: "/1.0/disks/adopt",
+    summary:
+      "Let OSDs of this cluster run that lie on disks of this node. The job's result: {report: [{osd, path, report, error}]}",
+    body: adoptDisksRequest,
+    reply: job,
+    kind: "async",
+  },
+  replaceDisk: {
+    method: "POST",
+    path: "/1.0/disks/{osdid}/replace",
+    summary:
+      "Give an OSD another disk of this node: its number and its weight stay. The job's result: {osd, path}",
+    params: osdParams,
+    body: replaceDiskRequest,
+    reply: job,
+    kind: "async",
+  },
+  cancelDiskRemoval: {
+    method: "POST",
+    path: "/1.0/disks/{osdid}/remove/cancel",
+    summary: "Call the removal of an OSD off; it gets its data back",
+    params: osdParams,
+    body: osdActionRequest,
+    reply: cancelledRemoval,
     kind: "sync",
   },
   restartOsd: {

@@ -35,6 +35,7 @@ import {
   osdNewSchema,
   osdStatSchema,
   osdTreeSchema,
+  placementGroupsSchema,
   poolsSchema,
   poolUsageSchema,
 } from "./osd-schemas.ts";
@@ -170,6 +171,11 @@ export class CephClient implements CephCommands {
 
   async osdDf(options?: CallOptions): Promise<OsdUsage[]> {
     return parseAnswer("osd df", osdDfSchema, await this.#read(["osd", "df"], options));
+  }
+
+  async placementGroupsOf(osd: OsdId, options?: CallOptions): Promise<string[]> {
+    const words = ["pg", "ls-by-osd", `osd.${osd}`];
+    return parseAnswer("pg ls-by-osd", placementGroupsSchema, await this.#read(words, options));
   }
 
   async osdDump(options?: CallOptions): Promise<OsdDump> {

@@ -138,9 +138,12 @@ export interface OsdUsage {
 
 export interface OsdDumpEntry {
   readonly id: OsdId;
+  /** Ceph forgets that of a destroyed one; here it is one made of its number, so that none is taken for another. */
   readonly uuid: string;
   readonly up: boolean;
   readonly in: boolean;
+  /** Its number and its weight are kept for the one that replaces it. */
+  readonly destroyed: boolean;
 }
 
 export interface OsdDump {
@@ -211,6 +214,8 @@ export interface CephCommands {
   osdTree(options?: CallOptions): Promise<OsdTree>;
   osdDf(options?: CallOptions): Promise<OsdUsage[]>;
   osdDump(options?: CallOptions): Promise<OsdDump>;
+  /** States of the placement groups that have data on an OSD (`active+clean`); asks the manager. */
+  placementGroupsOf(osd: OsdId, options?: CallOptions): Promise<string[]>;
 
   crushRules(options?: CallOptions): Promise<CrushRule[]>;
   /** The CRUSH map in Ceph's binary form, for `crushtool`. */

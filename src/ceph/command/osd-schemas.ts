@@ -114,7 +114,15 @@ export const osdDumpSchema = z
     full_ratio: z.number(),
     nearfull_ratio: z.number(),
     osds: z
-      .array(z.object({ osd: z.int().nonnegative(), uuid: z.string().max(64), up: z.int(), in: z.int() }))
+      .array(
+        z.object({
+          osd: z.int().nonnegative(),
+          uuid: z.string().max(64),
+          up: z.int(),
+          in: z.int(),
+          state: z.array(z.string().max(64)).max(64).default([]),
+        }),
+      )
       .max(most),
   })
   .transform(
@@ -124,14 +132,28 @@ export const osdDumpSchema = z
       flags: dump.flags_set,
       fullRatio: dump.full_ratio,
       nearfullRatio: dump.nearfull_ratio,
-      osds: dump.osds.map((osd) => ({
-        id: osdId(osd.osd),
-        uuid: osd.uuid,
-        up: osd.up === 1,
-        in: osd.in === 1,
-      })),
+      osds: dump.osds.map(({ osd, state, ...entry }) => {
+        const destroyed = state.includes("destroyed");
+        return {
+          id: osdId(osd),
+          uuid: destroyed ? uuidOfDestroyed(osd) : entry.uuid,
+          up: entry.up === 1,
+          in: entry.in === 1,
+          destroyed,
+        };
+      }),
     }),
   );
+
+function uuidOfDestroyed(osd: number): string {
+  return `00000000-0000-4000-8000-${osd.toString(16).padStart(12, "0")}`;
+}
+
+const placementGroup = z.object({ pgid: z.string().max(64), state: z.string().max(256) });
+/** `pg ls-by-osd`: the states of each placement group, `active+clean`. */
+export const placementGroupsSchema = z
+  .object({ pg_stats: z.array(placementGroup).max(most * 10) })
+  .transform(({ pg_stats }) => pg_stats.map(({ state }) => state));
 
 export const crushRulesSchema = z
   .array(

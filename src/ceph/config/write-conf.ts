@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { CephPaths } from "./ceph-paths.ts";
@@ -23,4 +23,9 @@ export async function writeAdminKeyring(paths: CephPaths, key: string): Promise<
   const first = await writeIfChanged(paths.adminKeyring, text, 0o600);
   const second = await writeIfChanged(paths.cephKeyring, text, 0o600);
   return first || second;
+}
+
+/** Take the key of `client.admin` away. Idempotent. */
+export async function removeAdminKeyring(paths: CephPaths): Promise<void> {
+  for (const path of [paths.adminKeyring, paths.cephKeyring]) await rm(path, { force: true });
 }

@@ -1,4 +1,4 @@
-import type { OsdId } from "../../ids/ids.ts";
+import { type OsdId, osdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands } from "../command/commands.ts";
 import type { DaemonDeps } from "../daemons/deps.ts";
@@ -211,8 +211,10 @@ async function make(
     await taken;
     const id = await makeOsd(deps.daemons, {
       uuid: osd.uuid,
-      register: (uuid, key) =>
-        deps.ceph().osdNew(uuid, key, { deadlineMs: registerMs, signal: tools.signal }),
+      register: (uuid, key) => {
+        const call = { deadlineMs: registerMs, signal: tools.signal };
+        return deps.ceph().osdNew(uuid, key, osd.osd === null ? call : { ...call, id: osdId(osd.osd) });
+      },
       onStep,
       signal: tools.signal,
     });

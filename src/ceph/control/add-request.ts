@@ -33,6 +33,8 @@ export const addRequest = z.object({
   wal: aux.nullable().default(null),
   db: aux.nullable().default(null),
   dryRun: z.boolean().default(false),
+  /** Number of the destroyed OSD that the one device replaces. */
+  replaces: z.int().min(0).nullable().default(null),
 });
 export type AddRequest = Readonly<z.infer<typeof addRequest>>;
 /** What a caller says of it; all but what it wants may be left out. */

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
@@ -6,11 +6,11 @@ import type { Handle, OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
 import { renderCephConf } from "../config/ceph-conf.ts";
-import { writeAdminKeyring, writeCephConf } from "../config/write-conf.ts";
+import { removeAdminKeyring, writeAdminKeyring, writeCephConf } from "../config/write-conf.ts";
 import { type DaemonDeps, ensureCephFolders, unitName } from "../daemons/deps.ts";
 import { hasMds, startMds } from "../daemons/mds.ts";
 import { hasMgr, startMgr } from "../daemons/mgr.ts";
-import { startMon, storeFsid } from "../daemons/mon.ts";
+import { removeMon, startMon, storeFsid } from "../daemons/mon.ts";
 import { listLocalOsds, startOsd } from "../daemons/osd.ts";
 import { type OsdReport, reportOsds } from "../daemons/osd-control.ts";
 import { type CephAccess, cephAccess } from "./decisions.ts";
@@ -19,6 +19,7 @@ import { type CephAccess, cephAccess } from "./decisions.ts";
 export interface CephMemory {
   get(key: string): Json | undefined;
   put(key: string, value: Json): void;
+  delete(key: string): void;
 }
 
 export interface CephNodeDeps extends DaemonDeps {
@@ -46,6 +47,7 @@ export class CephNode {
   readonly #stopped = new AbortController();
   /** Orders and monitor maps arrive at the same time; the last one asked for is what stays. */
   #configuring: Promise<void> = Promise.resolve();
+  #monitorWork: Promise<unknown> = Promise.resolve();
 
   constructor(handle: Handle, deps: CephNodeDeps) {
     this.handle = handle;
@@ -107,6 +109,28 @@ export class CephNode {
     this.deps.memory.put(monAddressKey, address);
   }
 
+  /**
+   * Clean up after the monitor that this node had: the monitor map names it no more. With an order to make
+   * one again it is one after the other. @returns whether there was anything to clean up
+   */
+  dropMonitor(): Promise<boolean> {
+    return this.inOrder(async () => {
+      const { handle, deps } = this;
+      const runs = (await deps.runner.list()).some(({ unit }) => unit === unitName("mon", handle));
+      if (!runs && deps.memory.get(monAddressKey) === undefined) return false;
+      await removeMon(deps, handle);
+      deps.memory.delete(monAddressKey);
+      return true;
+    });
+  }
+
+  /** One change of this node's monitor at a time. */
+  inOrder<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#monitorWork.then(work);
+    this.#monitorWork = done.catch(() => undefined);
+    return done;
+  }
+
   /** Start, or adopt, every daemon that this node's disk has: each for itself, so none holds up another. */
   async startAll(): Promise<void> {
     if (this.#access === null) return;
@@ -142,6 +166,23 @@ export class CephNode {
         await delay(pauseMs, undefined, { signal: this.#stopped.signal, ref: false });
       }
     }
+  }
+
+  /**
+   * This node belongs to its cluster no more: no daemon runs, and no key of the cluster stays on disk. The OSDs'
+   * disks and directories are left as they are. Idempotent.
+   */
+  async retire(): Promise<void> {
+    const { handle, deps } = this;
+    await this.stop();
+    for (const { unit } of await deps.runner.list()) await deps.runner.stop(unit, { removeAlso: true });
+    for (const type of ["mon", "mgr", "mds"] as const) {
+      await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
+    }
+    await removeAdminKeyring(deps.paths);
+    deps.memory.delete(accessKey);
+    deps.memory.delete(monAddressKey);
+    this.#access = null;
   }
 
   osds(): Promise<OsdReport[]> {

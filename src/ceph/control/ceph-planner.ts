@@ -6,7 +6,7 @@ import { type CountedDaemon, planDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import type { CrushChange, MovedData } from "./crush-estimate.ts";
 import { crushPlanner } from "./crush-planner.ts";
-import { daemonBody, kinds } from "./decisions.ts";
+import { bootstrapBody, daemonBody, kinds } from "./decisions.ts";
 
 export interface PlannerOptions {
   /** Managers and metadata servers wanted, each. */
@@ -22,6 +22,7 @@ export interface PlannerOptions {
 }
 
 export interface PlannerDeps {
+  readonly self: PeerId;
   readonly members: () => readonly (SeatMember & { readonly address: string | null })[];
   /** Voters of etcd by a linearizable read. */
   readonly voters: () => Promise<readonly PeerId[]>;
@@ -41,6 +42,8 @@ export interface PlannerDeps {
   readonly estimate: (change: CrushChange, call: CallOptions) => Promise<MovedData>;
   /** Plan again after so many milliseconds, also when nothing happens until then; the last asking counts. */
   readonly later: (ms: number) => void;
+  /** Let another voter hold the lease. */
+  readonly handOver: () => void;
   /** Told once a reason changes, for status and the log. */
   readonly explain: (subject: string, reasons: readonly string[]) => void;
   readonly now: () => number;
@@ -53,23 +56,33 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   const seats: Planner = async (signal) => {
     const members = deps.members();
     const voters = await deps.voters();
+    const { self } = deps;
     // Voters do not wait for Ceph, and Ceph is not asked while there is nothing to ask it about.
-    let plan = planSeats({ members, voters, monitors: null, monitorsInQuorum: [] });
+    let plan = planSeats({ self, members, voters, monitors: null, monitorsInQuorum: [] });
     let monmap: MonMap | null = null;
     const ceph = deps.ceph();
-    if (plan.next === null && ceph !== null && decidedMonitors(deps.entries()) < plan.target) {
+    if (plan.next === null && ceph !== null && !isSettled(deps.entries(), members, voters, plan.target)) {
       const quorum = await ceph.quorumStatus({ deadlineMs: callMs, signal });
       monmap = quorum.monMap;
       const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
       const monitorsInQuorum = quorum.quorum as readonly Handle[];
-      plan = planSeats({ members, voters, monitors, monitorsInQuorum });
+      plan = planSeats({ self, members, voters, monitors, monitorsInQuorum });
     }
     deps.explain("seats", plan.reasons);
     const { next } = plan;
+    if (plan.handOver) deps.handOver();
     if (next === null) return [];
+    const { peer, handle, reason } = next;
     if (next.kind === "voter") {
-      const { peer, handle, reason } = next;
       return [{ kind: kinds.voter, body: { peer, handle }, agent: peer, reason, lane: "seats" }];
+    }
+    if (next.kind === "voter-out") {
+      return [{ kind: kinds.voterOut, body: { peer, handle }, agent: null, reason, lane: "seats" }];
+    }
+    if (next.kind === "monitor-out") {
+      if (monmap === null) return [];
+      const body = { peer, handle, monmapEpoch: monmap.epoch };
+      return [{ kind: kinds.monitorOut, body, agent: null, reason, lane: "seats" }];
     }
     const address = members.find((member) => member.peer === next.peer)?.address ?? null;
     if (address === null || monmap === null) {
@@ -83,11 +96,12 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   const daemons: Planner = async (signal) => {
     const ceph = deps.ceph();
     if (!ceph) return [];
+    const members = deps.members().filter(({ leaving }) => leaving === null);
     const placed = deps
       .entries()
       .filter((entry) => entry.kind === kinds.daemon && entry.state !== "abandoned")
-      .map((entry) => daemonBody.parse(entry.body) as { type: CountedDaemon; handle: Handle });
-    const members = deps.members();
+      .map((entry) => daemonBody.parse(entry.body) as { type: CountedDaemon; handle: Handle })
+      .filter((daemon) => members.some(({ handle }) => handle === daemon.handle));
     if (planDaemons({ members, monitors: [], placed, limit: options.daemonLimit }).length === 0) return [];
     const monmap = await ceph.monMap({ deadlineMs: callMs, signal });
     const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
@@ -105,9 +119,30 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   return { seats, daemons, crush: crushPlanner(options, deps) };
 }
 
-/** Monitors that the journal has decided and seen in quorum. */
-function decidedMonitors(entries: readonly Entry[]): number {
-  const done = (kind: string): number =>
-    entries.filter((entry) => entry.kind === kind && entry.state === "done").length;
-  return done(kinds.bootstrap) + done(kinds.monitor);
+/** Whether the journal's monitors and the voters are those wanted, so that Ceph need not be asked. */
+function isSettled(
+  entries: readonly Entry[],
+  members: readonly SeatMember[],
+  voters: readonly PeerId[],
+  target: number,
+): boolean {
+  const monitors = decidedMonitors(entries);
+  const leaves = members.some(
+    ({ leaving, handle, peer }) => leaving !== null && (monitors.has(handle) || voters.includes(peer)),
+  );
+  return !leaves && monitors.size === target && voters.length === target;
+}
+
+const monitorNamed = bootstrapBody.pick({ handle: true });
+
+/** Monitors that the journal has decided and seen in quorum, and not taken out since. */
+export function decidedMonitors(entries: readonly Entry[]): Set<Handle> {
+  const monitors = new Set<Handle>();
+  for (const { kind, state, body } of entries) {
+    const named = state === "done" ? monitorNamed.safeParse(body).data : undefined;
+    if (named === undefined) continue;
+    if (kind === kinds.bootstrap || kind === kinds.monitor) monitors.add(named.handle);
+    if (kind === kinds.monitorOut) monitors.delete(named.handle);
+  }
+  return monitors;
 }

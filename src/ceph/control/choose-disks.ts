@@ -56,7 +56,7 @@ export async function chooseDisks(request: AddRequest, deps: ChooseDeps): Promis
       if (spec.kind === "loop") {
         for (let n = 0; n < spec.count; n += 1) {
           const source = { kind: "loop" as const, bytes: spec.bytes };
-          wanted.push({ uuid: deps.newUuid(), spec: spec.spec, source, wal: null, db: null });
+          wanted.push({ uuid: deps.newUuid(), osd: null, spec: spec.spec, source, wal: null, db: null });
         }
       } else {
         const { path, bytes, disk, backingFile } = await deps.inspect(spec.path);
@@ -64,7 +64,7 @@ export async function chooseDisks(request: AddRequest, deps: ChooseDeps): Promis
           throw new MicrocephError("DISK_IN_USE", `${spec.path} is named twice`, { data: { path } });
         }
         const source = { kind: "device" as const, path, bytes, disk, backingFile };
-        wanted.push({ uuid: deps.newUuid(), spec: spec.spec, source, wal, db });
+        wanted.push({ uuid: deps.newUuid(), osd: request.replaces, spec: spec.spec, source, wal, db });
       }
     } catch (error) {
       refused.push(failure(spec.spec, error));
@@ -85,7 +85,7 @@ function plain(wanted: readonly WantedOsd[]): Choice {
 function fromSurvey({ device }: SurveyedDisk, uuid: string): WantedOsd {
   const { stablePath, bytes, name, backingFile } = device;
   const source = { kind: "device" as const, path: stablePath, bytes, disk: name, backingFile };
-  return { uuid, spec: stablePath, source, wal: null, db: null };
+  return { uuid, osd: null, spec: stablePath, source, wal: null, db: null };
 }
 
 /** A device that is named for the log or the database of the one OSD. */

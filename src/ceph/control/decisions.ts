@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { fsid, handle, peerId } from "../../ids/ids.ts";
+import { fsid, handle, osdId, peerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 
@@ -18,6 +18,8 @@ export const voterBody = z.object({
     .regex(/^\d{1,20}$/)
     .optional(),
 });
+/** Take a voter out of etcd. */
+export const voterOutBody = z.object({ peer: brandedPeer, handle: brandedHandle });
 export const bootstrapBody = z.object({
   fsid: brandedFsid,
   handle: brandedHandle,
@@ -31,7 +33,30 @@ export const monitorBody = z.object({
   /** Epoch of the monitor map that the plan was made from. */
   monmapEpoch: z.int().min(1),
 });
+/** Take a monitor out of the monitor map that the plan was made from. */
+export const monitorOutBody = z.object({
+  peer: brandedPeer,
+  handle: brandedHandle,
+  monmapEpoch: z.int().min(1),
+});
 export const daemonBody = z.object({ type: z.enum(["mgr", "mds"]), handle: brandedHandle });
+/** One OSD, known by its uuid too: a number may be given to another one later. */
+const oneOsd = {
+  osd: z
+    .int()
+    .min(0)
+    .transform((id) => osdId(id)),
+  uuid: z.uuid(),
+};
+/** Let its data move to the others; the weight is what it had. */
+export const osdDrainBody = z.object({ ...oneOsd, weight: z.number().min(0) });
+/** Stop it on its host, where that is alive, and take it out of Ceph for good. */
+export const osdPurgeBody = z.object({
+  ...oneOsd,
+  host: z.string().max(253).nullable(),
+  /** Its number and its weight stay for the one that replaces it. */
+  keepId: z.boolean().optional(),
+});
 export const failureDomainBody = z.object({
   from: z.enum(["osd", "host", "rack"]),
   to: z.enum(["osd", "host", "rack"]),
@@ -54,12 +79,17 @@ export const poolProfileBody = z.object({
 /** Kinds of decisions that this room plans and carries out. */
 export const kinds = {
   voter: "quorum.voter",
+  voterOut: "quorum.voter-out",
   bootstrap: "ceph.bootstrap",
   monitor: "ceph.mon",
+  monitorOut: "ceph.mon-out",
   daemon: "ceph.daemon",
   failureDomain: "ceph.failure-domain",
   poolProfile: "ceph.pool-profile",
   topology: "ceph.topology",
+  osdDrain: "ceph.osd-drain",
+  osdRefill: "ceph.osd-refill",
+  osdPurge: "ceph.osd-purge",
 } as const;
 
 /** The lane of an entry: entries of one lane follow each other. */
@@ -67,13 +97,19 @@ export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
   switch (entry.kind) {
     // One change of voters or monitors at a time, whatever it is.
     case kinds.voter:
+    case kinds.voterOut:
     case kinds.bootstrap:
     case kinds.monitor:
+    case kinds.monitorOut:
       return "seats";
     case kinds.daemon: {
       const { type, handle: name } = daemonBody.parse(entry.body);
       return `${type}.${name}`;
     }
+    case kinds.osdDrain:
+    case kinds.osdRefill:
+    case kinds.osdPurge:
+      return `osd ${osdPurgeBody.pick({ uuid: true }).safeParse(entry.body).data?.uuid}`;
     case kinds.failureDomain:
     case kinds.poolProfile:
     case kinds.topology:

@@ -1,13 +1,24 @@
 import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
 import type { EntryId, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import type { OsdRemoval } from "../../state/document/cluster-document.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
 import type { Order } from "./agent.ts";
 import type { Executor, Outcome } from "./controller.ts";
 import { crushExecutors } from "./crush-executors.ts";
-import { bootstrapBody, type CephAccess, daemonBody, kinds, monitorBody, voterBody } from "./decisions.ts";
+import {
+  bootstrapBody,
+  type CephAccess,
+  daemonBody,
+  kinds,
+  monitorBody,
+  monitorOutBody,
+  voterBody,
+  voterOutBody,
+} from "./decisions.ts";
 import { done } from "./done.ts";
+import { removalExecutors } from "./osd-removal.ts";
 
 /** Secrets of Ceph, kept in etcd. */
 export interface CephSecrets {
@@ -31,6 +42,10 @@ export interface ExecutorDeps {
   /** Ask an agent for its durable promise not to carry the entry out; false when it has been. */
   readonly cancel: (peer: PeerId, entry: Entry, signal: AbortSignal) => Promise<boolean>;
   readonly voters: VoterChange;
+  /** The node is dead and is being removed: nothing waits for it, and no promise of its agent is needed. */
+  readonly isGone: (peer: PeerId) => boolean;
+  /** OSDs that are to go, by uuid. */
+  readonly removals: () => Readonly<Record<string, OsdRemoval>>;
   /** Milliseconds that one Ceph command may take now: under half of what is left of the lease. */
   readonly callMs: () => number;
   /** The current number of an entry: it may have been re-stamped. */
@@ -40,6 +55,8 @@ export interface ExecutorDeps {
 export interface VoterChange {
   /** Take the etcd member with this id out, if it is still there; never one that has joined since. */
   remove(memberId: string, handle: Handle): Promise<void>;
+  /** Take the voter or learner of this name out; done when it is in etcd no more. */
+  takeOut(handle: Handle, signal: AbortSignal): Promise<void>;
   /** Make the node a learner if it is neither that nor a voter; the members of etcd afterwards. */
   addLearner(handle: Handle): Promise<readonly { handle: Handle; peer: PeerId }[]>;
   /** Promote, waiting until the learner has caught up. */
@@ -117,6 +134,34 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     return done(`monitor ${handle} is in quorum`, { epoch: after.monMap.epoch });
   };
 
+  const voterOut: Executor = async (entry, signal) => {
+    const { handle } = voterOutBody.parse(entry.body);
+    await deps.voters.takeOut(handle, signal);
+    return done(`${handle} votes no more`);
+  };
+
+  const monitorOut: Executor = async (entry, signal) => {
+    const { handle, monmapEpoch } = monitorOutBody.parse(entry.body);
+    const { quorum, monMap } = await ceph().quorumStatus({ deadlineMs: deps.callMs(), signal });
+    if (!monMap.monitors.some(({ name }) => name === handle)) {
+      return done(`the monitor ${handle} is in the map no more`, { epoch: monMap.epoch });
+    }
+    if (monMap.epoch !== monmapEpoch) {
+      return withdraw(entry, `the monitor map went from epoch ${monmapEpoch} to ${monMap.epoch}`, signal);
+    }
+    const left = quorum.filter((name) => name !== handle).length;
+    if (left * 2 <= monMap.monitors.length - 1) {
+      const reason = `${left} of the ${monMap.monitors.length - 1} monitors left would be in quorum`;
+      return withdraw(entry, reason, signal);
+    }
+    await ceph().monRemove(handle, { deadlineMs: deps.callMs(), signal });
+    const after = await ceph().quorumStatus({ deadlineMs: deps.callMs(), signal });
+    if (after.monMap.monitors.some(({ name }) => name === handle)) {
+      throw new MicrocephError("DEADLINE_EXCEEDED", `the monitor ${handle} is in the map still`);
+    }
+    return done(`the monitor ${handle} is in the map no more`, { epoch: after.monMap.epoch });
+  };
+
   const daemon: Executor = async (entry, signal) => {
     const { type, handle } = daemonBody.parse(entry.body);
     const caps = type === "mgr" ? managerCaps : metadataCaps;
@@ -134,7 +179,10 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     if (!current.handed || current.agent === null) {
       return { state: "abandoned", reason, cancelAcknowledged: false };
     }
-    if (await deps.cancel(current.agent, current, signal)) {
+    const promised = await deps.cancel(current.agent, current, signal);
+    // Of a purge the agent's part is only to stop the OSD, and it has started it again now, whether it had done
+    // its part or not. That the OSD is out is for Ceph's map to say.
+    if (promised || entry.kind === kinds.osdPurge) {
       return { state: "abandoned", reason, cancelAcknowledged: true };
     }
     return done("carried out before it could be withdrawn");
@@ -147,6 +195,16 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
   const orWithdraw =
     (executor: Executor): Executor =>
     async (entry, signal) => {
+      const gone = entry.agent !== null && deps.isGone(entry.agent);
+      if (gone) {
+        // Should it live after all: its agent asks before each step whether the entry is open.
+        if (entry.kind === kinds.voter) await deps.voters.takeOut(voterBody.parse(entry.body).handle, signal);
+        return {
+          state: "abandoned",
+          reason: "its node is dead and is being removed",
+          cancelAcknowledged: false,
+        };
+      }
       try {
         return await executor(entry, signal);
       } catch (error) {
@@ -159,8 +217,11 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     [kinds.voter]: voter,
     [kinds.bootstrap]: bootstrap,
     [kinds.monitor]: monitor,
+    [kinds.voterOut]: voterOut,
+    [kinds.monitorOut]: monitorOut,
     [kinds.daemon]: daemon,
     ...crushExecutors({ ceph, callMs: deps.callMs }),
+    ...removalExecutors({ ceph, callMs: deps.callMs, wishes: deps.removals, give, withdraw }),
   };
   return Object.fromEntries(
     Object.entries(executors).map(([kind, executor]) => [kind, orWithdraw(executor)]),

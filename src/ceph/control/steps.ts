@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { MicrocephError } from "../../errors/microceph-error.ts";
+import type { OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
 import { adminCapabilities, monCapabilities } from "../config/keyring.ts";
@@ -15,6 +16,8 @@ import {
   storeFsid,
   waitMonInQuorum,
 } from "../daemons/mon.ts";
+import { listLocalOsds } from "../daemons/osd.ts";
+import { controlOsd, letRun } from "../daemons/osd-control.ts";
 import { ourRules } from "../plan/failure-domain.ts";
 import type { Step, Undo } from "./agent.ts";
 import type { CephNode } from "./ceph-node.ts";
@@ -28,6 +31,7 @@ import {
   kinds,
   monitorBody,
   monitorPayload,
+  osdPurgeBody,
 } from "./decisions.ts";
 
 const quorumDeadlineMs = 90_000;
@@ -89,7 +93,24 @@ export function cephSteps(node: CephNode): Record<string, Step> {
     return null;
   };
 
-  return { [kinds.bootstrap]: bootstrap, [kinds.monitor]: monitor, [kinds.daemon]: daemon };
+  const stopOsdForGood: Step = async ({ body }, { confirm }) => {
+    const { osd, uuid } = osdPurgeBody.parse(body);
+    if (!(await hasOsd(node, osd, uuid))) return null;
+    await confirm();
+    await controlOsd(deps, osd, "stop");
+    return null;
+  };
+
+  const inOrder =
+    (step: Step): Step =>
+    (order, tools) =>
+      node.inOrder(() => step(order, tools));
+  return {
+    [kinds.bootstrap]: bootstrap,
+    [kinds.monitor]: inOrder(monitor),
+    [kinds.daemon]: daemon,
+    [kinds.osdPurge]: stopOsdForGood,
+  };
 }
 
 /** Takes back what an interrupted order may have begun, before its cancellation is promised. */
@@ -120,7 +141,16 @@ export function cephUndo(node: CephNode): Record<string, Undo> {
   const startAgain = async (address: string): Promise<void> => {
     if ((await storeFsid(deps, handle)) !== undefined) await startMon(deps, { handle, address });
   };
-  return { [kinds.monitor]: monitor };
+  const startOsdAgain: Undo = async (body) => {
+    const { osd, uuid } = osdPurgeBody.parse(body);
+    if (await hasOsd(node, osd, uuid)) await letRun(deps, osd);
+    return true;
+  };
+  return { [kinds.monitor]: monitor, [kinds.osdPurge]: startOsdAgain };
+}
+
+async function hasOsd(node: CephNode, osd: OsdId, uuid: string): Promise<boolean> {
+  return (await listLocalOsds(node.deps)).some((one) => one.osd === osd && one.uuid === uuid);
 }
 
 /** Both protocols on Ceph's own ports (Ceph doc: msgr2). */

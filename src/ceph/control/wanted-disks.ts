@@ -21,6 +21,8 @@ export type WantedAux = Readonly<z.infer<typeof wantedAux>>;
 /** One OSD to be made: chosen and remembered before anything of it exists. */
 const wantedOsd = z.object({
   uuid: z.uuid(),
+  /** The number of a destroyed OSD that it takes over; null: a new one. */
+  osd: z.int().min(0).nullable().default(null),
   /** What the user named, as it is reported back. */
   spec: z.string().max(4200),
   source: z.discriminatedUnion("kind", [

@@ -61,6 +61,12 @@ async function reportOsd(deps: Pick<DaemonDeps, "paths" | "runner">, osd: LocalO
   return { ...osd, state, reason: parts.filter((part) => part !== null && part !== "").join("; ") };
 }
 
+/** Start an OSD that was stopped, without waiting for it. */
+export async function letRun(deps: DaemonDeps, osd: OsdId): Promise<void> {
+  await rm(join(deps.paths.dataDir("osd", osd), stoppedMarker), { force: true });
+  await startOsd(deps, osd);
+}
+
 async function isLocked(deps: Pick<DaemonDeps, "paths">, { osd, uuid }: LocalOsd): Promise<boolean> {
   const devices = encryptedDevices(await osdParts(deps, osd));
   return devices.length > 0 && !(await isUnlocked({ osd, uuid, devices }));

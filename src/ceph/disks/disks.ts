@@ -131,27 +131,29 @@ export async function wipeDisk(path: string, deps: DiskDeps = systemDeps): Promi
   const partitions = (await listBlockDevices(deps.roots)).filter(({ name }) =>
     device.partitions.includes(name),
   );
+  // The label at the start goes last: a run that was interrupted is known by it, and is done again.
+  await zero(device, [{ offset: device.bytes - 2 * mib, length: 2 * mib }, ...labelCopies]);
   for (const each of [...partitions, device]) {
     await deps.run("wipefs", ["--all", "--force", "--quiet", each.path], { deadlineMs: programDeadlineMs });
   }
-  await zeroLabels(device);
+  await zero(device, [{ offset: 0, length: 2 * mib }]);
 }
 
 const mib = 1024 ** 2;
 const gib = 1024 ** 3;
 /** Further copies of BlueStore's label, where a release has them. */
-const labelCopies = [1, 10, 100, 1000].map((count) => count * gib);
+const labelCopies = [1, 10, 100, 1000].map((count) => ({ offset: count * gib, length: 4096 }));
 
-async function zeroLabels({ path, bytes }: BlockDevice): Promise<void> {
+async function zero(
+  { path, bytes }: BlockDevice,
+  places: readonly { readonly offset: number; readonly length: number }[],
+): Promise<void> {
   const file = await open(path, constants.O_WRONLY | constants.O_EXCL);
   try {
-    const zero = async (offset: number, length: number): Promise<void> => {
+    for (const { offset, length } of places) {
       const size = Math.min(length, bytes - offset);
       if (offset >= 0 && size > 0) await file.write(Buffer.alloc(size), 0, size, offset);
-    };
-    await zero(0, 2 * mib);
-    await zero(bytes - 2 * mib, 2 * mib);
-    for (const offset of labelCopies) await zero(offset, 4096);
+    }
     await file.sync();
   } finally {
     await file.close();

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { labelBytes, labelInWords, parseBluestoreLabel } from "./bluestore-label.ts";
 import { signatureIn, signatureOffsets } from "./signature.ts";
 
 const sampleBytes = 512;
@@ -28,14 +29,16 @@ export async function contentOf(path: string, bytes: number): Promise<string | u
     for (const offset of signatureOffsets.filter(inside)) {
       if (!samples.has(offset)) samples.set(offset, await readAt(device, offset));
     }
+    const label = parseBluestoreLabel(await readAt(device, 0, labelBytes));
+    if (label !== undefined) return `an OSD (BlueStore): ${labelInWords(label)}`;
     return signatureIn(samples) ?? `data at byte ${first}`;
   } finally {
     await device.close();
   }
 }
 
-async function readAt(device: FileHandle, offset: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(sampleBytes);
-  const { bytesRead } = await device.read(buffer, 0, sampleBytes, offset);
+async function readAt(device: FileHandle, offset: number, length = sampleBytes): Promise<Buffer> {
+  const buffer = Buffer.alloc(length);
+  const { bytesRead } = await device.read(buffer, 0, length, offset);
   return buffer.subarray(0, bytesRead);
 }

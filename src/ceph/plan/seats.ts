@@ -8,9 +8,15 @@ export interface SeatMember {
   readonly alive: boolean;
   /** Number of the admitting decision: older members are preferred. */
   readonly admitted: number;
+  /** It is to leave the cluster: `moving` while it works, `dead` when it is gone for good. */
+  readonly leaving: Leaving | null;
 }
 
+export type Leaving = "moving" | "dead";
+
 export interface SeatFacts {
+  /** The holder of the lease: it cannot take its own vote away. */
+  readonly self: PeerId;
   readonly members: readonly SeatMember[];
   /** Voters of etcd; a learner is not one yet. */
   readonly voters: readonly PeerId[];
@@ -20,9 +26,13 @@ export interface SeatFacts {
   readonly monitorsInQuorum: readonly Handle[];
 }
 
-export type SeatStep =
-  | { readonly kind: "voter"; readonly peer: PeerId; readonly handle: Handle; readonly reason: string }
-  | { readonly kind: "monitor"; readonly peer: PeerId; readonly handle: Handle; readonly reason: string };
+export interface SeatStep {
+  /** A seat that is given, or (`…-out`) taken away. */
+  readonly kind: "voter" | "monitor" | "voter-out" | "monitor-out";
+  readonly peer: PeerId;
+  readonly handle: Handle;
+  readonly reason: string;
+}
 
 export interface SeatPlan {
   /** Seats wanted for this many members. */
@@ -31,6 +41,8 @@ export interface SeatPlan {
   readonly next: SeatStep | null;
   /** Why there is, or is not, a next change. */
   readonly reasons: readonly string[];
+  /** The holder of the lease is to lose its vote: another must hold the lease first. */
+  readonly handOver: boolean;
 }
 
 /** Seats of voters and monitors for a number of members: 1 for one or two, 3 from three, 5 from seven. */
@@ -62,37 +74,85 @@ function spread(
 }
 
 /**
- * The next single change of the voters or the monitors. Both come from one plan (monitors sit where
- * voters sit) and are grown in this order: every voter first, then the monitors. Growing starts only
- * when enough members are alive to reach an odd count, because an even count tolerates nothing more.
+ * The next single change of the voters or the monitors. Both come from one plan (monitors sit where voters sit).
+ * The seats of the dead go first, because they cost tolerance as long as they count. Then seats are given: every
+ * voter, then the monitors; growing starts only when enough members are alive to reach an odd count, because an
+ * even count tolerates nothing more. Seats of those who leave, and seats too many, are taken last and in reverse
+ * order. No step leaves fewer than a majority of the remaining seats alive.
  */
 export function planSeats(facts: SeatFacts): SeatPlan {
-  const target = seatTarget(facts.members.length);
+  const staying = facts.members.filter((member) => member.leaving === null);
+  const target = seatTarget(staying.length);
   const reasons: string[] = [];
-  const seated = facts.members.filter((member) => facts.voters.includes(member.peer));
-  const free = facts.members.filter((member) => member.alive && !facts.voters.includes(member.peer));
-  const missing = target - facts.voters.length;
+  for (const { handle, alive, leaving } of facts.members) {
+    if (leaving === "dead" && alive) reasons.push(`${handle} was to be removed as dead, but it is alive`);
+  }
+  const seatsNow = (next: SeatStep | null): SeatPlan => ({ target, next, reasons, handOver: false });
+  const buried = takeFromDead(facts, reasons);
+  if (buried) return seatsNow(buried);
 
-  if (missing > 0) {
-    const step = growVoters(facts, seated, free, target, reasons);
-    if (step) return { target, next: step, reasons };
+  const seated = staying.filter((member) => facts.voters.includes(member.peer));
+  const free = staying.filter((member) => member.alive && !facts.voters.includes(member.peer));
+  if (seated.length < target) {
+    const step = growVoters(seated, free, target, staying.length, reasons);
+    if (step) return seatsNow(step);
   }
   if (facts.monitors === null) {
-    return { target, next: null, reasons: [...reasons, "Ceph's monitors do not answer yet"] };
+    reasons.push("Ceph's monitors do not answer yet");
+    return seatsNow(null);
   }
-  const step = growMonitors(facts, facts.monitors, target, reasons);
-  if (!step && reasons.length === 0) reasons.push(`${target} voters and monitors are seated`);
-  return { target, next: step, reasons };
+  const monitors =
+    growMonitors(facts, staying, facts.monitors, target, reasons) ??
+    shrinkMonitors(facts, facts.monitors, target, reasons);
+  if (monitors) return seatsNow(monitors);
+  const voter = voterTooMany(facts, facts.monitors, target, reasons);
+  if (voter?.peer === facts.self) {
+    reasons.push("the holder of the lease loses its vote once another holds the lease");
+    return { target, next: null, reasons, handOver: true };
+  }
+  if (!voter && reasons.length === 0) reasons.push(`${target} voters and monitors are seated`);
+  return seatsNow(voter);
+}
+
+const isMajority = (alive: number, seats: number): boolean => alive * 2 > seats;
+
+/** Whether those who are left without this seat can decide: a majority of them is there. */
+function decideWithout(facts: SeatFacts, kind: "voter" | "monitor", { peer, handle }: SeatMember): boolean {
+  if (kind === "monitor") {
+    const left = (facts.monitors ?? []).filter((name) => name !== handle);
+    return isMajority(left.filter((name) => facts.monitorsInQuorum.includes(name)).length, left.length);
+  }
+  const left = facts.voters.filter((voter) => voter !== peer);
+  const alive = facts.members.filter((member) => member.alive && left.includes(member.peer));
+  return isMajority(alive.length, left.length);
+}
+
+function takeFromDead(facts: SeatFacts, reasons: string[]): SeatStep | null {
+  const dead = facts.members.filter(({ leaving, alive }) => leaving === "dead" && !alive);
+  for (const member of dead) {
+    const { peer, handle } = member;
+    const reason = `${handle} is dead and leaves the cluster`;
+    const seats = [
+      { kind: "monitor", has: facts.monitors?.includes(handle) ?? false },
+      { kind: "voter", has: facts.voters.includes(peer) },
+    ] as const;
+    for (const { kind, has } of seats) {
+      if (!has) continue;
+      if (decideWithout(facts, kind, member)) return { kind: `${kind}-out`, peer, handle, reason };
+      reasons.push(`the ${kind}s left without ${handle} would be no majority`);
+    }
+  }
+  return null;
 }
 
 function growVoters(
-  facts: SeatFacts,
   seated: readonly SeatMember[],
   free: readonly SeatMember[],
   target: number,
+  members: number,
   reasons: string[],
 ): SeatStep | null {
-  const count = facts.voters.length;
+  const count = seated.length;
   const nextOdd = count % 2 === 0 ? count + 1 : count + 2;
   const needed = Math.min(nextOdd, target) - count;
   const chosen = spread(free, seated, needed);
@@ -101,23 +161,28 @@ function growVoters(
     reasons.push(`${needed} more voters are wanted, ${chosen.length} members without a seat are alive`);
     return null;
   }
-  const reason = `${facts.members.length} members want ${target} voters, there are ${count}`;
+  const reason = `${members} members want ${target} voters, there are ${count}`;
   return { kind: "voter", peer: first.peer, handle: first.handle, reason };
 }
 
 function growMonitors(
   facts: SeatFacts,
+  staying: readonly SeatMember[],
   monitors: readonly Handle[],
   target: number,
   reasons: string[],
 ): SeatStep | null {
-  if (monitors.length >= target) return null;
-  const waiting = facts.members.filter(
+  // One that an operator made by hand is nobody's: it counts and is left alone.
+  const kept = monitors.filter(
+    (name) => !facts.members.some(({ handle, leaving }) => leaving && handle === name),
+  );
+  if (kept.length >= target) return null;
+  const waiting = staying.filter(
     (member) => facts.voters.includes(member.peer) && !monitors.includes(member.handle) && member.alive,
   );
-  const seated = facts.members.filter((member) => monitors.includes(member.handle));
-  const nextOdd = monitors.length % 2 === 0 ? monitors.length + 1 : monitors.length + 2;
-  const needed = Math.min(nextOdd, target) - monitors.length;
+  const seated = staying.filter((member) => monitors.includes(member.handle));
+  const nextOdd = kept.length % 2 === 0 ? kept.length + 1 : kept.length + 2;
+  const needed = Math.min(nextOdd, target) - kept.length;
   const chosen = spread(waiting, seated, needed);
   const first = chosen[0];
   if (!first || chosen.length < needed) {
@@ -129,6 +194,80 @@ function growMonitors(
     reasons.push(`no monitor is added while ${down.join(", ")} is out of quorum`);
     return null;
   }
-  const reason = `${facts.members.length} members want ${target} monitors, there are ${monitors.length}`;
+  const reason = `${staying.length} members want ${target} monitors, there are ${kept.length}`;
   return { kind: "monitor", peer: first.peer, handle: first.handle, reason };
+}
+
+function shrinkMonitors(
+  facts: SeatFacts,
+  monitors: readonly Handle[],
+  target: number,
+  reasons: string[],
+): SeatStep | null {
+  const seated = facts.members.filter(({ handle }) => monitors.includes(handle));
+  const strangers = monitors.length - seated.length;
+  const rank = (member: SeatMember): readonly number[] => [
+    Number(facts.monitorsInQuorum.includes(member.handle)),
+    // Votes go after the monitors, and that of the holder is the last to go.
+    Number(member.peer === facts.self),
+    -member.admitted,
+  ];
+  return tooMany(facts, "monitor", seated, target - strangers, rank, reasons);
+}
+
+function voterTooMany(
+  facts: SeatFacts,
+  monitors: readonly Handle[],
+  target: number,
+  reasons: string[],
+): SeatStep | null {
+  const seated = facts.members.filter(({ peer }) => facts.voters.includes(peer));
+  const rank = (member: SeatMember): readonly number[] => [
+    Number(monitors.includes(member.handle)),
+    Number(member.alive),
+    Number(member.peer === facts.self),
+    -member.admitted,
+  ];
+  const step = tooMany(facts, "voter", seated, target, rank, reasons);
+  if (step === null || !monitors.includes(step.handle)) return step;
+  reasons.push(`${step.handle} keeps its vote until its monitor is gone`);
+  return null;
+}
+
+/** The seat to take from one who leaves once the others have theirs, or from one of too many: lowest rank first. */
+function tooMany(
+  facts: SeatFacts,
+  kind: "voter" | "monitor",
+  seated: readonly SeatMember[],
+  target: number,
+  rank: (member: SeatMember) => readonly number[],
+  reasons: string[],
+): SeatStep | null {
+  const kept = seated.filter(({ leaving }) => leaving === null);
+  const going = seated.filter(({ leaving }) => leaving === "moving");
+  if (going.length > 0 && kept.length < target) {
+    reasons.push(`${going.map(({ handle }) => handle).join(", ")} keeps its ${kind} until another has one`);
+    return null;
+  }
+  if (going.length === 0 && kept.length <= target) return null;
+  const [last] = [...(going.length > 0 ? going : kept)].sort((a, b) => compareRanks(rank(a), rank(b)));
+  if (last === undefined) return null;
+  if (!decideWithout(facts, kind, last)) {
+    reasons.push(`the ${kind}s left without ${last.handle} would be no majority`);
+    return null;
+  }
+  const { peer, handle, leaving } = last;
+  const why =
+    leaving === null
+      ? `${target} ${kind}s are wanted, there are ${kept.length}`
+      : `${handle} leaves the cluster`;
+  return { kind: `${kind}-out`, peer, handle, reason: why };
+}
+
+function compareRanks(a: readonly number[], b: readonly number[]): number {
+  for (const [index, value] of a.entries()) {
+    const difference = value - (b[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }

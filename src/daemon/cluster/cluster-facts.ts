@@ -29,22 +29,36 @@ export function foundingOf(entries: readonly Entry[]): FoundBody | null {
   };
 }
 
-/** The voters of etcd as the journal has decided them: the founder, and everyone seated since. */
+const voterNamed = voterBody.pick({ peer: true });
+
+/** The voters of etcd as the journal has decided them: the founder, and everyone seated since and not taken out. */
 export function votersOf(entries: readonly Entry[]): PeerId[] {
   const founder = foundingOf(entries)?.founder;
-  const seated = entries
-    .filter((entry) => entry.kind === kinds.voter && entry.state === "done")
-    .map((entry) => voterBody.parse(entry.body).peer);
-  return [...new Set([...(founder === undefined ? [] : [founder]), ...seated])];
+  const voters = new Set<PeerId>(founder === undefined ? [] : [founder]);
+  for (const { kind, state, body } of entries) {
+    const named = state === "done" ? voterNamed.safeParse(body).data : undefined;
+    if (named === undefined) continue;
+    if (kind === kinds.voter) voters.add(named.peer);
+    if (kind === kinds.voterOut) voters.delete(named.peer);
+  }
+  return [...voters];
+}
+
+/** Whether the last word on this member's vote is that it is, or is being, taken away. */
+export function votesNoMore(entries: readonly Entry[], peer: PeerId): boolean {
+  const last = entries.findLast(({ kind, state, body }) => {
+    if (kind !== kinds.voter && kind !== kinds.voterOut) return false;
+    return state !== "abandoned" && voterNamed.safeParse(body).data?.peer === peer;
+  });
+  return last?.kind === kinds.voterOut;
 }
 
 /** Everyone who has a seat among the voters, or is being given one. */
 export function seatsOf(entries: readonly Entry[]): PeerId[] {
-  const founder = foundingOf(entries)?.founder;
-  const seated = entries
-    .filter((entry) => entry.kind === kinds.voter && entry.state !== "abandoned")
-    .flatMap((entry) => (entry.agent === null ? [] : [entry.agent]));
-  return [...new Set([...(founder === undefined ? [] : [founder]), ...seated])];
+  const invited = entries
+    .filter(({ kind, state }) => kind === kinds.voter && state !== "done" && state !== "abandoned")
+    .flatMap(({ agent }) => (agent === null ? [] : [agent]));
+  return [...new Set([...votersOf(entries), ...invited])];
 }
 
 /** Ceph's UUID once its bootstrap is decided and done. */

@@ -5,6 +5,7 @@ import type { PeerId } from "../../ids/ids.ts";
 import { fingerprintWords } from "../../mesh/identity/fingerprint.ts";
 import type { AdmissionPlan } from "../../mesh/membership/admission-facts.ts";
 import { planAdmission } from "../../mesh/membership/admission-plan.ts";
+import type { NodeFacts } from "../../state/document/cluster-document.ts";
 import type { MeshFacts } from "../mesh-report.ts";
 import { admissionFacts } from "./admission-planner.ts";
 import { fsidOf } from "./cluster-facts.ts";
@@ -87,20 +88,57 @@ export function admissionOf(runtime: ClusterRuntime): Admission {
   return { mode, until };
 }
 
+/** A member as an operator may call it. */
+export interface NamedMember {
+  readonly id: PeerId;
+  readonly name: string;
+  readonly handle: string;
+  readonly alive: boolean;
+}
+
+export function namedMembers(runtime: ClusterRuntime): NamedMember[] {
+  const { labels, nodes } = runtime.document.view();
+  return [...runtime.journal.members()].map(([id, member]) => ({
+    id,
+    name: labels[id]?.name ?? nodes[id]?.name ?? member.name,
+    handle: member.handle,
+    alive: isAlive(runtime, id),
+  }));
+}
+
+function isAlive({ self, presence }: ClusterRuntime, peer: PeerId): boolean {
+  return peer === self || presence.view().get(peer)?.state === "alive";
+}
+
 /** OSDs of all members, as each says of itself. */
 export function configuredDisks(runtime: ClusterRuntime): ConfiguredDisk[] {
   const { nodes, labels } = runtime.document.view();
-  return Object.entries(nodes)
-    .flatMap(([peer, facts]) =>
-      facts.osds.map(({ osd, path, state, reason }) => ({
+  return (Object.keys(nodes) as PeerId[])
+    .flatMap((peer) =>
+      osdsOf(runtime, peer).map(({ osd, path, state, reason }) => ({
         osd,
         path,
-        location: labels[peer as PeerId]?.name ?? facts.name,
+        location: labels[peer]?.name ?? nodes[peer]?.name ?? peer,
         ...(state === undefined ? {} : { state }),
         ...(reason === undefined ? {} : { reason }),
       })),
     )
     .sort((a, b) => a.osd - b.osd);
+}
+
+/**
+ * The OSDs of a member. Of two that call one their own, as after its disk was moved to another host, it is that
+ * one's which is alive, or which spoke last.
+ */
+export function osdsOf(runtime: ClusterRuntime, peer: PeerId): NodeFacts["osds"] {
+  const { nodes } = runtime.document.view();
+  const own = nodes[peer];
+  if (own === undefined) return [];
+  const rank = (id: PeerId, { updatedAt }: NodeFacts): string => `${isAlive(runtime, id)} ${updatedAt}`;
+  const others = (Object.entries(nodes) as [PeerId, NodeFacts][]).filter(
+    ([id, facts]) => id !== peer && rank(id, facts) > rank(peer, own),
+  );
+  return own.osds.filter(({ uuid }) => !others.some(([, { osds }]) => osds.some((one) => one.uuid === uuid)));
 }
 
 const knownDisks = z.array(inventoryDisk).max(2048);

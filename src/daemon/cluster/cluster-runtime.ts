@@ -64,8 +64,14 @@ export interface ClusterDeps {
   readonly versions: ProgramVersions;
   readonly interfaces: () => readonly InterfaceFact[];
   readonly disks: () => Json;
+  /** Look at this node's disks again: something of ours is gone from them. */
+  readonly onDisks: () => Promise<unknown>;
   /** Hands a request that another member forwarded to the own API. */
-  readonly inject: (request: { method: "GET" | "POST" | "PUT"; path: string; body: Json }) => Promise<Json>;
+  readonly inject: (request: {
+    method: "GET" | "POST" | "PUT" | "DELETE";
+    path: string;
+    body: Json;
+  }) => Promise<Json>;
   /** The time of day: for what people read, and for what they asked for until when. */
   readonly now: () => number;
   /** A clock that nobody sets: for everything that lasts or is waited for. */
@@ -428,6 +434,7 @@ export class ClusterRuntime {
     this.#setMembers();
     this.clusterEvents.journalChanged();
     this.quorum.refresh();
+    this.seat.followJournal();
     this.upkeep.journalChanged();
     this.wake("journal");
   }
@@ -446,6 +453,7 @@ export class ClusterRuntime {
     } else {
       this.documentSync.onDisconnect(peer);
     }
+    this.deps.membership.linkChanged();
     this.quorum.refresh();
   }
 

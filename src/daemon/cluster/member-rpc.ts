@@ -46,7 +46,7 @@ export const admitDelivery = z.object({
 });
 export const releaseDelivery = z.object({ peer, upTo: number.nullable() });
 export const forwardBody = z.object({
-  method: z.enum(["GET", "POST", "PUT"]),
+  method: z.enum(["GET", "POST", "PUT", "DELETE"]),
   path: z.string().min(1).max(2048),
   body: json,
 });

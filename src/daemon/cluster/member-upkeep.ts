@@ -1,5 +1,9 @@
-import { cephAccess, kinds } from "../../ceph/control/decisions.ts";
-import { messageOf } from "../../errors/microceph-error.ts";
+import { cephAccess, kinds, monitorBody } from "../../ceph/control/decisions.ts";
+import { purgedOsds } from "../../ceph/control/osd-removal.ts";
+import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
+import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import type { Handle } from "../../ids/ids.ts";
+import type { Entry } from "../../state/journal/types.ts";
 import { productVersion } from "../../version/version.ts";
 import { reachableAddresses } from "../interface-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
@@ -18,6 +22,7 @@ export class MemberUpkeep {
   #fetching = false;
   #following = false;
   #monitorsDecided = 0;
+  #cleaning = false;
 
   constructor(runtime: ClusterRuntime) {
     this.#runtime = runtime;
@@ -37,24 +42,68 @@ export class MemberUpkeep {
     // Addresses change without a word, and of two tellings at once the older may come last.
     this.publishFacts();
     this.#fetchAccess();
+    this.#cleanOsds();
   }
 
   journalChanged(): void {
     this.#fetchAccess();
-    const monitors = this.#runtime.journal
-      .entries()
-      .filter(({ kind, state }) => kind === kinds.monitor && state === "done").length;
+    const entries = this.#runtime.journal.entries();
+    if (hasNoMonitor(entries, this.#runtime.handle)) this.#dropMonitor();
+    this.#cleanOsds();
+    const changes: readonly string[] = [kinds.monitor, kinds.monitorOut];
+    const monitors = entries.filter(({ kind, state }) => changes.includes(kind) && state === "done").length;
     if (monitors === this.#monitorsDecided) return;
     this.#monitorsDecided = monitors;
     this.followMonMap();
     this.publishFacts();
   }
 
-  /** Say in the document what this node is now. */
-  publishFacts(): void {
-    this.#gatherFacts().catch((error) =>
-      this.#runtime.deps.log.warn({ error: messageOf(error) }, "own facts cannot be published"),
-    );
+  /** What this node has of OSDs that are out of Ceph for good goes, each by itself; tried again while it fails. */
+  #cleanOsds(): void {
+    if (this.#cleaning) return;
+    const purged = purgedOsds(this.#runtime.journal.entries());
+    if (purged.size === 0) return;
+    const { cephNode, log, onDisks } = this.#runtime.deps;
+    this.#cleaning = true;
+    const inMap = async (): Promise<readonly { readonly uuid: string }[]> => {
+      const { commands } = cephNode;
+      if (commands === null) throw new MicrocephError("NOT_READY", "this node does not know Ceph yet");
+      return (await commands.osdDump({ deadlineMs: callMs })).osds;
+    };
+    purgedHere(cephNode.deps, purged, inMap)
+      .then(async (osds) => {
+        for (const local of osds) {
+          await cleanOsd(cephNode.deps, local);
+          log.info({ osd: local.osd, disk: local.path }, "what was left of a removed OSD is cleaned up");
+        }
+        if (osds.length > 0) await onDisks();
+        this.publishFacts();
+      })
+      .catch((error) => log.warn({ error: messageOf(error) }, "a removed OSD is not cleaned up yet"))
+      .finally(() => {
+        this.#cleaning = false;
+      });
+  }
+
+  #dropMonitor(): void {
+    const { cephNode, log } = this.#runtime.deps;
+    cephNode
+      .dropMonitor()
+      .then((dropped) => {
+        if (!dropped) return;
+        log.info("the monitor of this node was taken out, its store is removed");
+        this.publishFacts();
+      })
+      .catch((error) => log.warn({ error: messageOf(error) }, "the former monitor is not cleaned up yet"));
+  }
+
+  /** Say in the document what this node is now; whoever waits finds it there. Never rejects. */
+  async publishFacts(): Promise<void> {
+    try {
+      await this.#gatherFacts();
+    } catch (error) {
+      this.#runtime.deps.log.warn({ error: messageOf(error) }, "own facts cannot be published");
+    }
   }
 
   /** ceph.conf follows the monitor map; one question at a time. */
@@ -118,4 +167,15 @@ export class MemberUpkeep {
       services: await cephNode.services(),
     });
   }
+}
+
+const monitorNamed = monitorBody.pick({ handle: true });
+
+/** Whether the last decision about this node's monitor took it out of the map. */
+function hasNoMonitor(entries: readonly Entry[], handle: Handle): boolean {
+  const last = entries.findLast(({ kind, state, body }) => {
+    if (state === "abandoned" || (kind !== kinds.monitor && kind !== kinds.monitorOut)) return false;
+    return monitorNamed.safeParse(body).data?.handle === handle;
+  });
+  return last?.kind === kinds.monitorOut && last.state === "done";
 }

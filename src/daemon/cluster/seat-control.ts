@@ -7,7 +7,8 @@ import { Controller, type Proposal } from "../../ceph/control/controller.ts";
 import { estimateMoves } from "../../ceph/control/crush-estimate.ts";
 import { type CephAccess, kinds, laneOf } from "../../ceph/control/decisions.ts";
 import { type CephSecrets, cephExecutors } from "../../ceph/control/executors.ts";
-import type { SeatMember } from "../../ceph/plan/seats.ts";
+import { removalPlanner } from "../../ceph/control/osd-removal.ts";
+import type { Leaving, SeatMember } from "../../ceph/plan/seats.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type EntryId, type Handle, isHandle, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
@@ -15,11 +16,13 @@ import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
 import type { EtcdClient } from "../../state/etcd/etcd-client.ts";
 import { addLearner, handleOf, promoteLearner, removeMember } from "../../state/etcd/voters.ts";
 import type { Decider } from "../../state/journal/decider.ts";
+import { removeKind } from "../../state/journal/members.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
 import { admissionControl } from "./admission-planner.ts";
 import { foundingOf, fsidOf } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
+import { Departures } from "./departures.ts";
 import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts";
 import { methods } from "./member-rpc.ts";
 
@@ -54,6 +57,7 @@ export class SeatControl {
   readonly #deps: SeatControlDeps;
   #clusterKey: ClusterKey | null = null;
   #again: NodeJS.Timeout | undefined;
+  #lookAgain: NodeJS.Timeout | undefined;
   readonly #reasons = new Map<string, readonly string[]>();
 
   constructor(runtime: ClusterRuntime, deps: SeatControlDeps) {
@@ -69,6 +73,7 @@ export class SeatControl {
     const admission = admissionControl(runtime, decider, () => this.key());
     const genesis = genesisPlanner(runtime, decider, () => this.key());
     const planners = cephPlanners(plannerOptions, {
+      self: runtime.self,
       members: () => this.#seatMembers(),
       voters: async () => {
         const members = await client.memberList();
@@ -96,9 +101,17 @@ export class SeatControl {
         this.#again = setTimeout(() => controller.wake(), ms);
         this.#again.unref();
       },
+      handOver: () => lease.resign(),
       explain: (subject, reasons) => this.#explain(subject, reasons),
       now: deps.steadyNow,
     });
+    // A Ceph command cannot be fenced, so it must end well before another may hold the lease.
+    const callMs = (): number => Math.min(longestCallMs, Math.max(shortestCallMs, lease.remaining() / 2));
+    const wakeLater = (ms: number): void => {
+      clearTimeout(this.#lookAgain);
+      this.#lookAgain = setTimeout(() => controller.wake(), ms);
+      this.#lookAgain.unref();
+    };
     const current = (id: EntryId): Entry => {
       const entry = journal.entry(id);
       if (!entry) throw new MicrocephError("NOT_FOUND", `no journal entry ${id}`);
@@ -131,12 +144,31 @@ export class SeatControl {
           if (!members.some((member) => member.id === id)) return;
           await removeMember(client, name, { deadlineMs: voterMs });
         },
+        takeOut: (name, signal) => removeMember(client, name, { deadlineMs: voterMs, signal }),
         addLearner: (name) => this.#addLearner(name),
         promote: (name, signal) => promoteLearner(client, name, { deadlineMs: voterMs, signal }),
       },
       current,
-      // A Ceph command cannot be fenced, so it must end well before another may hold the lease.
-      callMs: () => Math.min(longestCallMs, Math.max(shortestCallMs, lease.remaining() / 2)),
+      removals: () => runtime.document.view().removals,
+      isGone: (peer) =>
+        this.#seatMembers().some((one) => one.peer === peer && one.leaving === "dead" && !one.alive),
+      callMs,
+    });
+    const removals = removalPlanner({
+      ceph: () => (fsidOf(journal.entries()) === null ? null : deps.cephNode.commands),
+      wishes: () => runtime.document.view().removals,
+      entries: () => journal.entries(),
+      ownerOf: (uuid) => this.#ownerOf(uuid),
+      forget: (uuid) => runtime.document.setRemoval(uuid, null),
+      explain: (subject, reasons) => this.#explain(subject, reasons),
+      later: (ms) => wakeLater(ms),
+    });
+    const departures = new Departures(runtime, {
+      members: () => this.#seatMembers(),
+      etcd: async () => (await client.memberList()).flatMap((member) => handleOf(member) ?? []),
+      explain: (subject, reasons) => this.#explain(subject, reasons),
+      key: () => this.key(),
+      callMs,
     });
     const controller: Controller = new Controller(
       {
@@ -162,9 +194,11 @@ export class SeatControl {
           },
           bootstrap: bootstrapPlanner(runtime),
           lostSeats: () => this.#planLostSeats(),
+          departures: departures.planner,
+          removals,
           ...planners,
         },
-        executors,
+        executors: { ...executors, [removeKind]: departures.executor },
         now: deps.steadyNow,
         log: deps.log,
       },
@@ -230,8 +264,18 @@ export class SeatControl {
       zone: labels[peer]?.zone ?? null,
       alive: peer === self || states.get(peer)?.state === "alive",
       admitted: member.certificate.decision,
+      leaving: leavingOf(labels[peer]?.leaving),
       address: this.#runtime.publicAddress(peer),
     }));
+  }
+
+  /** The living member that says that it has this OSD. */
+  #ownerOf(uuid: string): { peer: PeerId; handle: Handle } | null {
+    const { nodes } = this.#runtime.document.view();
+    const owner = this.#seatMembers().find(
+      ({ peer, alive }) => alive && nodes[peer]?.osds.some((osd) => osd.uuid === uuid),
+    );
+    return owner === undefined ? null : { peer: owner.peer, handle: owner.handle };
   }
 
   #zones(): { members: Map<string, string | null>; former: Set<string> } {
@@ -295,6 +339,11 @@ export class SeatControl {
       return peer !== undefined && isHandle(handle) ? [{ handle, peer }] : [];
     });
   }
+}
+
+/** The wish that a member leaves, as its label says it; another version's word is none. */
+export function leavingOf(label: string | undefined): Leaving | null {
+  return label === "moving" || label === "dead" ? label : null;
 }
 
 const cephSecretsSchema = z.object({ adminKey: z.string(), monKey: z.string() });

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Step } from "../../ceph/control/agent.ts";
@@ -16,7 +16,7 @@ import { JournalFeed } from "../../state/journal/journal-feed.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
 import { decodeLease, leaseKey } from "../../state/lease/lease-value.ts";
-import { seatsOf } from "./cluster-facts.ts";
+import { seatsOf, votesNoMore } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { SeatControl } from "./seat-control.ts";
 
@@ -156,9 +156,19 @@ export class VoterSeat {
     return sat;
   }
 
-  /** The etcd ended for good while it ran. */
+  /** What the journal has decided about this seat. */
+  followJournal(): void {
+    const { journal, self, deps } = this.#runtime;
+    const isSeated = deps.store.get(seatKey) !== undefined || this.lost !== null;
+    if (isSeated && !this.#runtime.voters().includes(self) && votesNoMore(journal.entries(), self)) {
+      this.#stand("its vote was taken away");
+    }
+  }
+
+  /** The etcd ended for good while it ran, or is not wanted any more. */
   #stand(reason: string): void {
-    this.#standing = this.#stopParts()
+    this.#standing = this.#standing
+      .then(() => this.#stopParts())
       .then(() => this.#giveUp(reason))
       .catch((error) =>
         this.#runtime.deps.log.error({ error: messageOf(error) }, "the seat was not given up"),
@@ -168,6 +178,16 @@ export class VoterSeat {
   /** Set the data aside, remember the loss, and tell of it. */
   async #giveUp(reason: string): Promise<void> {
     const { store, log, now } = this.#runtime.deps;
+    if (votesNoMore(this.#runtime.journal.entries(), this.#runtime.self)) {
+      log.info("this member votes no more");
+      store.transaction(() => {
+        store.delete(seatKey);
+        store.delete(lostKey);
+      });
+      // It holds the cluster's own key, which is the voters' alone.
+      await rm(join(this.#runtime.options.settings.stateDir, "etcd"), { recursive: true, force: true });
+      return;
+    }
     log.error({ reason }, "this voter's etcd cannot go on with the data it has");
     store.put(lostKey, reason);
     await this.#etcd?.setDataAside(new Date(now()));

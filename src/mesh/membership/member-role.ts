@@ -29,7 +29,12 @@ export class MemberRole implements Role {
     let wakeAt: number | null = null;
     for (const one of this.#context.neighbours()) {
       if (one.certificate?.cluster !== state.certificate.cluster || !isSeen(one, now)) continue;
-      if (this.#inFlight.has(one.peer) || view.connected(one.peer)) continue;
+      if (view.connected(one.peer)) {
+        // Should the connection end, it is asked at once why: we may have been removed.
+        this.#introducedAt.delete(one.peer);
+        continue;
+      }
+      if (this.#inFlight.has(one.peer)) continue;
       const due = (this.#introducedAt.get(one.peer) ?? Number.NEGATIVE_INFINITY) + introduceMs;
       if (now >= due && this.#inFlight.size < introducedAtOnce)
         this.#introduce(state, one.peer, view.meshPort);

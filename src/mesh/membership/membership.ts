@@ -257,6 +257,11 @@ export class Membership {
     this.#operator.admitted(admission);
   }
 
+  /** A connection with a fellow member has come or gone. */
+  linkChanged(): void {
+    this.#stepper.wake();
+  }
+
   /** The journal says that this member was removed. */
   removed(tombstone: Tombstone): void {
     this.#operator.removed(tombstone);

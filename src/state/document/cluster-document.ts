@@ -31,6 +31,21 @@ export interface NodeFacts {
 export interface NodeLabels {
   readonly zone?: string;
   readonly name?: string;
+  /** It is to leave the cluster: `moving` what it carries first, or `dead`. Only `forget` takes this back. */
+  readonly leaving?: string;
+}
+
+/** The wish that an OSD is taken out of Ceph. */
+export interface OsdRemoval {
+  readonly osd: number;
+  /**
+   * `drain`: once nothing depends on it. `fewer-copies`: as soon as data stays served. `now`: whatever it holds.
+   * `replace`: its number is kept, once all other copies are whole; `replace-now`: whatever it holds.
+   */
+  readonly mode: "drain" | "fewer-copies" | "now" | "replace" | "replace-now";
+  /** RFC 3339. */
+  readonly at: string;
+  readonly by: PeerId;
 }
 
 /** The document as the rest of the daemon sees it: only what is valid, resolved for this moment. */
@@ -43,6 +58,8 @@ export interface ClusterDocument {
   readonly services: Readonly<Record<string, Json>>;
   readonly labels: Readonly<Record<PeerId, NodeLabels>>;
   readonly nodes: Readonly<Record<PeerId, NodeFacts>>;
+  /** By the uuid of the OSD. */
+  readonly removals: Readonly<Record<string, OsdRemoval>>;
 }
 
 /** A part of the document that is not used, and why. */

@@ -5,13 +5,21 @@ import type { Json } from "../../ids/json.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import type { AdmissionMode } from "./admission-policy.ts";
 import { bounded, checkFacts, usage } from "./check-input.ts";
-import type { ClusterDocument, DocumentProblem, NodeFacts, NodeLabels } from "./cluster-document.ts";
+import type {
+  ClusterDocument,
+  DocumentProblem,
+  NodeFacts,
+  NodeLabels,
+  OsdRemoval,
+} from "./cluster-document.ts";
 import { DurableDocument, type Edit, type SyncSession } from "./durable-document.ts";
 import { type Entries, keyOf, readEntries } from "./entries.ts";
 import {
   admissionWish,
   labelValue,
   nodeFacts,
+  osdRemoval,
+  osdUuid,
   serviceName,
   settingName,
   settingValue,
@@ -162,10 +170,18 @@ export class DocumentStore {
     this.#change([{ key: keyOf.service(usage(serviceName, name, "service")), value }]);
   }
 
+  /** Wish that an OSD is taken out, or, with null, no longer wish it. */
+  setRemoval(uuid: string, wish: Pick<OsdRemoval, "osd" | "mode"> | null): void {
+    const key = keyOf.removal(usage(osdUuid, uuid, "uuid of an OSD"));
+    const said = { ...wish, at: this.#time(), by: this.self };
+    const value = wish === null ? null : JSON.stringify(usage(osdRemoval, said, "removal"));
+    this.#change([{ key, value }]);
+  }
+
   /** Set labels of a node; null unsets one, an absent one stays. */
-  setLabels(peer: PeerId, labels: { readonly zone?: string | null; readonly name?: string | null }): void {
+  setLabels(peer: PeerId, labels: { readonly [label in keyof NodeLabels]?: string | null }): void {
     const edits: Edit[] = [];
-    for (const label of ["zone", "name"] as const satisfies (keyof NodeLabels)[]) {
+    for (const label of ["zone", "name", "leaving"] as const satisfies (keyof NodeLabels)[]) {
       const value = labels[label];
       if (value === undefined) continue;
       edits.push({
@@ -196,6 +212,7 @@ export class DocumentStore {
       keyOf.approval(peer),
       keyOf.label(peer, "zone"),
       keyOf.label(peer, "name"),
+      keyOf.label(peer, "leaving"),
       keyOf.node(peer),
     ];
     this.#change(keys.map((key) => ({ key, value: null })));

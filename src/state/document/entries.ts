@@ -5,7 +5,7 @@ import type { Json } from "../../ids/json.ts";
 import type { AdmissionWish } from "./admission-policy.ts";
 import type { Approval } from "./approval-policy.ts";
 import { parseBoundedJson } from "./bounded-json.ts";
-import type { DocumentProblem, NodeFacts, NodeLabels } from "./cluster-document.ts";
+import type { DocumentProblem, NodeFacts, NodeLabels, OsdRemoval } from "./cluster-document.ts";
 import {
   admissionWish,
   approvalWord,
@@ -13,6 +13,8 @@ import {
   labelValue,
   maxEntries,
   maxEntryLength,
+  osdRemoval,
+  osdUuid,
   serviceName,
   settingName,
   settingValue,
@@ -26,6 +28,7 @@ export const keyOf = {
   service: (name: string): string => `service/${name}`,
   approval: (peer: PeerId): string => `approval/${peer}`,
   label: (peer: PeerId, label: keyof NodeLabels): string => `label/${peer}/${label}`,
+  removal: (uuid: string): string => `removal/${uuid}`,
   node: (peer: PeerId): string => `node/${peer}`,
 } as const;
 
@@ -43,6 +46,7 @@ export interface Entries {
   readonly admission: readonly AdmissionWish[];
   readonly approvals: Map<PeerId, readonly Approval[]>;
   readonly nodes: Map<PeerId, NodeFacts>;
+  readonly removals: Map<string, OsdRemoval>;
   readonly problems: readonly DocumentProblem[];
 }
 
@@ -56,6 +60,7 @@ export function readEntries(source: EntrySource, decode: Decode): Entries {
   const labels = new Map<PeerId, NodeLabels>();
   const approvals = new Map<PeerId, readonly Approval[]>();
   const nodes = new Map<PeerId, NodeFacts>();
+  const removals = new Map<string, OsdRemoval>();
   let admission: readonly AdmissionWish[] = [];
 
   for (const [kind, keys] of byKind(source.keys(), problems)) {
@@ -85,7 +90,7 @@ export function readEntries(source: EntrySource, decode: Decode): Entries {
           break;
         case "label":
           if (!isPeerId(subject)) report("not a PeerId");
-          else if (label === "zone" || label === "name")
+          else if (label === "zone" || label === "name" || label === "leaving")
             first(
               valid((text) => checked(labelValue, text)),
               (value) => labels.set(subject, { ...labels.get(subject), [label]: value }),
@@ -99,6 +104,14 @@ export function readEntries(source: EntrySource, decode: Decode): Entries {
               valid((text) => checked(approvalWord, parseBoundedJson(text, maxEntryLength))),
             );
           break;
+        case "removal":
+          if (!osdUuid.safeParse(subject).success) report("not the uuid of an OSD");
+          else
+            first(
+              valid((text) => checked(osdRemoval, parseBoundedJson(text, maxEntryLength))),
+              (wish) => removals.set(subject, wish),
+            );
+          break;
         case "node":
           if (!isPeerId(subject)) report("not a PeerId");
           else
@@ -109,10 +122,10 @@ export function readEntries(source: EntrySource, decode: Decode): Entries {
       }
     }
   }
-  return { settings, services, labels, admission, approvals, nodes, problems };
+  return { settings, services, labels, admission, approvals, nodes, removals, problems };
 }
 
-const kinds = ["admission", "setting", "service", "label", "approval", "node"] as const;
+const kinds = ["admission", "setting", "service", "label", "approval", "removal", "node"] as const;
 type Kind = (typeof kinds)[number];
 
 function byKind(keys: readonly string[], problems: DocumentProblem[]): Map<Kind, string[]> {

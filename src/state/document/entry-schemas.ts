@@ -3,7 +3,7 @@ import { isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { AdmissionWish } from "./admission-policy.ts";
 import type { Approval } from "./approval-policy.ts";
-import type { NodeFacts } from "./cluster-document.ts";
+import type { NodeFacts, OsdRemoval } from "./cluster-document.ts";
 
 /** Characters of an entry's text; all of one node's facts are one entry. */
 export const maxEntryLength = 64 * 1024;
@@ -28,6 +28,14 @@ export const admissionWish: z.ZodType<AdmissionWish> = z.object({
 
 export const approvalWord: z.ZodType<Approval> = z.object({
   verdict: z.enum(["approve", "deny"]),
+  at: time,
+  by: peer,
+});
+
+export const osdUuid = z.uuid();
+export const osdRemoval: z.ZodType<OsdRemoval> = z.object({
+  osd: z.int().min(0),
+  mode: z.enum(["drain", "fewer-copies", "now", "replace", "replace-now"]),
   at: time,
   by: peer,
 });

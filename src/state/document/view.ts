@@ -28,6 +28,7 @@ export function resolveView(
     services: record(entries.services),
     labels: record(entries.labels),
     nodes: record(entries.nodes),
+    removals: record(entries.removals),
   };
   return { view, problems };
 }

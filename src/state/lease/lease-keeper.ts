@@ -38,6 +38,8 @@ export interface LeaseEvents {
 const retryMs = { first: 200, longest: 2000 };
 /** Pause between tries to renew after one has failed. */
 const renewRetryMs = 100;
+/** After giving the lease up: others, who wait for it, have it long before. */
+const yieldMs = 3_000;
 const resignDeadlineMs = 1000;
 
 /**
@@ -57,6 +59,8 @@ export class LeaseKeeper {
   };
   #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
+  #resigned = new AbortController();
+  #yieldsUntil = 0;
   #own: { readonly lease: Lease; renewal: Renewal; shakySaid: boolean } | null = null;
   #holder: Lease | null = null;
 
@@ -76,6 +80,14 @@ export class LeaseKeeper {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#loop;
+  }
+
+  /** Give the lease up, and let the others have it first. */
+  resign(): void {
+    if (this.#own === null) return;
+    this.#yieldsUntil = this.#deps.now() + yieldMs;
+    this.#resigned.abort();
+    this.#resigned = new AbortController();
   }
 
   /** The lease while we hold it, by all we know here. */
@@ -150,7 +162,8 @@ export class LeaseKeeper {
       return;
     }
     this.#setHolder(null);
-    await this.#take(signal);
+    if (this.#deps.now() < this.#yieldsUntil) await this.#sleep(retryMs.first, signal);
+    else await this.#take(signal);
   }
 
   async #take(signal: AbortSignal): Promise<void> {
@@ -183,7 +196,7 @@ export class LeaseKeeper {
     this.#deps.log.info({ epoch: lease.epoch }, "leader lease taken");
     this.#emit("taken", lease);
     const ended = new AbortController();
-    const either = AbortSignal.any([signal, ended.signal]);
+    const either = AbortSignal.any([signal, ended.signal, this.#resigned.signal]);
     const watching = untilDeleted(this.#deps.etcd, leaseKey, lease.epoch + 1, either).then(
       () => ended.abort(),
       (error: unknown) => {

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { loadOrCreateIdentity } from "../../../src/mesh/identity/node-identity.ts";
 import type { LabCluster } from "./cluster.ts";
 import { minutes } from "./cluster.ts";
@@ -131,7 +133,44 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
       await noJobRuns(lab, "n1");
     },
   },
+  remove: {
+    nodes: ["n1"],
+    seats: 1,
+    prepare: async (trial) => {
+      await bootstrapped(trial);
+      await trial.cluster.run("n1", "disk", "add", "loop,1G,4");
+      await trial.cluster.healthy("n1");
+    },
+    victims: { node: () => "n1" },
+    begin: async ({ cluster }) => {
+      await cluster.cli("n1", "disk", "remove", "osd.1");
+    },
+    again: async ({ lab, cluster }) => {
+      // Cut off before the job was on disk, nothing is removed by itself.
+      if ((await osdNumbers(cluster)).includes(1) && !(await jobRuns(lab, "n1"))) {
+        await cluster.cli("n1", "disk", "remove", "osd.1");
+      }
+    },
+    end: async ({ lab, cluster }) => {
+      await lab.waitFor(
+        "osd.1 to be out, and its directory gone",
+        async (note) => {
+          const numbers = await osdNumbers(cluster);
+          const here = existsSync(join(lab.hosts.node("n1").files.state, "data", "osd", "ceph-1"));
+          note({ numbers, here });
+          return !numbers.includes(1) && !here;
+        },
+        minutes(3),
+      );
+      await noJobRuns(lab, "n1");
+      await cluster.healthy("n1");
+    },
+  },
 };
+
+function osdNumbers(cluster: LabCluster): Promise<number[]> {
+  return cluster.cephJson<number[]>("n1", "osd", "ls");
+}
 
 async function jobRuns(lab: Lab, node: string): Promise<boolean> {
   const jobs = (await lab.get(node, "/1.0/jobs")) as { state: string }[];

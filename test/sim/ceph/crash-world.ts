@@ -10,13 +10,16 @@ import { cephPlanners } from "../../../src/ceph/control/ceph-planner.ts";
 import { Controller, type Planner } from "../../../src/ceph/control/controller.ts";
 import { kinds, laneOf } from "../../../src/ceph/control/decisions.ts";
 import { cephExecutors } from "../../../src/ceph/control/executors.ts";
+import { purgedOsds, removalPlanner } from "../../../src/ceph/control/osd-removal.ts";
 import { cephSteps, cephUndo } from "../../../src/ceph/control/steps.ts";
+import { cleanOsd, purgedHere } from "../../../src/ceph/daemons/osd-clean.ts";
 import { systemRoots } from "../../../src/ceph/disks/inventory.ts";
 import { Jobs } from "../../../src/daemon/jobs.ts";
 import { MicrocephError } from "../../../src/errors/microceph-error.ts";
 import { type EntryId, type Handle, handle, type PeerId } from "../../../src/ids/ids.ts";
 import type { Json } from "../../../src/ids/json.ts";
 import { signWithClusterKey } from "../../../src/mesh/identity/cluster-key.ts";
+import type { OsdRemoval } from "../../../src/state/document/cluster-document.ts";
 import { AgentFence } from "../../../src/state/journal/agent-fence.ts";
 import { Decider } from "../../../src/state/journal/decider.ts";
 import { catchUp } from "../../../src/state/journal/read-records.ts";
@@ -40,6 +43,8 @@ interface Running {
   readonly peer: PeerId;
   readonly agent: Agent;
   readonly jobs: Jobs;
+  /** Empty the disks of OSDs that are out for good, as on every change of the journal. */
+  clean(): void;
   /** On the node with the lease: read the entry by its own etcd. */
   readonly decider: Decider<typeof key> | null;
   stop(): Promise<void>;
@@ -54,6 +59,8 @@ export class CrashWorld {
   readonly voters = new SimulatedVoters();
   readonly #dir: string;
   readonly #nodes = new Map<NodeName, Running>();
+  /** What is wished in the document, which every node has. */
+  readonly wishes: Record<string, OsdRemoval> = {};
   #over = false;
 
   constructor(dir: string) {
@@ -87,6 +94,7 @@ export class CrashWorld {
   async until(what: string, isSo: () => boolean): Promise<void> {
     const end = performance.now() + 20_000;
     while (!isSo()) {
+      for (const { process, clean } of this.#nodes.values()) if (process.alive) process.run(clean);
       if (performance.now() > end) throw new Error(`waited in vain for ${what}: ${this.describe()}`);
       await this.voters.pass(10);
     }
@@ -179,10 +187,29 @@ export class CrashWorld {
     const seat = name === "n1" ? this.#seat(process, node, peer) : null;
     return {
       ...{ process, peer, agent, jobs },
+      clean: this.#cleaner(node),
       decider: seat?.decider ?? null,
       stop: async () => {
         await seat?.stop();
       },
+    };
+  }
+
+  #cleaner(node: CephNode): () => void {
+    let cleaning = false;
+    const clean = async (): Promise<void> => {
+      const purged = purgedOsds(this.entries());
+      const inMap = async () => this.ceph.osds.flatMap((osd) => (osd === null ? [] : [osd]));
+      for (const local of await purgedHere(node.deps, purged, inMap)) await cleanOsd(node.deps, local);
+    };
+    return () => {
+      if (cleaning) return;
+      cleaning = true;
+      clean()
+        .catch(() => undefined)
+        .finally(() => {
+          cleaning = false;
+        });
     };
   }
 
@@ -210,11 +237,11 @@ export class CrashWorld {
       if (entry === undefined) throw new Error(`no entry ${id}`);
       return entry;
     };
-    const order = async (to: PeerId, body: Order): Promise<Json> => {
+    const ask = async <T>(to: PeerId, question: (agent: Agent) => Promise<T>): Promise<T> => {
       const target = names.find((name) => this.#peer(name) === to) ?? "n1";
       const { process: other, agent } = this.node(target);
       if (!other.alive) throw new MicrocephError("PEER_UNREACHABLE", `${target} is down`);
-      return answered(other, () => other.run(() => agent.obey(body)));
+      return answered(other, () => other.run(() => question(agent)));
     };
     const executors = cephExecutors({
       ceph: () => node.commands,
@@ -224,22 +251,26 @@ export class CrashWorld {
         return node.access;
       },
       monmap: async () => Buffer.from((await node.commands?.monMapBinary()) ?? []).toString("base64"),
-      order,
+      order: (to, body: Order) => ask(to, (agent) => agent.obey(body)),
       handed: async (id) => {
         if (!current(id).handed) await decider.handed(id);
       },
       restamp: (id) => decider.restamp(id),
-      cancel: async () => false,
+      cancel: (to, { id, number, kind, body }) =>
+        ask(to, (agent) => agent.cancel({ entry: id, number, kind, body })),
       voters: {
         remove: async () => undefined,
+        takeOut: async () => undefined,
         addLearner: async () => [],
         promote: async () => undefined,
       },
+      isGone: () => false,
+      removals: () => this.wishes,
       callMs: () => 1000,
       current,
     });
     const members = names.map((name, index) => ({
-      ...{ peer: this.#peer(name), handle: handle(name) as Handle, zone: null, alive: true },
+      ...{ peer: this.#peer(name), handle: handle(name) as Handle, zone: null, alive: true, leaving: null },
       ...{ admitted: index, address: `10.0.0.${name.slice(1)}` },
     }));
     const bootstrap: Planner = async () => {
@@ -265,9 +296,25 @@ export class CrashWorld {
         laneOf,
         planners: {
           bootstrap,
+          removals: removalPlanner({
+            ceph: () => (isBootstrapped() ? node.commands : null),
+            wishes: () => this.wishes,
+            entries: () => copy.entries(),
+            ownerOf: (uuid) => {
+              const host = this.ceph.osds.find((osd) => osd?.uuid === uuid)?.host as NodeName | undefined;
+              if (host === undefined || !this.node(host).process.alive) return null;
+              return { peer: this.#peer(host), handle: host };
+            },
+            forget: (uuid) => {
+              delete this.wishes[uuid];
+            },
+            explain: () => undefined,
+            later: () => undefined,
+          }),
           ...cephPlanners(
             { daemonLimit: 3, settleMs: 0, crushPauseMs: 0, quietMs: 0, freeMoveBytes: 0 },
             {
+              self,
               members: () => members,
               voters: async () => members.map(({ peer }) => peer),
               entries: () => copy.entries(),
@@ -277,6 +324,7 @@ export class CrashWorld {
               later: () => undefined,
               zones: () => ({ members: new Map(), former: new Set() }),
               estimate: async () => ({ copies: 0, bytes: 0, pools: [] }),
+              handOver: () => undefined,
               explain: () => undefined,
               now: () => performance.now(),
             },

@@ -111,13 +111,58 @@ function addDisk(killAtStep: number): Promise<readonly string[]> {
       await world.until(`the disk after ${where}`, done);
     }
     expect(
-      world.ceph.osds.map(({ up, host }) => [up, host]),
+      world.ceph.osds.map((osd) => [osd?.up, osd?.host]),
       where,
     ).toEqual([[true, "n2"]]);
     expect(world.ceph.running.has("osd.0"), where).toBe(true);
     expect(await readdir(join(dir, "n2", "data", "osd")), where).toEqual(["ceph-0"]);
     return process.steps.slice(before);
   });
+}
+
+/**
+ * Take the one OSD of n2 out while a daemon is killed at one of its steps; or, with `calledOff`, take the wish back
+ * at that step, and nobody is killed.
+ */
+function removeDisk(victim: NodeName, step: number, calledOff = false): Promise<readonly string[]> {
+  return inWorld(async (world, dir) => {
+    for (const node of all) world.start(node);
+    await world.until("the cluster", () => isBuilt(world));
+    world.addDisk("n2");
+    await world.until("the disk", () => world.ceph.osds[0]?.up === true && noOpen(world));
+    const { process } = world.node(victim);
+    const before = process.steps.length;
+    if (!calledOff) process.killAtStep = before + step;
+    const { ceph, wishes } = world;
+    const uuid = ceph.osds[0]?.uuid ?? "";
+    const home = join(dir, "n2", "data", "osd", "ceph-0");
+    wishes[uuid] = { osd: 0, mode: "drain", at: "", by: world.node("n1").peer };
+    const isOut = (): boolean => ceph.osds[0] === null && noOpen(world) && !existsSync(home);
+    const isBack = (): boolean => ceph.osds[0]?.up === true && ceph.osds[0].weight === 1 && noOpen(world);
+    const isOver = (): boolean => isOut() || (wishes[uuid] === undefined && isBack());
+    if (calledOff) {
+      await world.until("the step", () => process.steps.length >= before + step || isOver());
+      delete wishes[uuid];
+    }
+    await world.until("the removal, or the end of the daemon", () => !process.alive || isOver());
+    const where = `${calledOff ? "called off" : `${victim} killed`} at step ${step} (${process.steps.at(-1)})`;
+    if (!process.alive) {
+      if (victim === "n1" && step % 4 !== 0) await world.voters.pass(leaseOverMs);
+      world.start(victim);
+      await world.until(`the removal after ${where}`, isOver);
+    }
+    expect(ceph.lost, where).toEqual([]);
+    const purges = world.entries().filter(({ kind, state }) => kind === kinds.osdPurge && state === "done");
+    expect(purges.length, where).toBe(ceph.osds[0] === null ? 1 : 0);
+    expect(ceph.running.has("osd.0"), where).toBe(ceph.osds[0] !== null);
+    expect(existsSync(home), where).toBe(ceph.osds[0] !== null);
+    if (!calledOff) expect(ceph.osds[0], where).toBeNull();
+    return process.steps.slice(before);
+  });
+}
+
+function noOpen(world: CrashWorld): boolean {
+  return world.entries().every(({ state }) => state !== "open");
 }
 
 /** A trial for each step, several side by side: most of their time is waiting. */
@@ -142,5 +187,16 @@ describe("a daemon killed between any two steps, on simulated etcd and Ceph", ()
     const steps = await addDisk(never);
     expect(steps.length).toBeGreaterThan(10);
     await atEach(steps.length, addDisk);
+  });
+
+  it.each<NodeName>(["n1", "n2"])("while a disk is removed: %s", async (victim) => {
+    const steps = await removeDisk(victim, never);
+    expect(steps.length).toBeGreaterThan(victim === "n1" ? 10 : 5);
+    await atEach(steps.length, (step) => removeDisk(victim, step));
+  });
+
+  it.each<NodeName>(["n1", "n2"])("nor when its removal is called off at any step of %s", async (node) => {
+    const steps = await removeDisk(node, never);
+    await atEach(steps.length, (step) => removeDisk(node, step, true));
   });
 });

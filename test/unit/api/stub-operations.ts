@@ -205,6 +205,38 @@ export class StubOperations implements Operations {
       throw new MicrocephError("NOT_FOUND", `no node is called ${input.nodes[0]}`);
     return known.map(({ id, name, fingerprint }) => ({ id, name, fingerprint }));
   }
+  async removeDisk(input: { readonly osdid: number }) {
+    this.#note("removeDisk", input);
+    this.jobResult = { osd: input.osdid, uuid: "7e7e7e7e-0000-4000-8000-000000000000", cleaned: true };
+    return this.#newJob("disk.remove");
+  }
+  async adoptDisks(input: object) {
+    this.#note("adoptDisks", input);
+    this.jobResult = { report: [{ osd: 2, path: "/dev/sdb", report: "Success", error: "" }] };
+    return this.#newJob("disk.adopt");
+  }
+  async replaceDisk(input: { readonly osdid: number; readonly path: string }) {
+    this.#note("replaceDisk", input);
+    this.jobResult = { osd: input.osdid, path: input.path };
+    return this.#newJob("disk.replace");
+  }
+  async cancelDiskRemoval({ osdid }: { readonly osdid: number }) {
+    return { osd: osdid };
+  }
+  async planRemoval(input: { readonly node: string; readonly dead: boolean }) {
+    this.#note("planRemoval", input);
+    const left = "2 members with 1 vote will survive no loss of the node with the vote and the monitor";
+    const steps = ["its vote is taken away"];
+    return { name: input.node, handle: input.node, dead: input.dead, osds: [], steps, left };
+  }
+  async removeMember(input: { readonly node: string }) {
+    this.#note("removeMember", input);
+    this.jobResult = { name: input.node, id: ids.n2 };
+    return this.#newJob("cluster.remove");
+  }
+  async cancelRemoval({ node }: { readonly node: string }) {
+    return { name: node, id: ids.n2 };
+  }
   async planFailureDomain(input: { readonly level?: string | undefined }) {
     this.#note("planFailureDomain", input);
     this.jobResult = failureDomainStub;

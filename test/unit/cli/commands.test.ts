@@ -501,3 +501,50 @@ describe("waitready", () => {
     expect(stderr).toContain("[NOT_READY]");
   });
 });
+
+describe("disks that go and come back", () => {
+  const words = (api: RunningServer): string => JSON.stringify(api.operations.calls);
+
+  test("disk remove takes MicroCeph's options", async () => {
+    await using api = await runServer();
+    const { code, stdout } = await run(api, "disk remove osd.3 --confirm-failure-domain-downgrade");
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "Removed osd.3\n" });
+    expect(words(api)).toContain('"confirm_crush_downgrade":true');
+    const both = await run(
+      api,
+      "disk remove 3 --confirm-failure-domain-downgrade --prohibit-crush-scaledown",
+    );
+    expect(both.code).toBe(2);
+    expect((await run(api, "disk remove three")).code).toBe(2);
+    expect((await run(api, "disk remove 3 --timeout soon")).code).toBe(2);
+    expect((await run(api, "disk remove 3 --cancel")).stdout).toBe("osd.3 stays.\n");
+  });
+
+  test("disk replace and disk adopt", async () => {
+    await using api = await runServer();
+    const { code, stdout } = await run(api, "disk replace osd.3 /dev/sdz --wipe");
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: "Replaced the disk of osd.3 by /dev/sdz; its data is copied back\n",
+    });
+    expect(words(api)).toContain('"path":"/dev/sdz","wipe":true');
+    expect((await run(api, "disk adopt")).stdout).toMatch(/osd|OSD.*PATH/);
+    expect(JSON.parse((await run(api, "disk adopt --dry-run --format json")).stdout).report).toHaveLength(1);
+    expect(words(api)).toContain('"dry_run":true');
+  });
+});
+
+describe("members that leave", () => {
+  test("the plan is said before it is done, and alone with --dry-run", async () => {
+    await using api = await runServer();
+    const dry = await run(api, "cluster remove n2 --dry-run");
+    expect(dry.stdout).toMatch(/^n2 leaves:\n {2}- its vote is taken away\nAfterwards 2 members/);
+    expect(JSON.stringify(api.operations.calls)).not.toContain("removeMember");
+    const done = await run(api, "cluster remove n2 --dead");
+    expect(done.stdout).toBe("n2 is no member any more.\n");
+    expect(done.stderr).toContain("n2 is removed as dead");
+    expect((await run(api, "cluster remove n2 --cancel")).stdout).toBe("n2 stays a member.\n");
+    expect((await run(api, "cluster remove n2 --cancel --dead")).code).toBe(2);
+    expect((await run(api, "cluster leave")).code).toBe(0);
+  });
+});

@@ -30,6 +30,17 @@ describe("resolveNode", () => {
     expect(() => resolveNode(text, nodes)).toThrow(expect.objectContaining({ code }));
   });
 
+  it("gives the name of a node that was installed anew to it, and to its former self among the dead", () => {
+    const both = [
+      { id: "12D3KooWAbcdefXX" as PeerId, name: "n3", handle: "n3", alive: false },
+      { id: "12D3KooWZzzzzzZZ" as PeerId, name: "n3", handle: "n3-2", alive: true },
+    ];
+    expect(resolveNode("n3", both)).toBe(both[1]);
+    expect(resolveNode("n3", both, "dead")).toBe(both[0]);
+    const alive = both.map((node) => ({ ...node, alive: true }));
+    expect(() => resolveNode("n3", alive)).toThrow(expect.objectContaining({ code: "AMBIGUOUS_NODE" }));
+  });
+
   it("names the candidates", () => {
     expect(() => resolveNode("Abcdef", nodes)).toThrow(/n1 12D3KooWAbcdefXX, n2 12D3KooWAbcdefYY/);
   });

@@ -42,6 +42,7 @@ let buckets: OsdTree["buckets"];
 let wouldMove: number;
 let estimated: CrushChange[];
 let again: number[];
+let leaving: Map<number, "moving" | "dead">;
 
 const ceph = {
   quorumStatus: async () => {
@@ -86,7 +87,7 @@ function entry(kind: string, body: Json, state: Entry["state"] = "done"): Entry 
 beforeEach(() => {
   nodes = 1;
   voters = [0];
-  entries = [entry(kinds.bootstrap, null)];
+  entries = [entry(kinds.bootstrap, { handle: "n0" })];
   monitors = ["n0"];
   asked = [];
   now = 1_000_000;
@@ -108,13 +109,16 @@ beforeEach(() => {
   wouldMove = 0;
   estimated = [];
   again = [];
+  leaving = new Map();
 });
 
 function planners() {
   return cephPlanners(options, {
+    self: peer(0),
     members: () =>
       Array.from({ length: nodes }, (_, n) => ({
         ...{ peer: peer(n), handle: handle(`n${n}`), zone: null, alive: true, admitted: n },
+        leaving: leaving.get(n) ?? null,
         address: noAddress ? null : `10.0.0.${n}`,
       })),
     voters: async () => voters.map(peer),
@@ -128,6 +132,7 @@ function planners() {
       estimated.push(change);
       return { copies: 1, bytes: wouldMove, pools: [] };
     },
+    handOver: () => undefined,
     explain: (subject, why) => void reasons.set(subject, why),
     now: () => now,
   });
@@ -179,7 +184,7 @@ describe("seats", () => {
   it("asks no more once as many monitors are decided as are wanted", async () => {
     nodes = 3;
     voters = [0, 1, 2];
-    entries.push(entry(kinds.monitor, null), entry(kinds.monitor, null));
+    entries.push(entry(kinds.monitor, { handle: "n1" }), entry(kinds.monitor, { handle: "n2" }));
     expect(await plan("seats")).toEqual([]);
     expect(asked).toEqual([]);
   });

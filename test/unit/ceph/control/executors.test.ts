@@ -100,12 +100,15 @@ const deps: ExecutorDeps = {
   },
   voters: {
     remove: async (member, name) => void calls.push(`remove ${member} ${name}`),
+    takeOut: async (name) => void calls.push(`take out ${name}`),
     addLearner: async (name) => {
       calls.push(`learner ${name}`);
       return [{ handle: name, peer: agent }];
     },
     promote: async (name) => void calls.push(`promote ${name}`),
   },
+  isGone: () => false,
+  removals: () => ({}),
   callMs: () => 1000,
   current: () => entry,
 };

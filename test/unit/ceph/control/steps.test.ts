@@ -82,7 +82,11 @@ beforeEach(async () => {
   } as unknown as CephCommands;
   node = new CephNode(self, {
     ...fake.deps,
-    memory: { get: (name) => memory.get(name), put: (name, value) => void memory.set(name, value) },
+    memory: {
+      get: (name) => memory.get(name),
+      put: (name, value) => void memory.set(name, value),
+      delete: (name) => void memory.delete(name),
+    },
     commands: () => ceph,
     addressIn: () => "10.0.0.1",
     extraConfig: undefined,

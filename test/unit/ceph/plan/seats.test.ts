@@ -12,12 +12,14 @@ function members(count: number, change: (n: number) => Partial<SeatMember> = () 
     zone: null,
     alive: true,
     admitted: index + 1,
+    leaving: null,
     ...change(index + 1),
   }));
 }
 
 function facts(change: Partial<SeatFacts> & { members: readonly SeatMember[] }): SeatFacts {
   return {
+    self: peer(1),
     voters: [peer(1)],
     monitors: [name(1)],
     monitorsInQuorum: change.monitors ?? [name(1)],
@@ -101,4 +103,133 @@ describe("planSeats", () => {
     const plan = planSeats(facts({ members: members(7), voters, monitors, monitorsInQuorum: monitors }));
     expect(plan).toMatchObject({ target: 5, next: { kind: "voter", peer: peer(4) } });
   });
+});
+
+describe("seats of those who leave", () => {
+  const three = [1, 2, 3];
+  const seated = (numbers: readonly number[]): Partial<SeatFacts> => ({
+    voters: numbers.map(peer),
+    monitors: numbers.map(name),
+    monitorsInQuorum: numbers.map(name),
+  });
+
+  it("are given to another first, then taken: the monitor before the vote", () => {
+    const leaves = members(4, (n) => ({ leaving: n === 3 ? "moving" : null }));
+    const given = planSeats(facts({ members: leaves, ...seated(three) }));
+    expect(given.next).toMatchObject({ kind: "voter", handle: "n4" });
+    const voters = [1, 2, 3, 4].map(peer);
+    const next = planSeats(facts({ members: leaves, ...seated(three), voters }));
+    expect(next.next).toMatchObject({ kind: "monitor", handle: "n4" });
+    const taken = planSeats(facts({ members: leaves, ...seated([1, 2, 3, 4]) }));
+    expect(taken.next).toMatchObject({ kind: "monitor-out", handle: "n3" });
+    const last = planSeats(facts({ members: leaves, ...seated([1, 2, 4]), voters }));
+    expect(last.next).toMatchObject({ kind: "voter-out", handle: "n3" });
+  });
+
+  it("are taken from the dead before others get them, if a majority is left", () => {
+    const dead = members(4, (n) => (n === 3 ? { leaving: "dead", alive: false } : {}));
+    const monitorsInQuorum = [1, 2].map(name);
+    const first = planSeats(facts({ members: dead, ...seated(three), monitorsInQuorum }));
+    expect(first.next).toMatchObject({ kind: "monitor-out", handle: "n3" });
+    const unknown = planSeats(facts({ members: dead, ...seated(three), monitors: null }));
+    expect(unknown.next).toMatchObject({ kind: "voter-out", handle: "n3" });
+    const two = members(3, (n) => (n > 1 ? { leaving: n === 3 ? "dead" : null, alive: false } : {}));
+    const stuck = planSeats(facts({ members: two, ...seated(three), monitorsInQuorum: [name(1)] }));
+    expect(stuck.next).toBeNull();
+    expect(stuck.reasons.join()).toContain("the voters left without n3 would be no majority");
+  });
+
+  it("stay with one that was called dead and is alive", () => {
+    const alive = members(3, (n) => ({ leaving: n === 3 ? "dead" : null }));
+    const plan = planSeats(facts({ members: alive, ...seated(three) }));
+    expect(plan.next).toMatchObject({ kind: "monitor-out", handle: "n2" });
+    expect(plan.reasons.join()).toContain("n3 was to be removed as dead, but it is alive");
+  });
+
+  it("are never all gone at once, and never held by the lease holder for good", () => {
+    const all = members(2, (n) => ({ leaving: n === 1 ? "moving" : null }));
+    const moved = planSeats(facts({ members: all, ...seated([1, 2]) }));
+    expect(moved.next).toMatchObject({ kind: "monitor-out", handle: "n1" });
+    const own = planSeats(facts({ members: all, ...seated([2]), voters: [1, 2].map(peer) }));
+    expect(own).toMatchObject({ next: null, handOver: true });
+    const others = planSeats(
+      facts({ self: peer(2), members: all, ...seated([2]), voters: [1, 2].map(peer) }),
+    );
+    expect(others.next).toMatchObject({ kind: "voter-out", handle: "n1" });
+  });
+
+  /** Deterministic numbers in [0, 1). */
+  function numbers(seed: number): () => number {
+    let state = seed;
+    return () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state / 2 ** 32;
+    };
+  }
+
+  it.each(Array.from({ length: 200 }, (_, seed) => seed))(
+    "end where they should, whatever leaves and dies (%i)",
+    (seed) => {
+      const random = numbers(seed + 1);
+      const pick = (count: number): number => Math.floor(random() * count);
+      const count = 1 + pick(9);
+      const start = Array.from({ length: seatTarget(count) }, (_, n) => n + 1);
+      // As many may be dead as the seats tolerate.
+      const mayDie = Math.floor((start.length - 1) / 2);
+      const gone = new Set(Array.from({ length: pick(mayDie + 1) }, () => 1 + pick(count)));
+      const leavers = new Set(Array.from({ length: pick(count) }, () => 1 + pick(count)));
+      if (leavers.size >= count) leavers.delete(1);
+      const people = members(count, (n) => ({
+        alive: !gone.has(n),
+        leaving: leavers.has(n) ? (gone.has(n) ? "dead" : "moving") : null,
+        zone: ["a", "b", "c", null][pick(4)] ?? null,
+      }));
+      const works = (n: number): boolean => !gone.has(n);
+      let voters = start;
+      let monitors = start;
+      let holder = 1 + pick(count);
+      const majority = (seats: readonly number[]): boolean => seats.filter(works).length * 2 > seats.length;
+      const numberOf = (handle: Handle): number => Number(handle.slice(1));
+      for (let step = 0; ; step++) {
+        expect(step).toBeLessThan(60);
+        expect([majority(voters), majority(monitors)], `voters ${voters}, monitors ${monitors}`).toEqual([
+          true,
+          true,
+        ]);
+        // The lease is with one who stays, if such a voter is there.
+        const able = voters.filter(works);
+        const staying2 = able.filter((n) => !leavers.has(n));
+        const self = able.includes(holder) ? holder : (staying2[0] ?? able[0] ?? 0);
+        const plan = planSeats({
+          self: peer(self),
+          members: people,
+          voters: voters.map(peer),
+          monitors: monitors.map(name),
+          monitorsInQuorum: monitors.filter(works).map(name),
+        });
+        const { next } = plan;
+        if (plan.handOver) {
+          expect(next).toBeNull();
+          holder = able.find((n) => n !== self) ?? self;
+          continue;
+        }
+        if (next === null) break;
+        const n = numberOf(next.handle);
+        if (next.kind === "voter") voters = [...voters, n];
+        if (next.kind === "monitor") monitors = [...monitors, n];
+        if (next.kind === "voter-out") voters = voters.filter((other) => other !== n);
+        if (next.kind === "monitor-out") monitors = monitors.filter((other) => other !== n);
+        if (next.kind.endsWith("-out")) expect(n === self && next.kind === "voter-out").toBe(false);
+      }
+      const staying = people.filter(({ leaving }) => leaving === null);
+      const able = staying.filter(({ alive }) => alive);
+      // With enough who are alive nobody who leaves keeps a seat, and there are as many as are wanted.
+      if (able.length >= seatTarget(staying.length) && able.length === staying.length) {
+        for (const seats of [voters, monitors]) {
+          expect(seats.filter((n) => leavers.has(n))).toEqual([]);
+          expect(seats).toHaveLength(seatTarget(staying.length));
+        }
+      }
+    },
+  );
 });

@@ -122,7 +122,13 @@ describe("a voter's seat", () => {
   it("has ways to those who were seated since, before its etcd looks for them", async () => {
     keep();
     entries = ["done", "open", "abandoned"].map((state, n) => ({
-      ...{ id: entryId(`${n}-a`), kind: kinds.voter, body: null, agent: testPeer(n + 2), number },
+      ...{
+        id: entryId(`${n}-a`),
+        kind: kinds.voter,
+        body: { peer: testPeer(n + 2) },
+        agent: testPeer(n + 2),
+        number,
+      },
       ...{ state: state as Entry["state"], handed: true, result: null, reason: "", openedAt: "" },
       ...{ closedAt: null, openedNumber: number },
     }));

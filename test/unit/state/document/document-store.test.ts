@@ -46,6 +46,7 @@ describe("a document of one's own", () => {
         [peer(9)]: { verdict: "deny", at: "2026-11-23T12:00:00.000Z", by: a.self },
       },
       nodes: { [a.self]: facts("n1") },
+      removals: {},
     });
     expect(a.document.problems()).toEqual([]);
     a.restart();

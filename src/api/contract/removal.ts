@@ -1,0 +1,24 @@
+import { z } from "zod";
+import { name, nodeReference, type Shape } from "./shape.ts";
+
+export const removalRequest = z.strictObject({
+  node: nodeReference.describe("name, handle, or PeerId prefix of six or more characters"),
+  dead: z.boolean().default(false).describe("it failed and does not come back: nothing of it is waited for"),
+  force: z.boolean().default(false).describe("as `dead`, if it has failed; else without effect"),
+});
+
+/** What the removal of a member does, in its order; nothing has been changed. */
+export const removalPlan = z.object({
+  name,
+  handle: name,
+  dead: z.boolean(),
+  osds: z.array(z.int()),
+  steps: z.array(z.string()),
+  left: z.string().describe("what the cluster survives afterwards"),
+});
+export type RemovalPlan = Shape<typeof removalPlan>;
+
+export const removalReply = z.object({ name, id: nodeReference });
+export type RemovalReply = Shape<typeof removalReply>;
+
+export const removalCancel = z.strictObject({ node: nodeReference });

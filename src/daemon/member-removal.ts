@@ -1,0 +1,152 @@
+import type { RemovalPlan, RemovalReply } from "../api/contract/removal.ts";
+import { seatTarget } from "../ceph/plan/seats.ts";
+import { MicrocephError } from "../errors/microceph-error.ts";
+import type { PeerId } from "../ids/ids.ts";
+import type { Json } from "../ids/json.ts";
+import { type NamedMember, namedMembers, osdsOf } from "./cluster/cluster-report.ts";
+import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import { leavingOf } from "./cluster/seat-control.ts";
+import type { Daemon } from "./daemon.ts";
+import type { JobTools } from "./jobs.ts";
+import { resolveNode } from "./resolve-node.ts";
+
+interface RemovalRequest {
+  readonly node: string;
+  readonly dead: boolean;
+  readonly force: boolean;
+}
+
+/** Of a node that was installed anew its former self is meant by `--dead` and `--force`. */
+function spokenOf({ dead, force }: RemovalRequest): "alive" | "dead" {
+  return dead || force ? "dead" : "alive";
+}
+
+/** What the removal of a member would do, from what is known here. Throws what refuses it. */
+export function planRemoval(daemon: Daemon, request: RemovalRequest): RemovalPlan {
+  const cluster = runtimeOf(daemon);
+  const { id, handle, name } = memberNamed(cluster, request.node, spokenOf(request));
+  const { journal, document, presence, self } = cluster;
+  const { labels } = document.view();
+  const staying = [...journal.members().keys()].filter(
+    (peer) => peer !== id && leavingOf(labels[peer]?.leaving) === null,
+  );
+  if (staying.length === 0) {
+    throw new MicrocephError(
+      "LAST_MEMBER",
+      `${name} is the last member: there is no other to move anything to`,
+    );
+  }
+  const state = id === self ? "alive" : (presence.view().get(id)?.state ?? "suspect");
+  const dead = request.dead || (request.force && state === "failed");
+  if (dead && state !== "failed") {
+    throw new MicrocephError("MEMBER_ALIVE", `${name} is ${state}, not failed`, { data: { node: name } });
+  }
+  if (!dead && state === "failed") {
+    throw new MicrocephError("MEMBER_DEAD", `${name} does not answer, so it cannot move what it carries`, {
+      data: { node: name },
+    });
+  }
+  const seats = seatTarget(staying.length);
+  const services = document.view().nodes[id]?.services ?? [];
+  const osds = osdsOf(cluster, id).map(({ osd }) => osd);
+  const steps = [
+    ...(services.includes("mon")
+      ? ["its monitor leaves the monitor map, another host's takes its place if one is wanted"]
+      : []),
+    ...(cluster.voters().includes(id)
+      ? ["its vote is taken away, another member gets one if one is wanted"]
+      : []),
+    ...(osds.length > 0
+      ? [
+          `the data of ${osds.map((osd) => `osd.${osd}`).join(", ")} moves to other disks, then the disks are emptied`,
+        ]
+      : []),
+    ...["mgr", "mds"]
+      .filter((type) => services.includes(type))
+      .map((type) => `its ${type} is replaced by another host's`),
+    "its keys and its place in the CRUSH map go, and it is handed its tombstone: this identity never comes back",
+  ];
+  return { name, handle, dead, osds, steps, left: tolerance(staying.length, seats) };
+}
+
+/** The job of `cluster remove` and `cluster leave`: the wish goes into the document; here it is waited for. */
+export async function removeMember(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
+  await daemon.settled();
+  const asked = request as unknown as RemovalRequest;
+  const kept = tools.memory as { readonly peer: PeerId; readonly name: string } | null;
+  let target = kept;
+  if (target === null) {
+    const plan = planRemoval(daemon, asked);
+    const cluster = runtimeOf(daemon);
+    const { id, name } = memberNamed(cluster, asked.node, spokenOf(asked));
+    target = { peer: id, name };
+    tools.remember({ ...target });
+    cluster.document.setLabels(id, { leaving: plan.dead ? "dead" : "moving" });
+    cluster.wake("removal");
+  }
+  const { peer, name } = target;
+  for (;;) {
+    const { lifecycle } = daemon.membership;
+    if (lifecycle.state === "removed" && lifecycle.tombstone.peer === peer) break;
+    const { cluster } = daemon;
+    if (cluster !== null) {
+      if (cluster.journal.tombstones().has(peer) && !cluster.journal.members().has(peer)) break;
+      if (leavingOf(cluster.document.view().labels[peer]?.leaving) === null) {
+        throw new MicrocephError("CANCELLED", `the removal of ${name} was called off`);
+      }
+      tools.report(...progressOf(cluster, peer));
+    }
+    await daemon.events.next(tools.signal, 1_000);
+  }
+  const reply: RemovalReply = { name, id: peer };
+  return { ...reply };
+}
+
+/** Take the wish back that a member leaves; what has moved stays where it is. */
+export function cancelRemoval(daemon: Daemon, node: string): RemovalReply {
+  const cluster = runtimeOf(daemon);
+  const { id, name } = memberNamed(cluster, node);
+  cluster.document.setLabels(id, { leaving: null });
+  // Its disks stay, too: what has left them comes back.
+  const { removals, nodes } = cluster.document.view();
+  for (const { uuid } of nodes[id]?.osds ?? []) {
+    if (removals[uuid] !== undefined) cluster.document.setRemoval(uuid, null);
+  }
+  cluster.wake("removal called off");
+  return { name, id };
+}
+
+function runtimeOf(daemon: Daemon): ClusterRuntime {
+  if (daemon.cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
+  return daemon.cluster;
+}
+
+function memberNamed(
+  cluster: ClusterRuntime,
+  text: string,
+  spokenOf: "alive" | "dead" = "alive",
+): NamedMember {
+  return resolveNode(text, namedMembers(cluster), spokenOf);
+}
+
+/** How far it is, from the journal's copy and the members' own words. */
+function progressOf(cluster: ClusterRuntime, peer: PeerId): [number, string] {
+  const facts = cluster.document.view().nodes[peer];
+  const osds = (facts?.osds ?? []).map(({ osd }) => `osd.${osd}`);
+  if (facts?.services.includes("mon")) return [20, "its monitor is moved"];
+  if (cluster.voters().includes(peer)) return [40, "its vote is moved"];
+  if (osds.length > 0) return [60, `the data of ${osds.join(", ")} moves to other disks`];
+  return [90, "it is forgotten"];
+}
+
+/** What the cluster survives afterwards, honestly. */
+function tolerance(members: number, seats: number): string {
+  const dies = Math.floor((seats - 1) / 2);
+  const survives =
+    dies === 0
+      ? "no loss of the node with the vote and the monitor"
+      : dies === 1
+        ? "the loss of one node"
+        : `the loss of ${dies} nodes`;
+  return `${members} ${members === 1 ? "member" : "members"} with ${seats} ${seats === 1 ? "vote" : "votes"} will survive ${survives}`;
+}
