@@ -35,6 +35,12 @@ interface Outcome {
   readonly refusal: Refusal | undefined;
 }
 
+/**
+ * Milliseconds that a child may take to start and connect. A call that does not wait as long leaves it alone, or
+ * on a slow machine none would ever be connected.
+ */
+const connectMs = 60_000;
+
 /** Closes commands that may answer nothing: its answer has a known shape and so marks the end of the one before. */
 const sentinel = "osd stat";
 
@@ -49,6 +55,8 @@ export class CephChild {
   #queue: Call[] = [];
   #working: Promise<void> | undefined;
   #process: CephProcess | undefined;
+  /** Until when the child may take to connect; null once it has. */
+  #connectBy: number | null = null;
   #stopped = false;
 
   constructor(options: CephChildOptions, deps: { readonly log: Logger }) {
@@ -167,12 +175,19 @@ export class CephChild {
 
   /** The child once it has answered, so that a failure up to here means: nothing was run. */
   async #connected(call: Call): Promise<CephProcess> {
-    if (this.#process?.ended === null) return this.#process;
+    const process = this.#process?.ended === null ? this.#process : this.#start();
+    if (this.#connectBy === null) return process;
+    await this.#until(process, call, false, () => process.lines.find(isSentinelAnswer));
+    this.#connectBy = null;
+    return process;
+  }
+
+  #start(): CephProcess {
     const process = new CephProcess(this.#options.argv, this.#options.maxBytes ?? 64 * 1024 * 1024);
     this.#process = process;
+    this.#connectBy = performance.now() + connectMs;
     this.#log.debug({ pid: process.pid }, "started a ceph child");
     process.write(`${sentinel}\n`);
-    await this.#until(process, call, false, () => process.lines.find(isSentinelAnswer));
     return process;
   }
 
@@ -181,7 +196,8 @@ export class CephChild {
     const waited = await process.until(look, call.deadlineAt, call.signal);
     if ("found" in waited) return waited.found;
     const { ended } = process;
-    process.kill();
+    const connects = !begun && waited.end !== "ended" && performance.now() < (this.#connectBy ?? 0);
+    if (!connects || this.#stopped) process.kill();
     if (this.#stopped) throw stoppingError();
     if (waited.end !== "ended" || begun) throw endError(call, waited.end, begun);
     if (/ENOENT$|failed to execute .*No such file/.test(`${process.stderr.trim()}${ended}`)) {

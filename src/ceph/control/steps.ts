@@ -35,7 +35,8 @@ import {
 } from "./decisions.ts";
 
 const quorumDeadlineMs = 90_000;
-const callMs = 10_000;
+/** Shorter than what an order may take, and long enough for a slow machine to start `ceph`. */
+const callMs = 60_000;
 
 /** What a node does for each kind of decision about Ceph; every step may be run again after any crash. */
 export function cephSteps(node: CephNode): Record<string, Step> {

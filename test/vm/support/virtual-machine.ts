@@ -96,7 +96,7 @@ export class VirtualMachine {
   }
 
   /** Run a command line of bash in the guest, to its end. */
-  async run(command: string, deadlineMs = 300_000): Promise<CommandResult> {
+  async run(command: string, deadlineMs = 900_000): Promise<CommandResult> {
     const socket = this.#socket;
     if (socket === undefined) throw new Error("the virtual machine is not running");
     this.#next += 1;

@@ -10,6 +10,7 @@ const fake = `
 folder=$1
 echo start >>$folder/starts
 if [ -e $folder/unreachable ]; then echo "RADOS timed out (error connecting to the cluster)" >&2; exit 1; fi
+until [ ! -e $folder/slow ]; do sleep 0.02; done
 while read -r line; do
   echo "$line" >>$folder/lines
   case $line in
@@ -60,6 +61,19 @@ describe("the long-lived ceph child", () => {
     ]);
     const stat = { epoch: 7, num_osds: 3, num_up_osds: 2, num_in_osds: 2 };
     expect(answers).toEqual(["one", null, "two", "not JSON", stat, "three"]);
+    expect(await lines("starts")).toHaveLength(1);
+  });
+
+  it("lets a slow one connect, though no call waits as long", async () => {
+    await writeFile(join(folder, "slow"), "");
+    for (let n = 0; n < 3; n += 1) {
+      await expect(child.run(["say", "x"], { deadlineMs: 30 })).rejects.toMatchObject({
+        code: "DEADLINE_EXCEEDED",
+        data: { begun: false },
+      });
+    }
+    await rm(join(folder, "slow"));
+    expect(await child.run(["say", "there"], options)).toBe("there");
     expect(await lines("starts")).toHaveLength(1);
   });
 
