@@ -16,7 +16,7 @@ export interface ChildCallOptions {
   /** Milliseconds, the wait for earlier commands included. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
-  /** The command always answers in JSON when it succeeds, so the answer itself shows its end: twice as fast. */
+  /** A question: it always answers in JSON when it succeeds, so the answer itself shows its end: twice as fast. */
   readonly answers?: boolean;
 }
 
@@ -36,10 +36,12 @@ interface Outcome {
 }
 
 /**
- * Milliseconds that a child may take to start and connect. A call that does not wait as long leaves it alone, or
- * on a slow machine none would ever be connected.
+ * Milliseconds that a child may take to start and connect, and to answer a question. A call that does not wait as
+ * long leaves it alone, or on a slow machine none would ever get so far. A command that changes something is
+ * ended at its deadline: it must not be carried out later.
  */
 const connectMs = 60_000;
+const answerMs = 20_000;
 
 /** Closes commands that may answer nothing: its answer has a known shape and so marks the end of the one before. */
 const sentinel = "osd stat";
@@ -47,7 +49,8 @@ const sentinel = "osd stat";
 /**
  * One long-lived `ceph -f json` that is fed commands over its standard input, one at a time: some 30 ms each
  * instead of 160 ms and a Python start. It is started when it is first needed, and killed and started again when a
- * command passes its deadline, because nothing else ends a command that waits for a quorum.
+ * command that changes something passes its deadline, or a question is not answered for long, because nothing else
+ * ends a command that waits for a quorum.
  */
 export class CephChild {
   readonly #options: CephChildOptions;
@@ -55,8 +58,8 @@ export class CephChild {
   #queue: Call[] = [];
   #working: Promise<void> | undefined;
   #process: CephProcess | undefined;
-  /** Until when the child may take to connect; null once it has. */
-  #connectBy: number | null = null;
+  /** What the child has still to say before it takes another command, and until when it is waited for. */
+  #owes: { readonly look: () => unknown; readonly by: number } | null = null;
   #stopped = false;
 
   constructor(options: CephChildOptions, deps: { readonly log: Logger }) {
@@ -156,12 +159,16 @@ export class CephChild {
   }
 
   async #exchange(call: Call): Promise<Outcome> {
-    const process = await this.#connected(call);
+    const process = await this.#ready(call);
     process.clear();
     const line = quoteWords(call.words);
     if (call.answers || line === sentinel) {
       process.write(`${line}\n`);
-      return this.#until(process, call, true, () => answeredIn(process));
+      const look = (): Outcome | undefined => answeredIn(process);
+      this.#owes = { look, by: performance.now() + answerMs };
+      const outcome = await this.#until(process, call, true, look);
+      this.#owes = null;
+      return outcome;
     }
     process.write(`${line}\n${sentinel}\n`);
     const text = await this.#until(process, call, true, () =>
@@ -173,19 +180,22 @@ export class CephChild {
     return { text, refusal: refusalIn(process.stderr) };
   }
 
-  /** The child once it has answered, so that a failure up to here means: nothing was run. */
-  async #connected(call: Call): Promise<CephProcess> {
+  /** The child once it has said all that it owes, so that a failure up to here means: nothing was run. */
+  async #ready(call: Call): Promise<CephProcess> {
     const process = this.#process?.ended === null ? this.#process : this.#start();
-    if (this.#connectBy === null) return process;
-    await this.#until(process, call, false, () => process.lines.find(isSentinelAnswer));
-    this.#connectBy = null;
+    if (this.#owes === null) return process;
+    await this.#until(process, call, false, this.#owes.look);
+    this.#owes = null;
     return process;
   }
 
   #start(): CephProcess {
     const process = new CephProcess(this.#options.argv, this.#options.maxBytes ?? 64 * 1024 * 1024);
     this.#process = process;
-    this.#connectBy = performance.now() + connectMs;
+    this.#owes = {
+      look: () => process.lines.find(isSentinelAnswer),
+      by: performance.now() + connectMs,
+    };
     this.#log.debug({ pid: process.pid }, "started a ceph child");
     process.write(`${sentinel}\n`);
     return process;
@@ -196,8 +206,8 @@ export class CephChild {
     const waited = await process.until(look, call.deadlineAt, call.signal);
     if ("found" in waited) return waited.found;
     const { ended } = process;
-    const connects = !begun && waited.end !== "ended" && performance.now() < (this.#connectBy ?? 0);
-    if (!connects || this.#stopped) process.kill();
+    const isAwaited = waited.end !== "ended" && performance.now() < (this.#owes?.by ?? 0);
+    if (!isAwaited || this.#stopped) process.kill();
     if (this.#stopped) throw stoppingError();
     if (waited.end !== "ended" || begun) throw endError(call, waited.end, begun);
     if (/ENOENT$|failed to execute .*No such file/.test(`${process.stderr.trim()}${ended}`)) {

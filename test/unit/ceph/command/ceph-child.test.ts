@@ -19,6 +19,7 @@ while read -r line; do
     'plain') echo "not JSON" ;;
     'silent') echo "done" >&2 ;;
     'refuse') echo "Error ENOENT: no such thing" >&2 ;;
+    'slowly '*) until [ ! -e $folder/slow ]; do sleep 0.02; done; echo "\\"\${line#slowly }\\"" ;;
     'hang') exec sleep 1000 ;;
     'die') exit 9 ;;
     'new') if [ "$(wc -l <$folder/starts)" -gt 1 ]; then echo '"known"'; else
@@ -75,6 +76,28 @@ describe("the long-lived ceph child", () => {
     await rm(join(folder, "slow"));
     expect(await child.run(["say", "there"], options)).toBe("there");
     expect(await lines("starts")).toHaveLength(1);
+  });
+
+  it("lets a question be answered late, and gives nobody the answer of another", async () => {
+    expect(await child.run(["say", "first"], options)).toBe("first");
+    await writeFile(join(folder, "slow"), "");
+    await expect(child.run(["slowly", "one"], { deadlineMs: 30, answers: true })).rejects.toMatchObject({
+      code: "DEADLINE_EXCEEDED",
+      data: { begun: true },
+    });
+    await expect(child.run(["say", "two"], { deadlineMs: 30, answers: true })).rejects.toMatchObject({
+      data: { begun: false },
+    });
+    const next = child.run(["say", "three"], { ...options, answers: true });
+    await rm(join(folder, "slow"));
+    expect(await next).toBe("three");
+    expect(await lines("starts")).toHaveLength(1);
+  });
+
+  it("ends what changes something at its deadline", async () => {
+    await expect(child.run(["hang"], { deadlineMs: 300 })).rejects.toMatchObject({ data: { begun: true } });
+    expect(await child.run(["say", "next"], options)).toBe("next");
+    expect(await lines("starts")).toHaveLength(2);
   });
 
   it("takes a call that comes in the very turn in which the last one ends", async () => {
