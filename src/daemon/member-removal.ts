@@ -1,7 +1,8 @@
+import { z } from "zod";
 import type { RemovalPlan, RemovalReply } from "../api/contract/removal.ts";
 import { seatTarget } from "../ceph/plan/seats.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
-import type { PeerId } from "../ids/ids.ts";
+import { isPeerId, type PeerId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
 import { type NamedMember, namedMembers, osdsOf } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
@@ -15,6 +16,14 @@ interface RemovalRequest {
   readonly dead: boolean;
   readonly force: boolean;
 }
+
+/** `wished`: whether the wish has been said; a run that was cut off before says it again. */
+const memorySchema = z.object({
+  peer: z.custom<PeerId>(isPeerId),
+  name: z.string(),
+  leaving: z.enum(["moving", "dead"]),
+  wished: z.boolean(),
+});
 
 /** Of a node that was installed anew its former self is meant by `--dead` and `--force`. */
 function spokenOf({ dead, force }: RemovalRequest): "alive" | "dead" {
@@ -73,18 +82,20 @@ export function planRemoval(daemon: Daemon, request: RemovalRequest): RemovalPla
 export async function removeMember(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
   await daemon.settled();
   const asked = request as unknown as RemovalRequest;
-  const kept = tools.memory as { readonly peer: PeerId; readonly name: string } | null;
-  let target = kept;
-  if (target === null) {
-    const plan = planRemoval(daemon, asked);
-    const cluster = runtimeOf(daemon);
-    const { id, name } = memberNamed(cluster, asked.node, spokenOf(asked));
-    target = { peer: id, name };
+  let target = memorySchema.safeParse(tools.memory).data;
+  if (target === undefined) {
+    const { dead } = planRemoval(daemon, asked);
+    const { id, name } = memberNamed(runtimeOf(daemon), asked.node, spokenOf(asked));
+    target = { peer: id, name, leaving: dead ? "dead" : "moving", wished: false };
     tools.remember({ ...target });
-    cluster.document.setLabels(id, { leaving: plan.dead ? "dead" : "moving" });
+  }
+  const { peer, name, leaving } = target;
+  if (!target.wished) {
+    const cluster = runtimeOf(daemon);
+    cluster.document.setLabels(peer, { leaving });
+    tools.remember({ ...target, wished: true });
     cluster.wake("removal");
   }
-  const { peer, name } = target;
   for (;;) {
     const { lifecycle } = daemon.membership;
     if (lifecycle.state === "removed" && lifecycle.tombstone.peer === peer) break;

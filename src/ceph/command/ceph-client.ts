@@ -64,6 +64,8 @@ export interface CephClientDeps {
 }
 
 const defaultDeadlineMs = 10_000;
+/** For a `ceph` of its own, whose start alone takes a quarter of a minute on a slow machine. */
+const processDeadlineMs = 60_000;
 
 /** `CephCommands` on a real cluster, as client.admin. */
 export class CephClient implements CephCommands {
@@ -341,7 +343,7 @@ export class CephClient implements CephCommands {
     checkWords(words);
     try {
       const result = await this.#run("ceph", [...this.#arguments, ...(how.args ?? []), ...words], {
-        deadlineMs: options.deadlineMs ?? defaultDeadlineMs,
+        deadlineMs: options.deadlineMs ?? processDeadlineMs,
         ...(options.signal ? { signal: options.signal } : {}),
         ...(how.secrets ? { secrets: how.secrets } : {}),
       });
