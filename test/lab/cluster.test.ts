@@ -60,6 +60,8 @@ labSuite("three fresh hosts, no command", () => {
     // The founder and the first monitor have their seats from the start; two each were added.
     expect(done.filter((entry) => entry.kind === "quorum.voter")).toHaveLength(2);
     expect(done.filter((entry) => entry.kind === "ceph.mon")).toHaveLength(2);
+    // While it is built, changes of the maps are not gathered; disk-and-clock.test.ts looks at the end of that.
+    expect(await cluster.overrides("n1", "mon.n1")).toContain("paxos_propose_interval");
   });
 
   it("say the same of the mesh, with exactly the public keys", async () => {

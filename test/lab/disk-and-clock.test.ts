@@ -186,4 +186,21 @@ labSuite("three hosts with small disks and clocks of their own", () => {
     );
     expect(await cluster.object("n5", "data", "clocks")).toBe("written while clocks were wrong");
   });
+
+  it("run Ceph with its usual timers again once nothing is built any more", async () => {
+    await lab.waitFor(
+      "no timers for building in any monitor or manager",
+      async (note) => {
+        const daemons = trio.flatMap((node) => [
+          [node, `mon.${node}`] as const,
+          [node, `mgr.${node}`] as const,
+        ]);
+        const found = await Promise.all(daemons.map(([node, daemon]) => cluster.overrides(node, daemon)));
+        note(found);
+        const timers = /^(paxos_|mon_tick|mgr_tick|mgr_stats)/;
+        return found.flat().every((name) => !timers.test(name));
+      },
+      minutes(3),
+    );
+  });
 });

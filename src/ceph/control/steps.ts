@@ -4,6 +4,7 @@ import type { OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
 import { adminCapabilities, monCapabilities } from "../config/keyring.ts";
+import { hasten } from "../daemons/build-pace.ts";
 import { ensureCephFolders, unitName } from "../daemons/deps.ts";
 import { prepareMds, startMds } from "../daemons/mds.ts";
 import { prepareMgr, startMgr } from "../daemons/mgr.ts";
@@ -57,6 +58,7 @@ export function cephSteps(node: CephNode): Record<string, Step> {
     node.rememberMonAddress(address);
     await startMon(deps, { handle, address });
     await waitMonInQuorum(deps, handle, { deadlineMs: quorumDeadlineMs, signal });
+    await hasten(deps.paths, "mon", handle);
     await firstSettings(commandsOf(node), signal);
     return { monitor: handle };
   };
@@ -75,6 +77,7 @@ export function cephSteps(node: CephNode): Record<string, Step> {
       await startMon(deps, { handle, address });
     }
     const status = await waitMonInQuorum(deps, handle, { deadlineMs: quorumDeadlineMs, signal });
+    await hasten(deps.paths, "mon", handle);
     await node.follow(status.monMap);
     return { epoch: status.monMap.epoch };
   };
@@ -87,6 +90,7 @@ export function cephSteps(node: CephNode): Record<string, Step> {
     if (type === "mgr") {
       await prepareMgr(deps, { handle, key });
       await startMgr(deps, handle);
+      await hasten(deps.paths, "mgr", handle);
     } else {
       await prepareMds(deps, { handle, key });
       await startMds(deps, handle);

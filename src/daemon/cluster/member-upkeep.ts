@@ -1,5 +1,6 @@
 import { cephAccess, kinds, monitorBody } from "../../ceph/control/decisions.ts";
 import { purgedOsds } from "../../ceph/control/osd-removal.ts";
+import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
@@ -11,6 +12,8 @@ import { methods } from "./member-rpc.ts";
 
 const periodMs = 10_000;
 const callMs = 5_000;
+/** Milliseconds without a decision after which the cluster counts as built. */
+const builtMs = 30_000;
 
 /**
  * What must be so on a member in the end: its facts are in the document, it knows how to reach Ceph, and its
@@ -23,19 +26,33 @@ export class MemberUpkeep {
   #following = false;
   #monitorsDecided = 0;
   #cleaning = false;
+  readonly #pace: BuildPace;
 
   constructor(runtime: ClusterRuntime) {
     this.#runtime = runtime;
+    const { cephNode, log } = runtime.deps;
+    this.#pace = new BuildPace({
+      quietMs: builtMs,
+      slowDown: async () => {
+        const told = await Promise.all(
+          (["mon", "mgr"] as const).map((type) => slowDown(cephNode.deps.paths, type, runtime.handle)),
+        );
+        if (told.includes(true)) log.info("no decision for a while: Ceph's daemons have their usual timers");
+      },
+      onError: (error) => log.warn({ error: messageOf(error) }, "Ceph's timers are not put back"),
+    });
   }
 
   start(): void {
     this.#timer = setInterval(() => this.look(), periodMs);
     this.#timer.unref();
+    this.#pace.look(this.#runtime.journal.entries().length);
     this.look();
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    this.#pace.stop();
   }
 
   look(): void {
@@ -48,6 +65,7 @@ export class MemberUpkeep {
   journalChanged(): void {
     this.#fetchAccess();
     const entries = this.#runtime.journal.entries();
+    this.#pace.look(entries.length);
     if (hasNoMonitor(entries, this.#runtime.handle)) this.#dropMonitor();
     this.#cleanOsds();
     const changes: readonly string[] = [kinds.monitor, kinds.monitorOut];

@@ -53,6 +53,13 @@ export class LabCluster {
     return (await this.lab.get(node, "/1.0/journal?limit=1000")) as JournalEntry[];
   }
 
+  /** Settings of a daemon of Ceph that are in force until it ends, by the layer that nothing stores. */
+  async overrides(node: string, daemon: string): Promise<string[]> {
+    const text = await this.lab.run(node, ["ceph", "daemon", daemon, "config", "diff"], minutes(1));
+    const { diff } = JSON.parse(text) as { diff: Record<string, Record<string, unknown>> };
+    return Object.entries(diff).flatMap(([name, layers]) => ("override" in layers ? [name] : []));
+  }
+
   /** All nodes are members of one and the same cluster and each lists exactly these members, alive. */
   formed(nodes: readonly string[], wait = minutes(4)): Promise<MeshByNode> {
     return this.lab.waitFor(

@@ -1,0 +1,82 @@
+import { isMicrocephError } from "../../errors/microceph-error.ts";
+import type { Json } from "../../ids/json.ts";
+import { askAdminSocket } from "../command/admin-socket.ts";
+import type { CephPaths } from "../config/ceph-paths.ts";
+
+type Paced = "mon" | "mgr";
+
+/**
+ * Timers that are right only while a cluster is being built, when every change of a map is waited for: Ceph's
+ * defaults gather changes for a second, and look around every five. They are set over a daemon's admin socket, in
+ * the layer that nothing stores, so the daemon's next start forgets them, too (Ceph doc: ceph daemon config set).
+ */
+const buildTimers: Readonly<Record<Paced, Readonly<Record<string, string>>>> = {
+  mon: { paxos_propose_interval: "0.1", paxos_min_wait: "0.02", mon_tick_interval: "1" },
+  mgr: { mgr_tick_period: "1", mgr_stats_period: "1" },
+};
+
+/** Let a daemon that was just started keep up with the building. False while it does not answer. */
+export function hasten(paths: Pick<CephPaths, "adminSocket">, type: Paced, id: string): Promise<boolean> {
+  return tell(paths, type, id, (name, value) => ({ prefix: "config set", var: name, val: [value] }));
+}
+
+/** Give a daemon its usual timers back. Idempotent. False when it does not answer: it has no others then. */
+export function slowDown(paths: Pick<CephPaths, "adminSocket">, type: Paced, id: string): Promise<boolean> {
+  return tell(paths, type, id, (name) => ({ prefix: "config unset", var: name }));
+}
+
+async function tell(
+  paths: Pick<CephPaths, "adminSocket">,
+  type: Paced,
+  id: string,
+  request: (name: string, value: string) => Record<string, Json> & { readonly prefix: string },
+): Promise<boolean> {
+  try {
+    for (const [name, value] of Object.entries(buildTimers[type])) {
+      await askAdminSocket(paths.adminSocket(type, id), request(name, value));
+    }
+    return true;
+  } catch (error) {
+    if (isMicrocephError(error, "CEPH_DAEMON_DOWN") || isMicrocephError(error, "DEADLINE_EXCEEDED")) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+export interface BuildPaceDeps {
+  /** Milliseconds without a decision about Ceph after which it counts as built. */
+  readonly quietMs: number;
+  /** Give the daemons of this node their usual timers back. */
+  readonly slowDown: () => Promise<unknown>;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Knows when the building is over: no decision for a while. It holds from the daemon's start on, so that what a
+ * run hastened that was killed is put back by the next one.
+ */
+export class BuildPace {
+  readonly #deps: BuildPaceDeps;
+  #timer: NodeJS.Timeout | undefined;
+  #seen = -1;
+
+  constructor(deps: BuildPaceDeps) {
+    this.#deps = deps;
+  }
+
+  /** Told of every change of the journal, with the number of decisions in it. */
+  look(decisions: number): void {
+    if (decisions === this.#seen) return;
+    this.#seen = decisions;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#deps.slowDown().catch(this.#deps.onError);
+    }, this.#deps.quietMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}

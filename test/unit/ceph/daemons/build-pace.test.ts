@@ -1,0 +1,82 @@
+import { Buffer } from "node:buffer";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { BuildPace, hasten, slowDown } from "../../../../src/ceph/daemons/build-pace.ts";
+
+let folder: string;
+let server: Server | undefined;
+/** What the daemon has in the layer that nothing stores. */
+let set: Map<string, string>;
+const paths = { adminSocket: (type: string, id: string) => join(folder, `${type}.${id}`) };
+
+async function daemon(name: string): Promise<void> {
+  server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", (chunk) => {
+      const request = JSON.parse(chunk.toString().slice(0, -1));
+      if (request.prefix === "config set") set.set(request.var, request.val[0]);
+      if (request.prefix === "config unset") set.delete(request.var);
+      const body = Buffer.from(JSON.stringify({ success: "" }));
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(body.length);
+      socket.end(Buffer.concat([length, body]));
+    });
+  });
+  await new Promise<void>((ready) => server?.listen(join(folder, name), ready));
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "pace-"));
+  set = new Map();
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  server?.close();
+  server = undefined;
+  await rm(folder, { recursive: true });
+});
+
+describe("timers for the time of building", () => {
+  it.each([
+    ["mon", "paxos_propose_interval", "0.1"],
+    ["mgr", "mgr_tick_period", "1"],
+  ] as const)("are set in a %s and put back", async (type, name, value) => {
+    await daemon(`${type}.n1`);
+    expect(await hasten(paths, type, "n1")).toBe(true);
+    expect(set.get(name)).toBe(value);
+    expect(await slowDown(paths, type, "n1")).toBe(true);
+    expect([...set]).toEqual([]);
+  });
+
+  it("are no matter where there is no such daemon", async () => {
+    expect(await slowDown(paths, "mon", "n1")).toBe(false);
+  });
+});
+
+describe("the end of the building", () => {
+  it("comes when nothing was decided for a while, and again after the next decision", () => {
+    vi.useFakeTimers();
+    const slow = vi.fn(async () => undefined);
+    const pace = new BuildPace({ quietMs: 1000, slowDown: slow, onError: () => undefined });
+    pace.look(1);
+    vi.advanceTimersByTime(900);
+    pace.look(2);
+    vi.advanceTimersByTime(900);
+    expect(slow).not.toHaveBeenCalled();
+    pace.look(2);
+    vi.advanceTimersByTime(100);
+    expect(slow).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(10_000);
+    expect(slow).toHaveBeenCalledTimes(1);
+    pace.look(3);
+    vi.advanceTimersByTime(1000);
+    expect(slow).toHaveBeenCalledTimes(2);
+    pace.look(4);
+    pace.stop();
+    vi.advanceTimersByTime(1000);
+    expect(slow).toHaveBeenCalledTimes(2);
+  });
+});
