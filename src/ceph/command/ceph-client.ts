@@ -300,8 +300,11 @@ export class CephClient implements CephCommands {
   }
 
   async setSecret(key: string, value: string, options?: CallOptions): Promise<void> {
-    const how = { args: ["-i", "-"], input: value, secrets: [value] };
-    await this.#once(["config-key", "set", key], options, how);
+    await this.#once(["config-key", "set", key], options, {
+      args: ["-i", "-"],
+      input: value,
+      secrets: [value],
+    });
   }
 
   async removeSecret(key: string, options?: CallOptions): Promise<void> {
@@ -337,13 +340,20 @@ export class CephClient implements CephCommands {
     options: CallOptions = {},
     how: {
       readonly args?: readonly string[];
+      /** What is written to its standard input: it is in no file, which would outlive a daemon that is killed. */
+      readonly input?: string;
       readonly secrets?: readonly string[];
     } = {},
   ): Promise<Json> {
     checkWords(words);
     try {
-      const result = await this.#run("ceph", [...this.#arguments, ...(how.args ?? []), ...words], {
+      const command = ["ceph", ...this.#arguments, ...(how.args ?? []), ...words];
+      // One that waits for its input must not outlive this process: it would take the end of it for all.
+      const [program = "", ...args] =
+        how.input === undefined ? command : ["setpriv", "--pdeathsig", "KILL", ...command];
+      const result = await this.#run(program, args, {
         deadlineMs: options.deadlineMs ?? processDeadlineMs,
+        ...(how.input === undefined ? {} : { input: how.input }),
         ...(options.signal ? { signal: options.signal } : {}),
         ...(how.secrets ? { secrets: how.secrets } : {}),
       });

@@ -49,7 +49,7 @@ export interface PlannerDeps {
   readonly now: () => number;
 }
 
-const callMs = 3000;
+const callMs = 10_000;
 
 /** The planners of Ceph and its quorum: facts from Ceph and the members in, proposals out. */
 export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record<string, Planner> {

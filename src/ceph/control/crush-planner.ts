@@ -30,7 +30,7 @@ class Steady {
   }
 }
 
-const callMs = 3000;
+const callMs = 10_000;
 
 /** Where hosts lie, over what copies are spread, and how many there are: one decision at a time. */
 export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planner {

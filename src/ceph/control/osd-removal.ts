@@ -23,7 +23,7 @@ export interface RemovalPlannerDeps {
   readonly later: (ms: number) => void;
 }
 
-const callMs = 5_000;
+const callMs = 10_000;
 /** Milliseconds between two looks at how far the data has moved. */
 const lookMs = 2_000;
 

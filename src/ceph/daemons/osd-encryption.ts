@@ -57,7 +57,8 @@ function previousKeyPath(uuid: string): string {
 /** The key of an OSD, made and stored before anything is encrypted with it: no data without a key in the store. */
 export async function ensureKey(store: KeyStore, uuid: string, makeKey: () => string): Promise<string> {
   const kept = await store.secret(keyPath(uuid));
-  if (kept !== undefined) return checked(kept);
+  // An empty one was never a key: nothing is encrypted before the monitors have shown a whole one.
+  if (kept !== undefined && kept !== "") return checked(kept);
   await store.setSecret(keyPath(uuid), makeKey());
   // What the monitors say afterwards counts, not what was sent.
   return checked((await store.secret(keyPath(uuid))) ?? "");

@@ -11,7 +11,7 @@ import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { methods } from "./member-rpc.ts";
 
 const periodMs = 10_000;
-const callMs = 5_000;
+const callMs = 15_000;
 /** Milliseconds without a decision after which the cluster counts as built. */
 const builtMs = 30_000;
 

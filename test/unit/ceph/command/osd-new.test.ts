@@ -48,3 +48,27 @@ it.each([
   expect(existsSync(path)).toBe(false);
   await client.stop();
 });
+
+it("hands a secret over standard input, to a process that dies with this one", async () => {
+  const calls: { command: string[]; input: string | undefined }[] = [];
+  const client = new CephClient(
+    { paths: cephPaths(state) },
+    {
+      log: pino({ level: "silent" }),
+      run: async (program, args, options) => {
+        calls.push({ command: [program, ...args], input: options.input });
+        expect(options.secrets).toEqual(["the secret"]);
+        return { exitCode: 0, stdout: "", stderr: "" };
+      },
+    },
+  );
+  await client.setSecret("dm-crypt/osd/x/luks", "the secret");
+  expect(calls).toEqual([
+    {
+      command: expect.arrayContaining(["setpriv", "--pdeathsig", "-i", "-", "config-key", "set"]),
+      input: "the secret",
+    },
+  ]);
+  expect(calls.flatMap(({ command }) => command)).not.toContain("the secret");
+  await client.stop();
+});
