@@ -8,6 +8,7 @@ import { type Figures, figuresOf, report } from "./figures.ts";
 /** Loaded when asked for: a benchmark of the CLI does not load libp2p. */
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   events: () => import("./events.ts"),
+  bootstrap: () => import("./bootstrap.ts"),
 };
 
 async function measure(bench: Bench, runs: number, signal: AbortSignal): Promise<Figures[]> {
