@@ -13,12 +13,14 @@ export interface DaemonOptions {
   readonly expect: number | undefined;
 }
 
+const labConfig = join(checkout, "scripts", "lab", "ceph-extra.conf");
+
 /** What `microcephd` is started with in a node. */
 export function daemonCommand(options: DaemonOptions, environment = process.env): string[] {
   return [
     environment.MICROCEPH_LAB_DAEMON ?? join(checkout, "bin", "microcephd"),
     ...["--state-dir", nodeStateDir],
-    ...["--extra-ceph-config", join(checkout, "scripts", "lab", "ceph-extra.conf")],
+    ...["--extra-ceph-config", environment.MICROCEPH_LAB_CEPH_CONFIG ?? labConfig],
     ...(options.admission === undefined ? [] : ["--admission", options.admission]),
     ...(options.expect === undefined ? [] : ["--expect", String(options.expect)]),
   ];

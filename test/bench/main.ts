@@ -7,7 +7,15 @@ import { type Figures, figuresOf, report } from "./figures.ts";
 
 /** Loaded when asked for: a benchmark of the CLI does not load libp2p. */
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
+  bootstrap: () => import("./bootstrap.ts"),
+  cli: () => import("./cli.ts"),
+  discovery: () => import("./discovery.ts"),
+  disks: () => import("./disks.ts"),
   events: () => import("./events.ts"),
+  formation: () => import("./formation.ts"),
+  join: () => import("./join.ts"),
+  lease: () => import("./lease.ts"),
+  memory: () => import("./memory.ts"),
 };
 
 async function measure(bench: Bench, runs: number, signal: AbortSignal): Promise<Figures[]> {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
 import { type ClusterId, clusterId, type Handle, handle, type PeerId, peerId } from "../../src/ids/ids.ts";
+import type { EtcdTimers } from "../../src/state/etcd/etcd-arguments.ts";
 import { EtcdClient } from "../../src/state/etcd/etcd-client.ts";
 import { EtcdProcess } from "../../src/state/etcd/etcd-process.ts";
 import { PeerSockets, type Voter } from "../../src/state/etcd/peer-sockets.ts";
@@ -25,8 +26,10 @@ export class EtcdHost {
   readonly sockets: PeerSockets;
   process: EtcdProcess;
   readonly #cut = new Set<PeerId>();
+  readonly #timers: EtcdTimers;
 
-  constructor(root: string, number: number, hosts: Map<PeerId, EtcdHost>) {
+  constructor(root: string, number: number, hosts: Map<PeerId, EtcdHost>, timers: EtcdTimers) {
+    this.#timers = timers;
     this.handle = handle(`n${number}`);
     this.peer = testPeer(number);
     this.dir = join(root, this.handle);
@@ -64,7 +67,7 @@ export class EtcdHost {
 
   #process(mode: "new" | "existing", peers: { name: Handle }[]): EtcdProcess {
     return new EtcdProcess(
-      { dir: this.dir, name: this.handle, peers, mode, token: testCluster, timers: quickTimers },
+      { dir: this.dir, name: this.handle, peers, mode, token: testCluster, timers: this.#timers },
       { log: quiet },
     );
   }
@@ -74,10 +77,15 @@ export class EtcdHost {
 export class EtcdCluster {
   readonly root: string = mkdtempSync(join(tmpdir(), "etcd-"));
   readonly hosts = new Map<PeerId, EtcdHost>();
+  readonly #timers: EtcdTimers;
+
+  constructor(timers: EtcdTimers = quickTimers) {
+    this.#timers = timers;
+  }
 
   host(number: number): EtcdHost {
     const peer = testPeer(number);
-    const host = this.hosts.get(peer) ?? new EtcdHost(this.root, number, this.hosts);
+    const host = this.hosts.get(peer) ?? new EtcdHost(this.root, number, this.hosts, this.#timers);
     this.hosts.set(peer, host);
     return host;
   }
