@@ -10,6 +10,8 @@ export interface CephChildOptions {
   readonly argv: readonly [string, ...string[]];
   /** Most bytes of one answer; default 64 MiB. */
   readonly maxBytes?: number;
+  /** Milliseconds that a question may stay unanswered before the child is given up; default 8 s. */
+  readonly answerMs?: number;
 }
 
 export interface ChildCallOptions {
@@ -41,7 +43,7 @@ interface Outcome {
  * ended at its deadline: it must not be carried out later.
  */
 const connectMs = 60_000;
-const answerMs = 20_000;
+const answerMs = 8_000;
 
 /** Closes commands that may answer nothing: its answer has a known shape and so marks the end of the one before. */
 const sentinel = "osd stat";
@@ -165,7 +167,7 @@ export class CephChild {
     if (call.answers || line === sentinel) {
       process.write(`${line}\n`);
       const look = (): Outcome | undefined => answeredIn(process);
-      this.#owes = { look, by: performance.now() + answerMs };
+      this.#owes = { look, by: performance.now() + (this.#options.answerMs ?? answerMs) };
       const outcome = await this.#until(process, call, true, look);
       this.#owes = null;
       return outcome;
@@ -184,7 +186,14 @@ export class CephChild {
   async #ready(call: Call): Promise<CephProcess> {
     const process = this.#process?.ended === null ? this.#process : this.#start();
     if (this.#owes === null) return process;
-    await this.#until(process, call, false, this.#owes.look);
+    const { look, by } = this.#owes;
+    const waited = await process.until(look, Math.min(by, call.deadlineAt), call.signal);
+    if ("end" in waited && waited.end === "late" && performance.now() < call.deadlineAt) {
+      // It has owed that for too long: this call still has time for another child.
+      process.kill();
+      return this.#ready(call);
+    }
+    await this.#until(process, call, false, () => ("found" in waited ? true : look()));
     this.#owes = null;
     return process;
   }

@@ -94,6 +94,19 @@ describe("the long-lived ceph child", () => {
     expect(await lines("starts")).toHaveLength(1);
   });
 
+  it("gives one up that answers nothing, while the next call still has time", async () => {
+    await child.stop();
+    child = new CephChild(
+      { argv: ["sh", "-c", fake, "ceph", folder], answerMs: 200 },
+      { log: pino({ level: "silent" }) },
+    );
+    await expect(child.run(["hang"], { deadlineMs: 50, answers: true })).rejects.toMatchObject({
+      code: "DEADLINE_EXCEEDED",
+    });
+    expect(await child.run(["say", "again"], { ...options, answers: true })).toBe("again");
+    expect(await lines("starts")).toHaveLength(2);
+  });
+
   it("ends what changes something at its deadline", async () => {
     await expect(child.run(["hang"], { deadlineMs: 300 })).rejects.toMatchObject({ data: { begun: true } });
     expect(await child.run(["say", "next"], options)).toBe("next");
