@@ -12,17 +12,21 @@ const bareTtlSeconds = 2;
 const key = "/bench/leader";
 type Death = "daemon" | "etcd" | "node";
 
-/** Seconds from the death until another member says that it, or a third one, leads and that there is a quorum. */
+/**
+ * Seconds from the death until another member says that it, or a third one, leads and that there is a quorum. Of
+ * its etcd alone: until that runs again and the leader, which stays so, has a quorum.
+ */
 async function ours(lab: Lab, cluster: LabCluster, death: Death): Promise<number> {
   const { name: victim, epoch } = await cluster.holder("n1");
   const [witness = ""] = nodes.filter((node) => node !== victim);
-  if (death === "etcd") await killEtcd(lab, victim);
+  if (death === "etcd") killEtcd(lab, victim);
   else await lab.kill(victim, death === "node" ? "all" : "daemon");
   const since = performance.now();
   await lab.waitFor(
     `a leader after ${victim}`,
     async () => {
       const { lease, self, members } = await lab.mesh(witness);
+      if (death === "etcd") return etcdOf(lab, victim) !== undefined && (await hasQuorum(lab, victim));
       const holder = [self, ...members].find(({ id }) => id === lease.holder);
       return lease.quorum === "ok" && holder !== undefined && lease.epoch !== epoch;
     },
@@ -36,10 +40,18 @@ async function ours(lab: Lab, cluster: LabCluster, death: Death): Promise<number
   return seconds;
 }
 
-async function killEtcd(lab: Lab, node: string): Promise<void> {
-  const etcd = lab.processes(node).find(({ args }) => /(^|\/)etcd$/.test(args[0] ?? ""));
-  if (etcd === undefined) throw new Error(`no etcd on ${node}`);
-  process.kill(etcd.pid, "SIGKILL");
+function etcdOf(lab: Lab, node: string): number | undefined {
+  return lab.processes(node).find(({ args }) => /(^|\/)etcd$/.test(args[0] ?? ""))?.pid;
+}
+
+async function hasQuorum(lab: Lab, node: string): Promise<boolean> {
+  return (await lab.mesh(node)).lease.quorum === "ok";
+}
+
+function killEtcd(lab: Lab, node: string): void {
+  const pid = etcdOf(lab, node);
+  if (pid === undefined) throw new Error(`no etcd on ${node}`);
+  process.kill(pid, "SIGKILL");
 }
 
 /** The same of three bare etcd: a candidate on another one takes the key as soon as it is gone. */
