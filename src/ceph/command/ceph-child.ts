@@ -188,14 +188,16 @@ export class CephChild {
     if (this.#owes === null) return process;
     const { look, by } = this.#owes;
     const waited = await process.until(look, Math.min(by, call.deadlineAt), call.signal);
-    if ("end" in waited && waited.end === "late" && performance.now() < call.deadlineAt) {
+    if ("found" in waited) {
+      this.#owes = null;
+      return process;
+    }
+    if (waited.end === "late" && performance.now() < call.deadlineAt) {
       // It has owed that for too long: this call still has time for another child.
       process.kill();
       return this.#ready(call);
     }
-    await this.#until(process, call, false, () => ("found" in waited ? true : look()));
-    this.#owes = null;
-    return process;
+    throw this.#givenUp(process, call, false, waited.end);
   }
 
   #start(): CephProcess {
@@ -214,16 +216,21 @@ export class CephChild {
   async #until<T>(process: CephProcess, call: Call, begun: boolean, look: () => T | undefined): Promise<T> {
     const waited = await process.until(look, call.deadlineAt, call.signal);
     if ("found" in waited) return waited.found;
+    throw this.#givenUp(process, call, begun, waited.end);
+  }
+
+  /** Why a call ends without its answer. The child is ended, too, unless it may take longer for what it owes. */
+  #givenUp(process: CephProcess, call: Call, begun: boolean, end: WaitEnd): MicrocephError {
     const { ended } = process;
-    const isAwaited = waited.end !== "ended" && performance.now() < (this.#owes?.by ?? 0);
+    const isAwaited = end !== "ended" && performance.now() < (this.#owes?.by ?? 0);
     if (!isAwaited || this.#stopped) process.kill();
-    if (this.#stopped) throw stoppingError();
-    if (waited.end !== "ended" || begun) throw endError(call, waited.end, begun);
+    if (this.#stopped) return stoppingError();
+    if (end !== "ended" || begun) return endError(call, end, begun);
     if (/ENOENT$|failed to execute .*No such file/.test(`${process.stderr.trim()}${ended}`)) {
-      throw new MicrocephError("MISSING_PROGRAM", "the program ceph is not installed");
+      return new MicrocephError("MISSING_PROGRAM", "the program ceph is not installed");
     }
     const words = process.stderr.trim().split("\n").slice(-2).join("; ").slice(0, 500);
-    throw new MicrocephError("CEPH_UNREACHABLE", `the monitors do not answer: ${words || ended}`);
+    return new MicrocephError("CEPH_UNREACHABLE", `the monitors do not answer: ${words || ended}`);
   }
 }
 
