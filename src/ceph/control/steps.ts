@@ -37,7 +37,9 @@ import {
 
 const quorumDeadlineMs = 90_000;
 /** Shorter than what an order may take, and long enough for a slow machine to start `ceph`. */
-const callMs = 60_000;
+const settingMs = 60_000;
+/** While the monitors are asked whether one is in their map, it is stopped: not for long. */
+const lookMs = 10_000;
 
 /** What a node does for each kind of decision about Ceph; every step may be run again after any crash. */
 export function cephSteps(node: CephNode): Record<string, Step> {
@@ -131,7 +133,7 @@ export function cephUndo(node: CephNode): Record<string, Undo> {
     // and a monitor in the map without its store can cost the others their majority.
     await deps.runner.stop(unitName("mon", handle));
     try {
-      const map = await node.commands?.monMap({ deadlineMs: callMs });
+      const map = await node.commands?.monMap({ deadlineMs: lookMs });
       if (map === undefined || !isIn(map)) {
         await removeMon(deps, handle);
         return true;
@@ -175,7 +177,7 @@ function commandsOf(node: CephNode): CephCommands {
 
 /** Settings every cluster of ours starts with; a value that is set already is a user's and is kept. */
 async function firstSettings(ceph: CephCommands, signal: AbortSignal): Promise<Json> {
-  const call = { deadlineMs: callMs, signal };
+  const call = { deadlineMs: settingMs, signal };
   const rule = await ceph.createReplicatedRule(ourRules.osd, "osd", call);
   const current = await poolDefault(ceph, "osd_pool_default_crush_rule", call);
   // -1 is Ceph's "no choice made".
