@@ -17,7 +17,7 @@ export function addDiskAdoptCommand(disk: Command, io: CliIo): void {
       const session = new Session(io, command);
       const client = session.client.withTarget(options.target);
       const report = await adopted(session, client, options.dryRun ?? false);
-      await session.print({ report }, () => reportTable(report));
+      await session.print({ report }, (clean) => reportTable(clean.report));
       const failed = report.filter((line) => line.report === "Failure");
       if (failed.length === 0) return;
       throw new MicrocephError("PROGRAM_FAILED", failed.map(({ error }) => error).join("; "), {

@@ -3,6 +3,7 @@ import type { DiskReport } from "../api/contract/disks.ts";
 import type { CallOptions } from "../ceph/command/commands.ts";
 import type { AddRequestDraft } from "../ceph/control/add-request.ts";
 import { purgedOsds } from "../ceph/control/osd-removal.ts";
+import { realDevice } from "../ceph/daemons/disk-owners.ts";
 import { listLocalOsds } from "../ceph/daemons/osd.ts";
 import { diskOwners } from "../ceph/daemons/osd-make.ts";
 import { checkOsdSize } from "../ceph/daemons/osd-size.ts";
@@ -100,7 +101,7 @@ async function check(
   }
   const { path, bytes } = await statDisk(disk);
   checkOsdSize(bytes, path);
-  const owner = (await diskOwners(deps)).get(path);
+  const owner = (await diskOwners(deps)).get(await realDevice(path));
   if (owner !== undefined && owner !== `osd.${osd}`) {
     throw new MicrocephError("DISK_IN_USE", `${disk} is ${owner} already`, { data: { path } });
   }
