@@ -13,8 +13,8 @@ import { runProgram } from "../process/run-program.ts";
 import { fsidOf } from "./cluster/cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
-import { commandsOf, runtimeOf } from "./disk-removal.ts";
 import type { JobTools } from "./jobs.ts";
+import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
 /** Long enough for the monitors to find each other again after a host died. */
 const callMs = 60_000;

@@ -6,9 +6,11 @@ import { crushSettings } from "../ceph/plan/crush-wish.ts";
 import { domainOfRule } from "../ceph/plan/failure-domain.ts";
 import { isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
+import { isAlive } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
+import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
 export interface DiskRemovalRequest {
   readonly osd: number;
@@ -62,11 +64,9 @@ export async function removeDisk(daemon: Daemon, request: Json, tools: JobTools)
       nodes[peer]?.osds.some((one) => one.uuid === uuid),
     );
     if (purgedOsds(cluster.journal.entries()).has(uuid)) {
-      const isAlive =
-        owner === cluster.self || (owner && cluster.presence.view().get(owner)?.state === "alive");
       if (owner === undefined) return { osd: asked.osd, uuid, cleaned: true };
       // Its host cleans up when it comes back.
-      if (!isAlive) return { osd: asked.osd, uuid, cleaned: false };
+      if (!isAlive(cluster, owner)) return { osd: asked.osd, uuid, cleaned: false };
       tools.report(98, "its disk is emptied");
     } else if (removals[uuid] === undefined && (await isThere(cluster, uuid, tools.signal))) {
       throw new MicrocephError("CANCELLED", `the removal of osd.${asked.osd} was called off`);
@@ -126,7 +126,8 @@ class DrainProgress {
   }
 }
 
-async function entryOf(ceph: CephCommands, osd: number, call: CallOptions): Promise<OsdDumpEntry> {
+/** Throws NOT_FOUND. */
+export async function entryOf(ceph: CephCommands, osd: number, call: CallOptions): Promise<OsdDumpEntry> {
   const found = (await ceph.osdDump(call)).osds.find(({ id }) => id === osd);
   if (found === undefined) throw new MicrocephError("NOT_FOUND", `there is no osd.${osd}`, { data: { osd } });
   return found;
@@ -185,15 +186,4 @@ async function checkRemoval(
   const wish = { level: "osd", downgrade: true };
   cluster.document.setSetting(crushSettings.wish, JSON.stringify(wish));
   return "drain";
-}
-
-export function runtimeOf(daemon: Daemon): ClusterRuntime {
-  if (daemon.cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
-  return daemon.cluster;
-}
-
-export function commandsOf(cluster: ClusterRuntime): CephCommands {
-  const { commands } = cluster.deps.cephNode;
-  if (commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
-  return commands;
 }

@@ -15,8 +15,9 @@ import type { OsdRemoval } from "../state/document/cluster-document.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
 import { addDisksHere } from "./disk-jobs.ts";
-import { commandsOf, isThere, runtimeOf } from "./disk-removal.ts";
+import { entryOf, isThere } from "./disk-removal.ts";
 import type { JobTools } from "./jobs.ts";
+import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
 export interface DiskReplacementRequest {
   readonly osd: number;
@@ -47,17 +48,17 @@ type Memory = Readonly<z.infer<typeof memorySchema>>;
 export async function replaceDisk(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
   await daemon.settled();
   const asked = request as unknown as DiskReplacementRequest;
-  let memory = memorySchema.safeParse(tools.memory).data ?? null;
-  const remember = (next: Memory): void => {
-    memory = next;
-    tools.remember({ ...next });
-  };
-  if (memory === null) remember(await check(runtimeOf(daemon), asked, tools.signal));
-  const { uuid, wished, mode } = memory as unknown as Memory;
-  if (uuid !== null && !wished) {
-    runtimeOf(daemon).document.setRemoval(uuid, { osd: asked.osd, mode });
-    remember({ uuid, mode, wished: true, add: null });
-    runtimeOf(daemon).wake("disk replacement");
+  let memory = memorySchema.safeParse(tools.memory).data;
+  if (memory === undefined) {
+    memory = await check(runtimeOf(daemon), asked, tools.signal);
+    tools.remember({ ...memory });
+  }
+  const { uuid, mode } = memory;
+  if (uuid !== null && !memory.wished) {
+    const cluster = runtimeOf(daemon);
+    cluster.document.setRemoval(uuid, { osd: asked.osd, mode });
+    tools.remember({ ...memory, wished: true });
+    cluster.wake("disk replacement");
   }
   if (uuid !== null) await gone(daemon, asked.osd, uuid, tools);
   const add: AddRequestDraft = {
@@ -68,8 +69,8 @@ export async function replaceDisk(daemon: Daemon, request: Json, tools: JobTools
   };
   const result = await addDisksHere(daemon, add as unknown as Json, {
     signal: tools.signal,
-    memory: (memory as unknown as Memory).add,
-    remember: (next) => remember({ uuid, mode, wished: true, add: next }),
+    memory: memory.add,
+    remember: (add) => tools.remember({ uuid, mode, wished: true, add }),
     report: (progress, step) => tools.report(50 + Math.floor(progress / 2), step),
   });
   const [line] = (result as unknown as DiskReport).report;
@@ -93,8 +94,7 @@ async function check(
   const call: CallOptions = { deadlineMs: callMs, signal };
   const { deps } = cluster.deps.cephNode;
   const ceph = commandsOf(cluster);
-  const entry = (await ceph.osdDump(call)).osds.find(({ id }) => id === osd);
-  if (entry === undefined) throw new MicrocephError("NOT_FOUND", `there is no osd.${osd}`, { data: { osd } });
+  const entry = await entryOf(ceph, osd, call);
   if (encrypt) {
     const support = await encryptionSupport(deps);
     if (!support.supported) throw notSupported(support.reason);

@@ -10,6 +10,7 @@ import { leavingOf } from "./cluster/seat-control.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
 import { resolveNode } from "./resolve-node.ts";
+import { runtimeOf } from "./runtime-of.ts";
 
 interface RemovalRequest {
   readonly node: string;
@@ -125,11 +126,6 @@ export function cancelRemoval(daemon: Daemon, node: string): RemovalReply {
   }
   cluster.wake("removal called off");
   return { name, id };
-}
-
-function runtimeOf(daemon: Daemon): ClusterRuntime {
-  if (daemon.cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
-  return daemon.cluster;
 }
 
 function memberNamed(

@@ -6,7 +6,15 @@ import { type Fsid, type OsdId, osdId } from "../../ids/ids.ts";
 import { renderKeyring } from "../config/keyring.ts";
 import { type BluestoreLabel, readBluestoreLabel } from "../disks/bluestore-label.ts";
 import type { BlockDevice } from "../disks/inventory.ts";
-import { isLuks, luksClose, luksOpen, luksOpensWith, mappingPath } from "../disks/luks.ts";
+import {
+  isLuks,
+  type LuksRole,
+  luksClose,
+  luksOpen,
+  luksOpensWith,
+  mappingName,
+  mappingPath,
+} from "../disks/luks.ts";
 import { type DaemonDeps, ensureCephFolders } from "./deps.ts";
 import { listLocalOsds, readyMarker } from "./osd.ts";
 import { keyPath } from "./osd-encryption.ts";
@@ -127,8 +135,8 @@ export async function adoptOsd(deps: DaemonDeps, found: FoundOsd, tools: AdoptTo
     encrypted: main.encrypted ? main.device.stablePath : null,
   };
   // An encrypted one is led to its mapping, which is made when it is started.
-  const target = (part: FoundPart, role: string): string =>
-    part.encrypted ? mappingPath(`luks${role}-${osd}`) : part.device.stablePath;
+  const target = (part: FoundPart, role: LuksRole): string =>
+    part.encrypted ? mappingPath(mappingName(role, osd)) : part.device.stablePath;
   await symlink(target(main, "osd"), join(work, "block"));
   if (wal) await symlink(target(wal, "osd.wal"), join(work, "block.wal"));
   if (db) await symlink(target(db, "osd.db"), join(work, "block.db"));

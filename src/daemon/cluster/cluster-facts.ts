@@ -56,7 +56,7 @@ export function votesNoMore(entries: readonly Entry[], peer: PeerId): boolean {
 /** Everyone who has a seat among the voters, or is being given one. */
 export function seatsOf(entries: readonly Entry[]): PeerId[] {
   const invited = entries
-    .filter(({ kind, state }) => kind === kinds.voter && state !== "done" && state !== "abandoned")
+    .filter(({ kind, state }) => kind === kinds.voter && state === "open")
     .flatMap(({ agent }) => (agent === null ? [] : [agent]));
   return [...new Set([...votersOf(entries), ...invited])];
 }

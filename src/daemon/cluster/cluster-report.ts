@@ -106,39 +106,45 @@ export function namedMembers(runtime: ClusterRuntime): NamedMember[] {
   }));
 }
 
-function isAlive({ self, presence }: ClusterRuntime, peer: PeerId): boolean {
-  return peer === self || presence.view().get(peer)?.state === "alive";
+export function isAlive({ self, presence }: ClusterRuntime, peer: PeerId): boolean {
+  return peer === self || presence.stateOf(peer) === "alive";
 }
 
 /** OSDs of all members, as each says of itself. */
 export function configuredDisks(runtime: ClusterRuntime): ConfiguredDisk[] {
   const { nodes, labels } = runtime.document.view();
-  return (Object.keys(nodes) as PeerId[])
-    .flatMap((peer) =>
-      osdsOf(runtime, peer).map(({ osd, path, state, reason }) => ({
-        osd,
-        path,
-        location: labels[peer]?.name ?? nodes[peer]?.name ?? peer,
-        ...(state === undefined ? {} : { state }),
-        ...(reason === undefined ? {} : { reason }),
-      })),
+  const hosts = osdHosts(runtime);
+  return (Object.entries(nodes) as [PeerId, NodeFacts][])
+    .flatMap(([peer, facts]) =>
+      facts.osds
+        .filter(({ uuid }) => hosts.get(uuid) === peer)
+        .map(({ osd, path, state, reason }) => ({
+          osd,
+          path,
+          location: labels[peer]?.name ?? facts.name,
+          ...(state === undefined ? {} : { state }),
+          ...(reason === undefined ? {} : { reason }),
+        })),
     )
     .sort((a, b) => a.osd - b.osd);
 }
 
-/**
- * The OSDs of a member. Of two that call one their own, as after its disk was moved to another host, it is that
- * one's which is alive, or which spoke last.
- */
+/** The OSDs of one member. */
 export function osdsOf(runtime: ClusterRuntime, peer: PeerId): NodeFacts["osds"] {
+  const hosts = osdHosts(runtime);
+  return (runtime.document.view().nodes[peer]?.osds ?? []).filter(({ uuid }) => hosts.get(uuid) === peer);
+}
+
+/**
+ * Who has each OSD, by its uuid. Of two that call one their own, as after its disk was moved to another host, it is
+ * that one's which is alive, or which spoke last.
+ */
+function osdHosts(runtime: ClusterRuntime): Map<string, PeerId> {
   const { nodes } = runtime.document.view();
-  const own = nodes[peer];
-  if (own === undefined) return [];
-  const rank = (id: PeerId, { updatedAt }: NodeFacts): string => `${isAlive(runtime, id)} ${updatedAt}`;
-  const others = (Object.entries(nodes) as [PeerId, NodeFacts][]).filter(
-    ([id, facts]) => id !== peer && rank(id, facts) > rank(peer, own),
-  );
-  return own.osds.filter(({ uuid }) => !others.some(([, { osds }]) => osds.some((one) => one.uuid === uuid)));
+  const byRank = (Object.entries(nodes) as [PeerId, NodeFacts][])
+    .map(([peer, { osds, updatedAt }]) => ({ peer, osds, rank: `${isAlive(runtime, peer)} ${updatedAt}` }))
+    .sort((a, b) => (a.rank < b.rank ? -1 : Number(a.rank > b.rank)));
+  return new Map(byRank.flatMap(({ peer, osds }) => osds.map(({ uuid }) => [uuid, peer] as const)));
 }
 
 const knownDisks = z.array(inventoryDisk).max(2048);
