@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { constants } from "node:fs";
-import { open, realpath, stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import { runProgram } from "../../process/run-program.ts";
 import { smallestOsdBytes } from "../daemons/osd-size.ts";
@@ -11,6 +11,7 @@ import {
   deviceNumber,
   isClaimed,
   listBlockDevices,
+  openClaimed,
   systemRoots,
 } from "./inventory.ts";
 import { byName } from "./match/plan.ts";
@@ -148,7 +149,7 @@ async function zero(
   { path, bytes }: BlockDevice,
   places: readonly { readonly offset: number; readonly length: number }[],
 ): Promise<void> {
-  const file = await open(path, constants.O_WRONLY | constants.O_EXCL);
+  const file = await openClaimed(path, constants.O_WRONLY);
   try {
     for (const { offset, length } of places) {
       const size = Math.min(length, bytes - offset);

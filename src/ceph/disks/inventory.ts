@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { lstat, open, readdir, readFile, realpath, stat } from "node:fs/promises";
+import { type FileHandle, lstat, open, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type DeviceUse, parseMountInfo, parseSwaps } from "./mounts.ts";
 
@@ -111,11 +111,31 @@ export async function listBlockDevices(
 /** Whether something has claimed it, in whatever namespace: a mount, a mapping, a swap. */
 export async function isClaimed(path: string): Promise<boolean> {
   try {
-    const file = await open(path, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK);
+    const file = await openClaimed(path, constants.O_RDONLY | constants.O_NONBLOCK);
     await file.close();
     return false;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EBUSY";
+  }
+}
+
+/** Times that a claimed device is looked at, and milliseconds between two looks. */
+const claimLooks = 5;
+const claimLookMs = 50;
+
+/**
+ * Open a block device and claim it until it is closed. A look at a disk, ours at its inventory among them, claims
+ * it and its partitions for a moment: who has it only for that long is waited for. Throws EBUSY when it stays
+ * claimed.
+ */
+export async function openClaimed(path: string, flags: number): Promise<FileHandle> {
+  for (let look = 1; ; look += 1) {
+    try {
+      return await open(path, flags | constants.O_EXCL);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EBUSY" || look === claimLooks) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, claimLookMs));
   }
 }
 

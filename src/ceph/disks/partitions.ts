@@ -1,11 +1,17 @@
 import { Buffer } from "node:buffer";
 import { constants } from "node:fs";
-import { access, open, stat } from "node:fs/promises";
+import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { runProgram } from "../../process/run-program.ts";
-import { type BlockDevice, type DiskRoots, deviceNumber, listBlockDevices } from "./inventory.ts";
+import {
+  type BlockDevice,
+  type DiskRoots,
+  deviceNumber,
+  listBlockDevices,
+  openClaimed,
+} from "./inventory.ts";
 import type { AuxKind, Extent } from "./match/plan.ts";
 
 /** GPT types of our own: no other program takes such a partition for one of its. */
@@ -155,7 +161,7 @@ export async function deletePartition(path: string, uuid: string, deps: Partitio
 
 /** Erase a GPT and its copy at the end. */
 async function zeroEnds(path: string, roots: DiskRoots): Promise<void> {
-  const file = await open(path, constants.O_WRONLY | constants.O_EXCL);
+  const file = await openClaimed(path, constants.O_WRONLY);
   try {
     const end = await sizeOf(path, roots);
     for (const offset of [0, end - 2 ** 20]) await file.write(Buffer.alloc(2 ** 20), 0, 2 ** 20, offset);
