@@ -44,7 +44,7 @@ export async function crashTrial(purpose: string, plan: CrashPlan): Promise<Daem
     await operation.end(trial);
     await oneWholeResult(operation, trial);
     if (plan.thorough !== false) await healthyWithDisks(operation, trial);
-    for (const node of operation.nodes) nothingLeftOver(trial, node);
+    for (const node of operation.nodes) await nothingLeftOver(trial, node);
     return step;
   } finally {
     await lab.down();
@@ -113,8 +113,8 @@ async function etcdMembers(lab: Lab, node: string): Promise<{ name?: string; isL
   return list.members;
 }
 
-/** Each program once, and no half of anything. */
-function nothingLeftOver({ lab }: Trial, node: string): void {
+/** Each program once, and no half of anything: what is being written just now is whole a moment later. */
+async function nothingLeftOver({ lab }: Trial, node: string): Promise<void> {
   const programs = lab
     .processes(node)
     .map(({ args }) => ({ program: basename(args[0] ?? ""), line: args.join(" ") }));
@@ -129,7 +129,15 @@ function nothingLeftOver({ lab }: Trial, node: string): void {
     if (count !== 1) throw new Error(`${node}: ${count} times ${what}`);
   }
   const { state } = lab.hosts.node(node).files;
-  const halves = globSync(["data/*/*new-*", "**/.*.tmp", "*.tmp"], { cwd: state });
-  if (halves.length > 0) throw new Error(`${node}: left over: ${halves.join(", ")}`);
+  const halves = new Set(globSync(["data/*/*new-*", "**/.*.tmp", "*.tmp"], { cwd: state }));
+  await lab.waitFor(
+    `${node} to have nothing left over`,
+    async (note) => {
+      for (const half of halves) if (!existsSync(join(state, half))) halves.delete(half);
+      note([...halves]);
+      return halves.size === 0;
+    },
+    minutes(0.5),
+  );
   if (!existsSync(join(state, "state.db"))) throw new Error(`${node} has no state`);
 }
