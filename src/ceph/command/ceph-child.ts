@@ -50,7 +50,7 @@ const sentinel = "osd stat";
 
 /**
  * One long-lived `ceph -f json` that is fed commands over its standard input, one at a time: some 30 ms each
- * instead of 160 ms and a Python start. It is started when it is first needed, and killed and started again when a
+ * instead of 160 ms and a Python start. Commands that change something come before questions that wait. It is started when it is first needed, and killed and started again when a
  * command that changes something passes its deadline, or a question is not answered for long, because nothing else
  * ends a command that waits for a quorum.
  */
@@ -115,7 +115,9 @@ export class CephChild {
       clearTimeout(timer);
       call.signal?.removeEventListener("abort", giveUp);
     };
-    this.#queue.push(call);
+    // What changes something has waited for its decision, and must be done by its deadline: questions can wait.
+    const first = call.answers ? -1 : this.#queue.findIndex(({ answers }) => answers);
+    this.#queue.splice(first < 0 ? this.#queue.length : first, 0, call);
     if (call.signal?.aborted) giveUp();
   }
 
@@ -130,8 +132,19 @@ export class CephChild {
         return;
       }
       call.leaveQueue();
+      // Who waits with the same question now is answered with it: the answer will be younger than their asking.
+      const line = quoteWords(call.words);
+      const twins = call.answers
+        ? this.#queue.filter(({ answers, words }) => answers && quoteWords(words) === line)
+        : [];
       try {
-        call.resolve(await this.#carryOut(call));
+        const value = await this.#carryOut(call);
+        call.resolve(value);
+        for (const twin of twins.filter((each) => this.#queue.includes(each))) {
+          this.#queue = this.#queue.filter((each) => each !== twin);
+          twin.leaveQueue();
+          twin.resolve(value);
+        }
       } catch (error) {
         const known =
           error instanceof MicrocephError

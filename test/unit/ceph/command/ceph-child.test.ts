@@ -94,6 +94,34 @@ describe("the long-lived ceph child", () => {
     expect(await lines("starts")).toHaveLength(1);
   });
 
+  it("answers the same question once for all who wait with it, and none who asked while it was answered", async () => {
+    await child.run(["osd", "stat"], options);
+    await writeFile(join(folder, "slow"), "");
+    const ask = (): Promise<unknown> => child.run(["slowly", "one"], { ...options, answers: true });
+    const waiting = [ask(), ask(), ask()];
+    await expect.poll(() => lines("lines")).toContain("slowly one");
+    const late = ask();
+    await rm(join(folder, "slow"));
+    expect(await Promise.all([...waiting, late])).toEqual(["one", "one", "one", "one"]);
+    expect((await lines("lines")).filter((line) => line === "slowly one")).toHaveLength(2);
+  });
+
+  it("carries out what changes something before the questions that wait", async () => {
+    await child.run(["osd", "stat"], options);
+    await writeFile(join(folder, "slow"), "");
+    const first = child.run(["slowly", "x"], { ...options, answers: true });
+    await expect.poll(() => lines("lines")).toContain("slowly x");
+    const rest = [
+      child.run(["say", "a question"], { ...options, answers: true }),
+      child.run(["say", "one"], options),
+      child.run(["say", "two"], options),
+    ];
+    await rm(join(folder, "slow"));
+    await Promise.all([first, ...rest]);
+    const said = (await lines("lines")).filter((line) => line.startsWith("say"));
+    expect(said).toEqual(["say one", "say two", "say a question"]);
+  });
+
   it("gives one up that answers nothing, while the next call still has time", async () => {
     await child.stop();
     child = new CephChild(
