@@ -7,7 +7,7 @@ import { realDevice } from "../ceph/daemons/disk-owners.ts";
 import { listLocalOsds } from "../ceph/daemons/osd.ts";
 import { diskOwners } from "../ceph/daemons/osd-make.ts";
 import { checkOsdSize } from "../ceph/daemons/osd-size.ts";
-import { checkPristine, statDisk } from "../ceph/disks/disks.ts";
+import { checkPristine, checkUnused, statDisk } from "../ceph/disks/disks.ts";
 import { encryptionSupport, notSupported } from "../ceph/disks/luks.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
@@ -106,7 +106,7 @@ async function check(
     throw new MicrocephError("DISK_IN_USE", `${disk} is ${owner} already`, { data: { path } });
   }
   // Its own disk is emptied before it is used again.
-  if (owner === undefined && !wipe) await checkPristine(disk);
+  if (owner === undefined) await (wipe ? checkUnused(disk) : checkPristine(disk));
   if (entry.destroyed) return { uuid: null, wished: true, mode: "replace", add: null };
   const used = (await ceph.osdDf(call)).find(({ id }) => id === osd)?.usedKiB ?? 0;
   if (bytes < used * 1024) {

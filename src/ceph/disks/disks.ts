@@ -115,11 +115,8 @@ export async function checkPristine(path: string, deps: DiskDeps = systemDeps): 
   if (reasons.length > 0) throw inUse(path, reasons);
 }
 
-/**
- * Erase what says that a device has content: signatures of it and its partitions, both ends, and the places
- * of BlueStore's labels. Only ever on the user's explicit word. Throws DISK_IN_USE while anything uses it.
- */
-export async function wipeDisk(path: string, deps: DiskDeps = systemDeps): Promise<void> {
+/** Throws DISK_IN_USE, with every reason, when a device must not be wiped: what it holds is in use, or it is read-only. */
+export async function checkUnused(path: string, deps: DiskDeps = systemDeps): Promise<BlockDevice> {
   const device = await findDevice(path, deps);
   const reasons = await useReasons(device);
   // A running OSD holds this lock (KernelDevice::_lock in Ceph).
@@ -129,6 +126,15 @@ export async function wipeDisk(path: string, deps: DiskDeps = systemDeps): Promi
   });
   if (lock.exitCode === 75) reasons.push("locked by a running program");
   if (reasons.length > 0) throw inUse(path, reasons);
+  return device;
+}
+
+/**
+ * Erase what says that a device has content: signatures of it and its partitions, both ends, and the places
+ * of BlueStore's labels. Only ever on the user's explicit word. Throws DISK_IN_USE while anything uses it.
+ */
+export async function wipeDisk(path: string, deps: DiskDeps = systemDeps): Promise<void> {
+  const device = await checkUnused(path, deps);
   const partitions = (await listBlockDevices(deps.roots)).filter(({ name }) =>
     device.partitions.includes(name),
   );
