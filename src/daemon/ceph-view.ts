@@ -20,7 +20,7 @@ export interface CephViewDeps {
  * (used bytes, the clocks of the monitors), and while Ceph does not answer.
  */
 const periodMs = { answering: 15_000, silent: 3_000 };
-const callMs = 8_000;
+const callMs = 15_000;
 
 /**
  * What Ceph last said of itself, kept fresh in the background, so that every read is answered at once and

@@ -21,9 +21,19 @@ export interface PlannerOptions {
   readonly freeMoveBytes: number;
 }
 
+/** A member as the planners see it. */
+export interface PlannedMember extends SeatMember {
+  /** Its address in the public network. */
+  readonly address: string | null;
+  /** It has been away for longer than managers and metadata servers are waited for. */
+  readonly servicesLost: boolean;
+}
+
 export interface PlannerDeps {
   readonly self: PeerId;
-  readonly members: () => readonly (SeatMember & { readonly address: string | null })[];
+  readonly members: () => readonly PlannedMember[];
+  /** Which of these monitors have been out of quorum for longer than the grace time. */
+  readonly monitorsLost: (monitors: readonly Handle[]) => readonly Handle[];
   /** Voters of etcd by a linearizable read. */
   readonly voters: () => Promise<readonly PeerId[]>;
   readonly entries: () => readonly Entry[];
@@ -49,7 +59,7 @@ export interface PlannerDeps {
   readonly now: () => number;
 }
 
-const callMs = 10_000;
+const callMs = 20_000;
 
 /** The planners of Ceph and its quorum: facts from Ceph and the members in, proposals out. */
 export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record<string, Planner> {
@@ -58,15 +68,17 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     const voters = await deps.voters();
     const { self } = deps;
     // Voters do not wait for Ceph, and Ceph is not asked while there is nothing to ask it about.
-    let plan = planSeats({ self, members, voters, monitors: null, monitorsInQuorum: [] });
+    const noMonitors = { monitors: null, monitorsInQuorum: [], monitorsLost: [] };
+    let plan = planSeats({ self, members, voters, ...noMonitors });
     let monmap: MonMap | null = null;
     const ceph = deps.ceph();
-    if (plan.next === null && ceph !== null && !isSettled(deps.entries(), members, voters, plan.target)) {
+    if (plan.next === null && ceph !== null && !isSettled(deps, members, voters, plan.target)) {
       const quorum = await ceph.quorumStatus({ deadlineMs: callMs, signal });
       monmap = quorum.monMap;
       const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
       const monitorsInQuorum = quorum.quorum as readonly Handle[];
-      plan = planSeats({ self, members, voters, monitors, monitorsInQuorum });
+      const monitorsLost = deps.monitorsLost(monitors);
+      plan = planSeats({ self, members, voters, monitors, monitorsInQuorum, monitorsLost });
     }
     deps.explain("seats", plan.reasons);
     const { next } = plan;
@@ -96,7 +108,10 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   const daemons: Planner = async (signal) => {
     const ceph = deps.ceph();
     if (!ceph) return [];
-    const members = deps.members().filter(({ leaving }) => leaving === null);
+    const members = deps
+      .members()
+      .filter(({ leaving }) => leaving === null)
+      .map((member) => ({ ...member, lost: member.servicesLost }));
     const placed = deps
       .entries()
       .filter((entry) => entry.kind === kinds.daemon && entry.state !== "abandoned")
@@ -121,12 +136,13 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
 
 /** Whether the journal's monitors and the voters are those wanted, so that Ceph need not be asked. */
 function isSettled(
-  entries: readonly Entry[],
+  deps: Pick<PlannerDeps, "entries" | "monitorsLost">,
   members: readonly SeatMember[],
   voters: readonly PeerId[],
   target: number,
 ): boolean {
-  const monitors = decidedMonitors(entries);
+  const monitors = decidedMonitors(deps.entries());
+  if (deps.monitorsLost([...monitors]).length > 0) return false;
   const leaves = members.some(
     ({ leaving, handle, peer }) => leaving !== null && (monitors.has(handle) || voters.includes(peer)),
   );

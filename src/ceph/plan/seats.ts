@@ -10,6 +10,10 @@ export interface SeatMember {
   readonly admitted: number;
   /** It is to leave the cluster: `moving` while it works, `dead` when it is gone for good. */
   readonly leaving: Leaving | null;
+  /** It has been away for longer than the grace time: its seats are for others to take. */
+  readonly lost: boolean;
+  /** It has been there for long enough to take the place of one that is lost. */
+  readonly steady: boolean;
 }
 
 export type Leaving = "moving" | "dead";
@@ -24,6 +28,8 @@ export interface SeatFacts {
   readonly monitors: readonly Handle[] | null;
   /** Monitors in quorum. */
   readonly monitorsInQuorum: readonly Handle[];
+  /** Monitors that have been out of quorum for longer than the grace time. */
+  readonly monitorsLost: readonly Handle[];
 }
 
 export interface SeatStep {
@@ -66,7 +72,13 @@ function spread(
     const taken = [...seated, ...chosen];
     const crowding = (member: SeatMember): number =>
       member.zone === null ? 0 : taken.filter((other) => other.zone === member.zone).length;
-    left.sort((a, b) => crowding(a) - crowding(b) || a.admitted - b.admitted || (a.peer < b.peer ? -1 : 1));
+    left.sort(
+      (a, b) =>
+        crowding(a) - crowding(b) ||
+        Number(b.steady) - Number(a.steady) ||
+        a.admitted - b.admitted ||
+        (a.peer < b.peer ? -1 : 1),
+    );
     const best = left.shift();
     if (best) chosen.push(best);
   }
@@ -77,8 +89,9 @@ function spread(
  * The next single change of the voters or the monitors. Both come from one plan (monitors sit where voters sit).
  * The seats of the dead go first, because they cost tolerance as long as they count. Then seats are given: every
  * voter, then the monitors; growing starts only when enough members are alive to reach an odd count, because an
- * even count tolerates nothing more. Seats of those who leave, and seats too many, are taken last and in reverse
- * order. No step leaves fewer than a majority of the remaining seats alive.
+ * even count tolerates nothing more. One that is lost gives its seat up when another can take it, one at a time.
+ * Seats of those who leave, and seats too many, are taken last and in reverse order. No step leaves fewer than a
+ * majority of the remaining seats alive.
  */
 export function planSeats(facts: SeatFacts): SeatPlan {
   const staying = facts.members.filter((member) => member.leaving === null);
@@ -96,6 +109,9 @@ export function planSeats(facts: SeatFacts): SeatPlan {
   if (seated.length < target) {
     const step = growVoters(seated, free, target, staying.length, reasons);
     if (step) return seatsNow(step);
+  } else {
+    const step = takeVoteFromLost(facts, seated, free, reasons);
+    if (step) return seatsNow(step);
   }
   if (facts.monitors === null) {
     reasons.push("Ceph's monitors do not answer yet");
@@ -103,6 +119,7 @@ export function planSeats(facts: SeatFacts): SeatPlan {
   }
   const monitors =
     growMonitors(facts, staying, facts.monitors, target, reasons) ??
+    takeLostMonitor(facts, staying, facts.monitors, target, reasons) ??
     shrinkMonitors(facts, facts.monitors, target, reasons);
   if (monitors) return seatsNow(monitors);
   const voter = voterTooMany(facts, facts.monitors, target, reasons);
@@ -140,6 +157,58 @@ function takeFromDead(facts: SeatFacts, reasons: string[]): SeatStep | null {
       if (!has) continue;
       if (decideWithout(facts, kind, member)) return { kind: `${kind}-out`, peer, handle, reason };
       reasons.push(`the ${kind}s left without ${handle} would be no majority`);
+    }
+  }
+  return null;
+}
+
+/** The vote of one that is lost, once another member can have it. */
+function takeVoteFromLost(
+  facts: SeatFacts,
+  seated: readonly SeatMember[],
+  free: readonly SeatMember[],
+  reasons: string[],
+): SeatStep | null {
+  for (const member of seated.filter(({ lost, alive }) => lost && !alive)) {
+    const { peer, handle } = member;
+    if (!free.some(({ steady }) => steady)) {
+      reasons.push(`${handle} is lost, and no other member is there to take its vote`);
+    } else if (!decideWithout(facts, "voter", member)) {
+      reasons.push(`the voters left without ${handle} would be no majority`);
+    } else {
+      return { kind: "voter-out", peer, handle, reason: `${handle} is lost: its vote goes to another` };
+    }
+  }
+  return null;
+}
+
+/**
+ * The seat of a monitor that is lost: its host's vote went to another, which gets a monitor, too; or its host is
+ * there and has the vote, and makes it anew.
+ */
+function takeLostMonitor(
+  facts: SeatFacts,
+  staying: readonly SeatMember[],
+  monitors: readonly Handle[],
+  target: number,
+  reasons: string[],
+): SeatStep | null {
+  if (monitors.length > target) return null;
+  const isVoter = ({ peer }: SeatMember): boolean => facts.voters.includes(peer);
+  for (const member of staying) {
+    const { peer, handle, alive } = member;
+    if (!monitors.includes(handle) || !facts.monitorsLost.includes(handle)) continue;
+    if (facts.monitorsInQuorum.includes(handle)) continue;
+    const heir = staying.find(
+      (one) => isVoter(one) && one.alive && (one.peer === peer || !monitors.includes(one.handle)),
+    );
+    if (heir === undefined) {
+      reasons.push(`the monitor ${handle} is lost, and no voter without one is there to take its place`);
+    } else if (!decideWithout(facts, "monitor", member)) {
+      reasons.push(`the monitors left without ${handle} would be no majority`);
+    } else {
+      const place = alive && isVoter(member) ? "it is made anew" : `${heir.handle} gets one in its place`;
+      return { kind: "monitor-out", peer, handle, reason: `the monitor ${handle} is lost: ${place}` };
     }
   }
   return null;
@@ -189,7 +258,9 @@ function growMonitors(
     reasons.push(`${needed} more monitors are wanted, ${chosen.length} voters without one are alive`);
     return null;
   }
-  const down = monitors.filter((name) => !facts.monitorsInQuorum.includes(name));
+  const down = monitors.filter(
+    (name) => !facts.monitorsInQuorum.includes(name) && !facts.monitorsLost.includes(name),
+  );
   if (down.length > 0) {
     reasons.push(`no monitor is added while ${down.join(", ")} is out of quorum`);
     return null;

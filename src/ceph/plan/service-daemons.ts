@@ -4,7 +4,13 @@ import type { Handle, PeerId } from "../../ids/ids.ts";
 export type CountedDaemon = "mgr" | "mds";
 
 export interface DaemonFacts {
-  readonly members: readonly { readonly peer: PeerId; readonly handle: Handle; readonly alive: boolean }[];
+  readonly members: readonly {
+    readonly peer: PeerId;
+    readonly handle: Handle;
+    readonly alive: boolean;
+    /** It has been away for longer than the grace time: what it runs counts no more. */
+    readonly lost: boolean;
+  }[];
   /** Monitors in the monmap, in seating order: daemons go there first. */
   readonly monitors: readonly Handle[];
   /** What is decided already, done or open. */
@@ -30,13 +36,14 @@ export function planDaemons(facts: DaemonFacts): DaemonStep[] {
   for (const type of ["mgr", "mds"] as const) {
     const have = facts.placed.filter((daemon) => daemon.type === type).map((daemon) => daemon.handle);
     const free = order.filter((member) => member.alive && !have.includes(member.handle));
-    const missing = Math.max(0, Math.min(facts.limit, facts.members.length) - have.length);
+    const lost = have.filter((handle) => facts.members.some((one) => one.handle === handle && one.lost));
+    const missing = Math.max(0, Math.min(facts.limit, facts.members.length) - have.length + lost.length);
     for (const member of free.slice(0, missing)) {
       steps.push({
         type,
         peer: member.peer,
         handle: member.handle,
-        reason: `up to ${facts.limit} ${type} daemons are wanted, ${have.length} are placed`,
+        reason: `up to ${facts.limit} ${type} daemons are wanted, ${have.length} are placed${lost.length === 0 ? "" : `, of which ${lost.map((handle) => `that of ${handle}`).join(" and ")} is lost`}`,
       });
     }
   }

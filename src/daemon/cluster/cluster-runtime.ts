@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { askAdminSocket } from "../../ceph/command/admin-socket.ts";
 import { Agent } from "../../ceph/control/agent.ts";
 import type { CephNode } from "../../ceph/control/ceph-node.ts";
+import { decidedMonitors } from "../../ceph/control/ceph-planner.ts";
 import type { CephAccess } from "../../ceph/control/decisions.ts";
 import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
@@ -37,6 +38,7 @@ import type { ProgramVersions } from "../program-versions.ts";
 import type { DaemonSettings } from "../settings.ts";
 import { foundingOf, fsidOf, seatsOf, votersOf } from "./cluster-facts.ts";
 import { LobbyExchange } from "./lobby-exchange.ts";
+import { Losses } from "./losses.ts";
 import { methods } from "./member-rpc.ts";
 import { MemberUpkeep } from "./member-upkeep.ts";
 import { meshMembers } from "./mesh-members.ts";
@@ -99,6 +101,7 @@ export class ClusterRuntime {
   readonly seat: VoterSeat;
   /** Voters that told of the loss of their etcd's data, until they are seated anew. */
   readonly seatLosses = new Set<PeerId>();
+  readonly losses: Losses;
   readonly documentSync: DocumentSync;
   readonly journalSync: JournalSync;
   #members: readonly PeerId[] = [];
@@ -173,6 +176,7 @@ export class ClusterRuntime {
     });
     const { journal, document } = this;
     this.clusterEvents = new ClusterEvents({ events: deps.events, cluster: cluster.id, journal, document });
+    this.losses = new Losses({ now: steadyNow, setting: (name) => document.view().settings[name] });
     this.seat = new VoterSeat(this);
     this.upkeep = new MemberUpkeep(this);
     const fence = new AgentFence({ store });
@@ -216,6 +220,7 @@ export class ClusterRuntime {
       onChange: () => this.#cephChanged(),
       onLook: (snapshot) => {
         this.clusterEvents.cephChanged(snapshot);
+        if (snapshot) this.losses.noteMonitors(decidedMonitors(journal.entries()), snapshot.quorum);
         this.upkeep.followMonMap();
       },
     });
@@ -405,6 +410,7 @@ export class ClusterRuntime {
     this.mesh.setMembers(members);
     this.presence.setMembers([...members.keys()]);
     this.#members = [...new Set([this.self, ...members.keys()])];
+    this.#noteLosses();
     this.#link();
   }
 
@@ -460,9 +466,16 @@ export class ClusterRuntime {
   #presenceChanged(peer: PeerId, state: PresenceState): void {
     this.clusterEvents.presenceChanged(peer, state);
     this.quorum.refresh();
+    this.#noteLosses();
     if (state === "failed") this.seat.memberFailed(peer);
     if (state !== "suspect") this.#link();
     this.wake("presence");
+  }
+
+  #noteLosses(): void {
+    this.losses.noteMembers(this.#members, (peer) =>
+      peer === this.self ? "alive" : this.presence.stateOf(peer),
+    );
   }
 
   /** Each voter tells of a decision: of many members each asks the one it has a link to, and not all the same. */

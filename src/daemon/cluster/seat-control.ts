@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { makeCephKey } from "../../ceph/config/keyring.ts";
 import type { Order } from "../../ceph/control/agent.ts";
-import { cephPlanners } from "../../ceph/control/ceph-planner.ts";
+import { cephPlanners, type PlannedMember } from "../../ceph/control/ceph-planner.ts";
 import { Controller, type Proposal } from "../../ceph/control/controller.ts";
 import { estimateMoves } from "../../ceph/control/crush-estimate.ts";
 import { type CephAccess, kinds, laneOf } from "../../ceph/control/decisions.ts";
 import { type CephSecrets, cephExecutors } from "../../ceph/control/executors.ts";
 import { removalPlanner } from "../../ceph/control/osd-removal.ts";
-import type { Leaving, SeatMember } from "../../ceph/plan/seats.ts";
+import type { Leaving } from "../../ceph/plan/seats.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type EntryId, type Handle, isHandle, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
@@ -39,7 +39,7 @@ export interface SeatControlDeps {
 const cephSecret = "ceph";
 const orderMs = 180_000;
 const voterMs = 60_000;
-const longestCallMs = 10_000;
+const longestCallMs = 30_000;
 const shortestCallMs = 500;
 /** Bytes that a change of the CRUSH map may move without consent. */
 export const freeMoveBytes = 10 * 2 ** 30;
@@ -84,6 +84,7 @@ export class SeatControl {
           .filter((member) => !member.learner)
           .flatMap((member) => handles.get(handleOf(member) ?? "") ?? []);
       },
+      monitorsLost: (monitors) => monitors.filter((name) => runtime.losses.isMonitorLost(name)),
       entries: () => journal.entries(),
       // Plans follow from a finished bootstrap only, however far this node is with it.
       ceph: () => (fsidOf(journal.entries()) === null ? null : deps.cephNode.commands),
@@ -254,8 +255,8 @@ export class SeatControl {
     this.#runtime.deps.log.info({ subject, reasons }, "planned");
   }
 
-  #seatMembers(): (SeatMember & { address: string | null })[] {
-    const { journal, presence, document, self } = this.#runtime;
+  #seatMembers(): PlannedMember[] {
+    const { journal, presence, document, self, losses } = this.#runtime;
     const { labels } = document.view();
     const states = presence.view();
     return [...journal.members()].map(([peer, member]) => ({
@@ -265,6 +266,9 @@ export class SeatControl {
       alive: peer === self || states.get(peer)?.state === "alive",
       admitted: member.certificate.decision,
       leaving: leavingOf(labels[peer]?.leaving),
+      lost: losses.isLost(peer, "monitor"),
+      servicesLost: losses.isLost(peer, "service"),
+      steady: losses.isSteady(peer),
       address: this.#runtime.publicAddress(peer),
     }));
   }

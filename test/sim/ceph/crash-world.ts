@@ -271,6 +271,7 @@ export class CrashWorld {
     });
     const members = names.map((name, index) => ({
       ...{ peer: this.#peer(name), handle: handle(name) as Handle, zone: null, alive: true, leaving: null },
+      ...{ lost: false, servicesLost: false, steady: true },
       ...{ admitted: index, address: `10.0.0.${name.slice(1)}` },
     }));
     const bootstrap: Planner = async () => {
@@ -317,6 +318,7 @@ export class CrashWorld {
               self,
               members: () => members,
               voters: async () => members.map(({ peer }) => peer),
+              monitorsLost: () => [],
               entries: () => copy.entries(),
               ceph: () => (isBootstrapped() ? node.commands : null),
               cephChanges: () => 0,

@@ -3,9 +3,20 @@ import { type DepartureFacts, planDepartures } from "../../../../src/ceph/plan/d
 import type { SeatMember } from "../../../../src/ceph/plan/seats.ts";
 import { handle, type PeerId } from "../../../../src/ids/ids.ts";
 
+const absence = { lost: false, steady: true };
+
 function member(name: string, change: Partial<SeatMember> = {}): SeatMember {
   const peer = `peer-${name}` as PeerId;
-  return { peer, handle: handle(name), zone: null, alive: true, admitted: 1, leaving: null, ...change };
+  return {
+    peer,
+    handle: handle(name),
+    zone: null,
+    alive: true,
+    admitted: 1,
+    leaving: null,
+    ...absence,
+    ...change,
+  };
 }
 
 function facts(leaver: Partial<SeatMember>, change: Partial<DepartureFacts> = {}): DepartureFacts {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { planSeats, type SeatFacts, type SeatMember, seatTarget } from "../../../../src/ceph/plan/seats.ts";
+import { Spells, steadyMs } from "../../../../src/ceph/plan/spells.ts";
 import type { Handle, PeerId } from "../../../../src/ids/ids.ts";
 
 const peer = (n: number): PeerId => `peer-${n}` as PeerId;
@@ -13,6 +14,8 @@ function members(count: number, change: (n: number) => Partial<SeatMember> = () 
     alive: true,
     admitted: index + 1,
     leaving: null,
+    lost: false,
+    steady: true,
     ...change(index + 1),
   }));
 }
@@ -23,6 +26,7 @@ function facts(change: Partial<SeatFacts> & { members: readonly SeatMember[] }):
     voters: [peer(1)],
     monitors: [name(1)],
     monitorsInQuorum: change.monitors ?? [name(1)],
+    monitorsLost: [],
     ...change,
   };
 }
@@ -102,6 +106,104 @@ describe("planSeats", () => {
     const monitors = [name(1), name(2), name(3)];
     const plan = planSeats(facts({ members: members(7), voters, monitors, monitorsInQuorum: monitors }));
     expect(plan).toMatchObject({ target: 5, next: { kind: "voter", peer: peer(4) } });
+  });
+});
+
+describe("seats of those who are lost", () => {
+  const away = (...lost: number[]) =>
+    members(5, (n) => (lost.includes(n) ? { alive: false, lost: true } : {}));
+  const seats = (...numbers: number[]) => ({
+    voters: numbers.map(peer),
+    monitors: numbers.map(name),
+  });
+
+  it("go to others one at a time: vote out, vote in, monitor out, monitor in", () => {
+    let { voters, monitors } = seats(1, 2, 3);
+    const taken: string[] = [];
+    for (;;) {
+      const there = (n: Handle): boolean => n !== name(2);
+      const plan = planSeats(
+        facts({
+          members: away(2),
+          voters,
+          monitors,
+          monitorsInQuorum: monitors.filter(there),
+          monitorsLost: monitors.filter((n) => !there(n)),
+        }),
+      );
+      if (plan.next === null) break;
+      const { kind, peer: whose, handle } = plan.next;
+      taken.push(`${kind} ${handle}`);
+      if (kind === "voter") voters = [...voters, whose];
+      if (kind === "voter-out") voters = voters.filter((one) => one !== whose);
+      if (kind === "monitor") monitors = [...monitors, handle];
+      if (kind === "monitor-out") monitors = monitors.filter((one) => one !== handle);
+    }
+    expect(taken).toEqual(["voter-out n2", "voter n4", "monitor-out n2", "monitor n4"]);
+  });
+
+  it("stay where nobody can take them, or nobody who has been there for a while", () => {
+    const lost = { alive: false, lost: true };
+    const three = planSeats(
+      facts({
+        members: members(3, (n) => (n === 2 ? lost : {})),
+        ...seats(1, 2, 3),
+        monitorsInQuorum: [name(1), name(3)],
+        monitorsLost: [name(2)],
+      }),
+    );
+    expect(three.next).toBeNull();
+    expect(three.reasons.join()).toContain("n2 is lost, and no other member is there to take its vote");
+    const flapping = members(4, (n) => (n === 2 ? lost : n === 4 ? { steady: false } : {}));
+    expect(planSeats(facts({ members: flapping, ...seats(1, 2, 3), monitors: null })).next).toBeNull();
+  });
+
+  it("stay while the others could not decide without them", () => {
+    const plan = planSeats(facts({ members: away(2, 3), ...seats(1, 2, 3), monitors: null }));
+    expect(plan.next).toBeNull();
+    expect(plan.reasons.join()).toContain("would be no majority");
+  });
+
+  it("are made anew where the host is there and only its monitor is lost", () => {
+    const plan = planSeats(
+      facts({
+        members: members(3),
+        ...seats(1, 2, 3),
+        monitorsInQuorum: [name(1), name(2)],
+        monitorsLost: [name(3)],
+      }),
+    );
+    expect(plan.next).toMatchObject({ kind: "monitor-out", handle: "n3" });
+    expect(plan.next?.reason).toContain("made anew");
+  });
+
+  it("are spread over zones: the heir comes from a zone without a seat", () => {
+    const zones = ["a", "b", "c", "a", "b"];
+    const people = members(5, (n) => ({
+      zone: zones[n - 1] ?? null,
+      ...(n === 2 ? { alive: false, lost: true } : {}),
+    }));
+    const plan = planSeats(facts({ members: people, ...seats(1, 3), monitors: null }));
+    expect(plan.next).toMatchObject({ kind: "voter", handle: "n5" });
+  });
+});
+
+describe("Spells", () => {
+  it("count from the first absence while nobody stays, and end with a steady presence", () => {
+    const spells = new Spells<string>();
+    spells.note("a", true, 0);
+    expect([spells.awayFor("a", 1_000), spells.presentFor("a", 1_000)]).toEqual([0, 1_000]);
+    spells.note("a", false, 2_000);
+    spells.note("a", true, 10_000);
+    expect(spells.awayFor("a", 12_000)).toBe(10_000);
+    spells.note("a", false, 13_000);
+    expect(spells.awayFor("a", 20_000)).toBe(18_000);
+    spells.note("a", true, 21_000);
+    expect(spells.awayFor("a", 21_000 + steadyMs)).toBe(0);
+    spells.note("a", false, 60_000);
+    expect(spells.awayFor("a", 61_000)).toBe(1_000);
+    spells.keepOnly(new Set());
+    expect([spells.awayFor("a", 99_000), spells.presentFor("a", 99_000)]).toEqual([0, 0]);
   });
 });
 
@@ -206,6 +308,7 @@ describe("seats of those who leave", () => {
           voters: voters.map(peer),
           monitors: monitors.map(name),
           monitorsInQuorum: monitors.filter(works).map(name),
+          monitorsLost: [],
         });
         const { next } = plan;
         if (plan.handOver) {

@@ -6,6 +6,7 @@ const members = [1, 2, 3, 4].map((n) => ({
   peer: `peer-${n}` as PeerId,
   handle: `n${n}` as Handle,
   alive: n !== 2,
+  lost: false,
 }));
 
 describe("planDaemons", () => {
@@ -30,5 +31,15 @@ describe("planDaemons", () => {
     ] as const;
     const steps = planDaemons({ members, monitors: [], placed, limit: 2 });
     expect(steps.map((step) => `${step.type}.${step.handle}`)).toEqual(["mds.n3"]);
+  });
+
+  it("counts no more what a member runs that is lost, and says so", () => {
+    const placed = (["n1", "n2", "n3"] as Handle[]).map((handle) => ({ type: "mgr" as const, handle }));
+    const lost = members.map((one) => ({ ...one, lost: one.handle === "n2" }));
+    const steps = planDaemons({ members: lost, monitors: [], placed, limit: 3 });
+    expect(steps.filter(({ type }) => type === "mgr")).toMatchObject([
+      { handle: "n4", reason: expect.stringContaining("that of n2 is lost") },
+    ]);
+    expect(steps.filter(({ handle }) => handle === "n2")).toEqual([]);
   });
 });
