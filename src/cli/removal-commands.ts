@@ -9,7 +9,19 @@ interface RemoveOptions {
   readonly force?: true;
   readonly dryRun?: true;
   readonly cancel?: true;
+  readonly confirmFailureDomainDowngrade?: true;
+  readonly prohibitCrushScaledown?: true;
 }
+
+/** As `disk remove` has them. */
+const downgradeOption = [
+  "--confirm-failure-domain-downgrade",
+  "copies may share hosts or racks afterwards, where too few are left",
+] as const;
+const scaledownOption = [
+  "--prohibit-crush-scaledown",
+  "where too few hosts or racks are left, keep the rule and have fewer copies",
+] as const;
 
 /** `microceph cluster remove` and `microceph cluster leave` */
 export function addRemovalCommands(cluster: Command, io: CliIo): void {
@@ -21,6 +33,8 @@ export function addRemovalCommands(cluster: Command, io: CliIo): void {
     .option("-f, --force", "as --dead if it has failed")
     .option("--dry-run", "only say what would be done")
     .option("--cancel", "call a removal off; what has moved stays where it is")
+    .option(...downgradeOption)
+    .option(...scaledownOption)
     .action(async (node: string, options: RemoveOptions, command: Command) => {
       const session = new Session(io, command);
       if (options.cancel) return cancel(session, node, options);
@@ -31,6 +45,8 @@ export function addRemovalCommands(cluster: Command, io: CliIo): void {
     .command("leave")
     .description("Move what this node carries to the others, then leave the cluster")
     .option("--dry-run", "only say what would be done")
+    .option(...downgradeOption)
+    .option(...scaledownOption)
     .action(async (options: RemoveOptions, command: Command) => {
       const session = new Session(io, command);
       await remove(session, (await session.client.mesh()).self.id, options);
@@ -48,7 +64,11 @@ async function cancel(session: Session, node: string, options: RemoveOptions): P
 }
 
 async function remove(session: Session, node: string, options: RemoveOptions): Promise<void> {
-  const request = { node, dead: options.dead ?? false, force: options.force ?? false };
+  const request = {
+    ...{ node, dead: options.dead ?? false, force: options.force ?? false },
+    confirm_crush_downgrade: options.confirmFailureDomainDowngrade ?? false,
+    prohibit_crush_scaledown: options.prohibitCrushScaledown ?? false,
+  };
   const plan = await session.client.planRemoval(request);
   if (options.dryRun) return session.print(plan, planText);
   // What is about to happen is said before it does, and not among the results.

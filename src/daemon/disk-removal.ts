@@ -1,23 +1,21 @@
 import { z } from "zod";
 import type { CallOptions, CephCommands, OsdDumpEntry } from "../ceph/command/commands.ts";
-import { readCrush } from "../ceph/control/crush-facts.ts";
 import { purgedOsds } from "../ceph/control/osd-removal.ts";
-import { crushSettings } from "../ceph/plan/crush-wish.ts";
-import { domainOfRule } from "../ceph/plan/failure-domain.ts";
 import { isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import { isAlive } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
+import { checkSpare, type SpareConsent } from "./removal-check.ts";
 import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
-export interface DiskRemovalRequest {
+export interface DiskRemovalRequest extends SpareConsent {
   readonly osd: number;
   readonly bypass: boolean;
-  readonly confirmDowngrade: boolean;
-  readonly prohibitScaledown: boolean;
 }
+
+const bypassHint = "--bypass-safety-checks removes it, and what only it has is lost";
 
 /** Long enough for the monitors to find each other again after a host died. */
 const callMs = 60_000;
@@ -28,7 +26,6 @@ const memorySchema = z.object({
   mode: z.enum(["drain", "fewer-copies", "now"]),
   wished: z.boolean(),
 });
-type PlainMode = z.infer<typeof memorySchema>["mode"];
 
 /**
  * The job of `disk remove`, on whichever member: checks that the others can do without the OSD, wishes it away,
@@ -46,7 +43,9 @@ export async function removeDisk(daemon: Daemon, request: Json, tools: JobTools)
     const ceph = commandsOf(cluster);
     const { uuid, destroyed } = await entryOf(ceph, asked.osd, call);
     // One that was destroyed holds nothing any more.
-    const mode = destroyed ? "now" : await checkRemoval(cluster, ceph, asked, call);
+    const { osd, bypass } = asked;
+    const who = { osds: [osd], name: `osd.${osd}`, how: bypassHint };
+    const mode = destroyed || bypass ? "now" : await checkSpare(cluster, ceph, who, asked, call);
     memory = { uuid, mode, wished: false };
     tools.remember({ ...memory });
   }
@@ -131,59 +130,4 @@ export async function entryOf(ceph: CephCommands, osd: number, call: CallOptions
   const found = (await ceph.osdDump(call)).osds.find(({ id }) => id === osd);
   if (found === undefined) throw new MicrocephError("NOT_FOUND", `there is no osd.${osd}`, { data: { osd } });
   return found;
-}
-
-/** Whether the others can do without it, with MicroCeph's options; how it is to go. */
-async function checkRemoval(
-  cluster: ClusterRuntime,
-  ceph: CephCommands,
-  { osd, bypass, confirmDowngrade, prohibitScaledown }: DiskRemovalRequest,
-  call: CallOptions,
-): Promise<PlainMode> {
-  if (bypass) return "now";
-  const [tree, df, pools, dump] = await Promise.all([
-    ceph.osdTree(call),
-    ceph.osdDf(call),
-    ceph.pools(call),
-    ceph.osdDump(call),
-  ]);
-  const going = new Set(Object.values(cluster.document.view().removals).map((wish) => wish.osd));
-  const left = tree.osds.filter((one) => one.id !== osd && one.up && one.reweight > 0 && !going.has(one.id));
-  const copies = Math.max(1, ...pools.filter(({ erasure }) => !erasure).map(({ size }) => size));
-  if (left.length < copies) {
-    throw new MicrocephError(
-      "OSD_NEEDED",
-      `osd.${osd} is needed: pools keep ${copies} copies and ${left.length} other OSDs would be left (--bypass-safety-checks removes it, and what only it has is lost)`,
-      { data: { osd, copies, left: left.length } },
-    );
-  }
-  const usage = (id: number): { sizeKiB: number; usedKiB: number } =>
-    df.find((one) => one.id === id) ?? { sizeKiB: 0, usedKiB: 0 };
-  const room = left.reduce((sum, { id }) => {
-    const { sizeKiB, usedKiB } = usage(id);
-    return sum + Math.max(0, sizeKiB * dump.nearfullRatio - usedKiB);
-  }, 0);
-  if (usage(osd).usedKiB > room) {
-    throw new MicrocephError(
-      "OSD_NEEDED",
-      `osd.${osd} is needed: it holds ${Math.round(usage(osd).usedKiB / 1024)} MiB and the others have room for ${Math.round(room / 1024)} MiB before they are nearly full`,
-      { data: { osd } },
-    );
-  }
-  const state = await readCrush(ceph, call);
-  const level = typeof state === "string" ? null : domainOfRule(state.defaultRule ?? "");
-  if (level !== "host" && level !== "rack") return "drain";
-  const places = new Set(left.map((one) => (level === "host" ? one.host : one.rack)));
-  if (places.size >= Math.min(copies, 3)) return "drain";
-  if (prohibitScaledown) return "fewer-copies";
-  if (!confirmDowngrade) {
-    throw new MicrocephError(
-      "DOWNGRADE_UNCONFIRMED",
-      `without osd.${osd} only ${places.size} ${level}s have OSDs, and copies are spread over ${level}s (--prohibit-crush-scaledown keeps the rule, with fewer copies)`,
-      { data: { osd, level } },
-    );
-  }
-  const wish = { level: "osd", downgrade: true };
-  cluster.document.setSetting(crushSettings.wish, JSON.stringify(wish));
-  return "drain";
 }

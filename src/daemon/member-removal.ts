@@ -9,10 +9,11 @@ import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { leavingOf } from "./cluster/seat-control.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
+import { checkSpare, type SpareConsent } from "./removal-check.ts";
 import { resolveNode } from "./resolve-node.ts";
-import { runtimeOf } from "./runtime-of.ts";
+import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
-interface RemovalRequest {
+interface RemovalRequest extends SpareConsent {
   readonly node: string;
   readonly dead: boolean;
   readonly force: boolean;
@@ -23,16 +24,25 @@ const memorySchema = z.object({
   peer: z.custom<PeerId>(isPeerId),
   name: z.string(),
   leaving: z.enum(["moving", "dead"]),
+  /** How its OSDs are to go. */
+  osds: z.enum(["drain", "fewer-copies"]).default("drain"),
   wished: z.boolean(),
 });
 
+/** Long enough for the monitors to find each other again after a host died. */
+const callMs = 60_000;
+const lowerHint = "lower the pools' size first, or add disks elsewhere";
+
 /** Of a node that was installed anew its former self is meant by `--dead` and `--force`. */
-function spokenOf({ dead, force }: RemovalRequest): "alive" | "dead" {
+function spokenOf({ dead, force }: Pick<RemovalRequest, "dead" | "force">): "alive" | "dead" {
   return dead || force ? "dead" : "alive";
 }
 
 /** What the removal of a member would do, from what is known here. Throws what refuses it. */
-export function planRemoval(daemon: Daemon, request: RemovalRequest): RemovalPlan {
+export function planRemoval(
+  daemon: Daemon,
+  request: Pick<RemovalRequest, "node" | "dead" | "force">,
+): RemovalPlan {
   const cluster = runtimeOf(daemon);
   const { id, handle, name } = memberNamed(cluster, request.node, spokenOf(request));
   const { journal, document, presence, self } = cluster;
@@ -85,14 +95,26 @@ export async function removeMember(daemon: Daemon, request: Json, tools: JobTool
   const asked = request as unknown as RemovalRequest;
   let target = memorySchema.safeParse(tools.memory).data;
   if (target === undefined) {
-    const { dead } = planRemoval(daemon, asked);
-    const { id, name } = memberNamed(runtimeOf(daemon), asked.node, spokenOf(asked));
-    target = { peer: id, name, leaving: dead ? "dead" : "moving", wished: false };
+    const { dead, osds } = planRemoval(daemon, asked);
+    const cluster = runtimeOf(daemon);
+    const { id, name } = memberNamed(cluster, asked.node, spokenOf(asked));
+    // Of one that is dead the copies are lost already: what is asked of the others is only that they serve all.
+    let mode: "drain" | "fewer-copies" = dead ? "fewer-copies" : "drain";
+    if (!dead && osds.length > 0) {
+      tools.report(1, "checking that the others can do without its disks");
+      const call = { deadlineMs: callMs, signal: tools.signal };
+      mode = await checkSpare(cluster, commandsOf(cluster), { osds, name, how: lowerHint }, asked, call);
+    }
+    target = { peer: id, name, leaving: dead ? "dead" : "moving", osds: mode, wished: false };
     tools.remember({ ...target });
   }
   const { peer, name, leaving } = target;
   if (!target.wished) {
     const cluster = runtimeOf(daemon);
+    // Before it is said that it leaves: what is wished of its disks then would be less.
+    for (const { uuid, osd } of osdsOf(cluster, peer)) {
+      cluster.document.setRemoval(uuid, { osd, mode: target.osds });
+    }
     cluster.document.setLabels(peer, { leaving });
     tools.remember({ ...target, wished: true });
     cluster.wake("removal");

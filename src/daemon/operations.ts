@@ -177,7 +177,9 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async removeMember(request) {
       planRemoval(daemon, request);
-      return shown(daemon.jobs.start(removeMemberJob, { ...request }));
+      const { node, dead, force } = request;
+      const asked = { node, dead, force, ...spareConsent(request) };
+      return shown(daemon.jobs.start(removeMemberJob, asked));
     },
     async cancelRemoval({ node }) {
       return cancelRemoval(daemon, node);
@@ -215,18 +217,10 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async removeDisk(request) {
       runtime();
-      const { osdid, bypass_safety_checks, confirm_crush_downgrade, prohibit_crush_scaledown } = request;
-      if (confirm_crush_downgrade && prohibit_crush_scaledown) {
-        throw new MicrocephError(
-          "USAGE",
-          "--confirm-failure-domain-downgrade and --prohibit-crush-scaledown exclude each other",
-        );
-      }
+      const { osdid, bypass_safety_checks } = request;
       const asked: DiskRemovalRequest = {
-        osd: osdid,
-        bypass: bypass_safety_checks,
-        confirmDowngrade: confirm_crush_downgrade,
-        prohibitScaledown: prohibit_crush_scaledown,
+        ...{ osd: osdid, bypass: bypass_safety_checks },
+        ...spareConsent(request),
       };
       return shown(daemon.jobs.start(removeDiskJob, { ...asked }));
     },
@@ -332,6 +326,21 @@ export function daemonOperations(daemon: Daemon): Operations {
       return runtime().forward(chosen.id, request, context);
     },
   };
+}
+
+/** MicroCeph's options of one meaning each; both together have none. */
+function spareConsent(request: {
+  readonly confirm_crush_downgrade: boolean;
+  readonly prohibit_crush_scaledown: boolean;
+}): { confirmDowngrade: boolean; prohibitScaledown: boolean } {
+  const { confirm_crush_downgrade, prohibit_crush_scaledown } = request;
+  if (confirm_crush_downgrade && prohibit_crush_scaledown) {
+    throw new MicrocephError(
+      "USAGE",
+      "--confirm-failure-domain-downgrade and --prohibit-crush-scaledown exclude each other",
+    );
+  }
+  return { confirmDowngrade: confirm_crush_downgrade, prohibitScaledown: prohibit_crush_scaledown };
 }
 
 function shown(job: JobRecord): Job {

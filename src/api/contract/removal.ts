@@ -5,6 +5,14 @@ export const removalRequest = z.strictObject({
   node: nodeReference.describe("name, handle, or PeerId prefix of six or more characters"),
   dead: z.boolean().default(false).describe("it failed and does not come back: nothing of it is waited for"),
   force: z.boolean().default(false).describe("as `dead`, if it has failed; else without effect"),
+  confirm_crush_downgrade: z
+    .boolean()
+    .default(false)
+    .describe("copies may share hosts or racks afterwards, where fewer are left than there are copies"),
+  prohibit_crush_scaledown: z
+    .boolean()
+    .default(false)
+    .describe("where fewer hosts or racks are left than copies, keep the rule and have fewer copies"),
 });
 
 /** What the removal of a member does, in its order; nothing has been changed. */

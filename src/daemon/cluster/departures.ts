@@ -29,6 +29,13 @@ export interface DepartureDeps {
   readonly callMs: () => number;
 }
 
+/** An OSD of a member that leaves, and how it is to go. */
+interface GoingOsd {
+  readonly osd: number;
+  readonly uuid: string;
+  readonly mode: "drain" | "fewer-copies";
+}
+
 /** Members that leave are forgotten once they carry nothing more; of those who are gone nothing is kept. */
 export class Departures {
   readonly #runtime: ClusterRuntime;
@@ -48,8 +55,8 @@ export class Departures {
     if (!this.#deps.members().some(({ leaving }) => leaving !== null)) return [];
     const { ready, reasons, osds } = await this.#plan({ deadlineMs: this.#deps.callMs(), signal });
     this.#deps.explain("departures", reasons);
-    for (const { uuid, osd } of osds) {
-      if (view.removals[uuid] === undefined) document.setRemoval(uuid, { osd, mode: "drain" });
+    for (const { uuid, osd, mode } of osds) {
+      if (view.removals[uuid] === undefined) document.setRemoval(uuid, { osd, mode });
     }
     return ready.map(({ peer, handle, reason }) => ({
       kind: removeKind,
@@ -76,7 +83,7 @@ export class Departures {
     return { state: "done", result, reason: `${handle} is no member any more: ${reason ?? "it leaves"}` };
   };
 
-  async #plan(call: CallOptions): Promise<DeparturePlan & { osds: { osd: number; uuid: string }[] }> {
+  async #plan(call: CallOptions): Promise<DeparturePlan & { osds: GoingOsd[] }> {
     const { journal, deps, self } = this.#runtime;
     const etcd = await this.#deps.etcd();
     const osds = new Map<string, number[]>();
@@ -99,12 +106,14 @@ export class Departures {
     const leaving = members.filter(
       (one) => one.leaving === "moving" || (one.leaving === "dead" && !one.alive),
     );
-    const going = leaving
-      .flatMap(({ handle }) => osds.get(handle) ?? [])
-      .flatMap((osd) => {
+    const going = leaving.flatMap(({ handle, leaving }) =>
+      (osds.get(handle) ?? []).flatMap((osd): GoingOsd[] => {
         const uuid = uuids.get(osd);
-        return uuid === undefined ? [] : [{ osd, uuid }];
-      });
+        // The copies of one that is dead are lost already: the others need only serve all.
+        const mode = leaving === "dead" ? "fewer-copies" : "drain";
+        return uuid === undefined ? [] : [{ osd, uuid, mode }];
+      }),
+    );
     return { ...planDepartures({ self, members, etcd, monitors, osds }), osds: going };
   }
 
