@@ -30,6 +30,8 @@ type Seat = z.infer<typeof seatSchema>;
 const seatKey = "voter-seat";
 /** Set, with the reason, from the loss of the etcd's data until the node is seated anew. */
 const lostKey = "voter-seat-lost";
+/** Set from the end of a seat until the etcd's data is gone: nobody may sit on what an earlier seat left. */
+const clearKey = "voter-seat-clear";
 const repeatMs = 5_000;
 const tunnelService = "etcd-peer";
 
@@ -61,6 +63,7 @@ export class VoterSeat {
     const { store } = this.#runtime.deps;
     const { founded } = this.#runtime.options;
     this.#tellLoss();
+    await this.#clear();
     const kept = seatSchema.safeParse(store.get(seatKey));
     if (this.lost !== null) return;
     if (kept.success) return this.#sitOrStand(kept.data);
@@ -131,6 +134,7 @@ export class VoterSeat {
         const { members } = voterPayload.parse(payload);
         await Promise.all([this.#sitting, this.#standing]);
         if (this.#parts) return null;
+        await this.#clear();
         await confirm();
         const seat: Seat = { mode: "existing", members };
         const { store } = this.#runtime.deps;
@@ -183,15 +187,24 @@ export class VoterSeat {
       store.transaction(() => {
         store.delete(seatKey);
         store.delete(lostKey);
+        store.put(clearKey, true);
       });
-      // It holds the cluster's own key, which is the voters' alone.
-      await rm(join(this.#runtime.options.settings.stateDir, "etcd"), { recursive: true, force: true });
-      return;
+      return this.#clear();
     }
     log.error({ reason }, "this voter's etcd cannot go on with the data it has");
     store.put(lostKey, reason);
     await this.#etcd?.setDataAside(new Date(now()));
     this.#tellLoss();
+  }
+
+  /** Remove what a seat left that was taken away. It holds the cluster's own key, which is the voters' alone. */
+  async #clear(): Promise<void> {
+    const { store } = this.#runtime.deps;
+    if (store.get(clearKey) !== true) return;
+    const dir = join(this.#runtime.options.settings.stateDir, "etcd");
+    // An etcd that has just ended may have files in flight.
+    await rm(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    store.delete(clearKey);
   }
 
   /** Told again and again while it lasts, as news among members may be lost. */

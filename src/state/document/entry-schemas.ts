@@ -10,9 +10,9 @@ export const maxEntryLength = 64 * 1024;
 /** Entries of a kind that are looked at. */
 export const maxEntries = 2048;
 
-export const settingName = z.string().regex(/^[a-z][a-z0-9._-]{0,63}$/);
+export const settingName = z.string().regex(/^[a-z][a-z0-9._-]{0,95}$/);
 export const settingValue = z.string().max(4096);
-export const serviceName = z.string().regex(/^[a-z][a-z0-9._-]{0,63}$/);
+export const serviceName = z.string().regex(/^[a-z][a-z0-9._-]{0,95}$/);
 export const labelValue = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/);
 
 const time = z.iso.datetime({ offset: true });

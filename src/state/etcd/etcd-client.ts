@@ -157,7 +157,7 @@ export class EtcdClient implements EtcdApi {
     decode: (reply: unknown) => T,
   ): Promise<T> {
     const deadlineMs = options.deadlineMs ?? this.#deadlineMs;
-    const deadline = AbortSignal.timeout(deadlineMs);
+    const deadline = AbortSignal.timeout(Math.ceil(deadlineMs));
     const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
     try {
       const response = await this.#post(path, body, signal);
