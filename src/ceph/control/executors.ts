@@ -17,7 +17,7 @@ import {
   voterBody,
   voterOutBody,
 } from "./decisions.ts";
-import { done } from "./done.ts";
+import { because, done } from "./done.ts";
 import { removalExecutors } from "./osd-removal.ts";
 
 /** Secrets of Ceph, kept in etcd. */
@@ -96,7 +96,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     const members = await deps.voters.addLearner(handle);
     await give(entry, { members: members.map((member) => ({ ...member })) }, signal);
     await deps.voters.promote(handle, signal);
-    return done(`${handle} is a voter`);
+    return done(because(`${handle} is a voter`, entry));
   };
 
   const bootstrap: Executor = async (entry, signal) => {
@@ -131,20 +131,20 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     if (!after.quorum.includes(handle)) {
       throw new MicrocephError("DEADLINE_EXCEEDED", `monitor ${handle} is not in quorum yet`);
     }
-    return done(`monitor ${handle} is in quorum`, { epoch: after.monMap.epoch });
+    return done(because(`monitor ${handle} is in quorum`, entry), { epoch: after.monMap.epoch });
   };
 
   const voterOut: Executor = async (entry, signal) => {
     const { handle } = voterOutBody.parse(entry.body);
     await deps.voters.takeOut(handle, signal);
-    return done(`${handle} votes no more`);
+    return done(because(`${handle} votes no more`, entry));
   };
 
   const monitorOut: Executor = async (entry, signal) => {
     const { handle, monmapEpoch } = monitorOutBody.parse(entry.body);
     const { quorum, monMap } = await ceph().quorumStatus({ deadlineMs: deps.callMs(), signal });
     if (!monMap.monitors.some(({ name }) => name === handle)) {
-      return done(`the monitor ${handle} is in the map no more`, { epoch: monMap.epoch });
+      return done(because(`the monitor ${handle} is in the map no more`, entry), { epoch: monMap.epoch });
     }
     if (monMap.epoch !== monmapEpoch) {
       return withdraw(entry, `the monitor map went from epoch ${monmapEpoch} to ${monMap.epoch}`, signal);
@@ -159,7 +159,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     if (after.monMap.monitors.some(({ name }) => name === handle)) {
       throw new MicrocephError("DEADLINE_EXCEEDED", `the monitor ${handle} is in the map still`);
     }
-    return done(`the monitor ${handle} is in the map no more`, { epoch: after.monMap.epoch });
+    return done(because(`the monitor ${handle} is in the map no more`, entry), { epoch: after.monMap.epoch });
   };
 
   const daemon: Executor = async (entry, signal) => {
@@ -170,7 +170,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
       signal,
     });
     await give(entry, { access: await deps.access(signal), key }, signal);
-    return done(`${type}.${handle} runs`);
+    return done(because(`${type}.${handle} runs`, entry));
   };
 
   /** End an entry that must not be carried out any more: only with its agent's promise, once handed. */
