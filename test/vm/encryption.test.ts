@@ -41,7 +41,7 @@ vmSuite("encrypted OSDs in a virtual machine", () => {
         "mount /dev/vda /var/lib/microceph",
         "ip link add eth0 type dummy && ip addr add 10.9.0.1/24 dev eth0 && ip link set eth0 up",
         "/lib/systemd/systemd-udevd --daemon && udevadm trigger && udevadm settle",
-        `(${root}/bin/microcephd --lease-ttl 60 --extra-ceph-config ${root}/scripts/lab/ceph-extra.conf >>/var/lib/microceph/daemon.log 2>&1 &)`,
+        `(${root}/bin/microcephd --lease-ttl 60 --extra-ceph-config ${root}/scripts/vm/ceph-extra.conf >>/var/lib/microceph/daemon.log 2>&1 &)`,
         `until ${root}/bin/microceph mesh status >/dev/null 2>&1; do sleep 1; done`,
       ].join("\n"),
     );
