@@ -22,6 +22,7 @@ import type {
 } from "./contract/failure-domain.ts";
 import type { Job } from "./contract/jobs.ts";
 import type { JournalEntry } from "./contract/journal.ts";
+import type { maintenanceRequest } from "./contract/maintenance.ts";
 import type {
   Admission,
   admissionRequest,
@@ -129,6 +130,14 @@ export class ApiClient {
     this.request("POST", "/1.0/cluster/members/remove", request, options);
   cancelRemoval = (request: Draft<typeof removalCancel>, options?: CallOptions): Promise<RemovalReply> =>
     this.request("POST", "/1.0/cluster/members/remove/cancel", request, options);
+  renameMember = (node: string, name: string, options?: CallOptions): Promise<RemovalReply> =>
+    this.request("PUT", `/1.0/cluster/members/${encodeURIComponent(node)}/name`, { name }, options);
+  maintenance = (
+    node: string,
+    request: Draft<typeof maintenanceRequest>,
+    options?: CallOptions,
+  ): Promise<Job> =>
+    this.request("PUT", `/1.0/ops/maintenance/${encodeURIComponent(node)}`, request, options);
   planFailureDomain = (
     request: Draft<typeof failureDomainPlanRequest>,
     options?: CallOptions,
@@ -181,6 +190,8 @@ export class ApiClient {
     this.#get(`/1.0/settings/${encodeURIComponent(key)}`, options);
   setSetting = (key: string, value: string, options?: CallOptions): Promise<Setting> =>
     this.request("PUT", `/1.0/settings/${encodeURIComponent(key)}`, { value }, options);
+  resetSetting = (key: string, options?: CallOptions): Promise<Settings> =>
+    this.request("DELETE", `/1.0/settings/${encodeURIComponent(key)}`, null, options);
   journal = (limit = 100, options?: CallOptions): Promise<readonly JournalEntry[]> =>
     this.#get(`/1.0/journal?limit=${limit}`, options);
 

@@ -19,6 +19,7 @@ import type {
 } from "./contract/failure-domain.ts";
 import type { Job, jobParams, jobWaitQuery } from "./contract/jobs.ts";
 import type { JournalEntry, journalQuery } from "./contract/journal.ts";
+import type { maintenanceParams, maintenanceRequest } from "./contract/maintenance.ts";
 import type {
   Admission,
   admissionRequest,
@@ -31,7 +32,14 @@ import type {
   releaseRequest,
   SelfStatus,
 } from "./contract/mesh.ts";
-import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
+import type {
+  memberParams,
+  RemovalPlan,
+  RemovalReply,
+  removalCancel,
+  removalRequest,
+  renameRequest,
+} from "./contract/removal.ts";
 import type { Shape } from "./contract/shape.ts";
 import type {
   Health,
@@ -100,6 +108,16 @@ export interface Operations {
   planRemoval(input: Shape<typeof removalRequest>, context: RequestContext): Promise<RemovalPlan>;
   removeMember(input: Shape<typeof removalRequest>, context: RequestContext): Promise<Job>;
   cancelRemoval(input: Shape<typeof removalCancel>, context: RequestContext): Promise<RemovalReply>;
+  /** Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN. */
+  renameMember(
+    input: Shape<typeof memberParams> & Shape<typeof renameRequest>,
+    context: RequestContext,
+  ): Promise<RemovalReply>;
+  /** The job's result is a `MaintenanceReport`. Throws NOT_FOUND, AMBIGUOUS_NODE, USAGE. */
+  maintenance(
+    input: Shape<typeof maintenanceParams> & Shape<typeof maintenanceRequest>,
+    context: RequestContext,
+  ): Promise<Job>;
   setZone(input: Shape<typeof zoneRequest>, context: RequestContext): Promise<Job>;
 
   disks(input: Nothing, context: RequestContext): Promise<readonly ConfiguredDisk[]>;
@@ -145,6 +163,7 @@ export interface Operations {
     input: Shape<typeof settingParams> & Shape<typeof settingRequest>,
     context: RequestContext,
   ): Promise<Setting>;
+  resetSetting(input: Shape<typeof settingParams>, context: RequestContext): Promise<Settings>;
   journal(input: Shape<typeof journalQuery>, context: RequestContext): Promise<readonly JournalEntry[]>;
 
   /** The stream of this node's events. */

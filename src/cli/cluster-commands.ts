@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { addFailureDomainCommands } from "./failure-domain-commands.ts";
 import type { CliIo } from "./io.ts";
+import { addMaintenanceCommands } from "./maintenance-commands.ts";
 import { addRemovalCommands } from "./removal-commands.ts";
 import { clusterTable } from "./render/lists.ts";
 import { type Format, formats, Session } from "./session.ts";
@@ -49,6 +50,20 @@ export function addClusterCommands(program: Command, io: CliIo): void {
       await session.print(await session.client.members(), clusterTable);
     });
 
+  cluster
+    .command("rename")
+    .description("Give a member another name; Ceph goes on to know it by its handle")
+    .argument("<node>", "name, or PeerId prefix of six or more characters")
+    .argument("<name>", "letters, digits, '.', '_' and '-'")
+    .action(async (node: string, name: string, _options: object, command: Command) => {
+      const session = new Session(io, command);
+      await session.print(
+        await session.client.renameMember(node, name),
+        (clean) => `${node} is called ${clean.name} now.\n`,
+      );
+    });
+
+  addMaintenanceCommands(cluster, io);
   addRemovalCommands(cluster, io);
   addFailureDomainCommands(cluster, io);
 }

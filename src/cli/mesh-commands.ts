@@ -6,6 +6,7 @@ import type { CliIo } from "./io.ts";
 import { admissionText } from "./render/admission.ts";
 import { meshStatusText } from "./render/mesh-status.ts";
 import { Session } from "./session.ts";
+import { addSettingCommands } from "./setting-commands.ts";
 
 /** `microceph mesh …` */
 export function addMeshCommands(program: Command, io: CliIo): void {
@@ -78,6 +79,8 @@ export function addMeshCommands(program: Command, io: CliIo): void {
       const asOf = new Date().toISOString();
       await session.print(admission, (clean) => `${admissionText(clean, asOf)}\n`);
     });
+
+  addSettingCommands(mesh, io);
 
   mesh
     .command("fingerprint")

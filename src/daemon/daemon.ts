@@ -44,6 +44,7 @@ import {
   addDisksJob,
   adoptDisksJob,
   bootstrapJob,
+  maintenanceJob,
   osdJobs,
   planDomainJob,
   removeDiskJob,
@@ -54,6 +55,7 @@ import {
 } from "./job-kinds.ts";
 import { type BootstrapRequest, bootstrapAlone, domainJob } from "./job-runners.ts";
 import { type JobRunner, Jobs } from "./jobs.ts";
+import { maintain } from "./maintenance.ts";
 import { removeMember } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { cephMetrics } from "./metrics/ceph.ts";
@@ -227,6 +229,7 @@ export class Daemon {
         [adoptDisksJob]: (request, tools) => adoptDisks(this, request, tools),
         [removeDiskJob]: (request, tools) => removeDisk(this, request, tools),
         [replaceDiskJob]: (request, tools) => replaceDisk(this, request, tools),
+        [maintenanceJob]: (request, tools) => maintain(this, request, tools),
         [removeMemberJob]: (request, tools) => removeMember(this, request, tools),
         ...Object.fromEntries(
           Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [

@@ -13,5 +13,6 @@ export const setDomainJob = "failure-domain.set";
 export const removeDiskJob = "disk.remove";
 export const adoptDisksJob = "disk.adopt";
 export const replaceDiskJob = "disk.replace";
+export const maintenanceJob = "cluster.maintenance";
 export const removeMemberJob = "cluster.remove";
 export const setZoneJob = "zone.set";

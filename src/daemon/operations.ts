@@ -14,6 +14,7 @@ import { runProgram } from "../process/run-program.ts";
 import { productVersion } from "../version/version.ts";
 import { admissionOf, configuredDisks, memberFingerprint } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import { checkSetting } from "./cluster/losses.ts";
 import { conditions } from "./conditions.ts";
 import type { Daemon } from "./daemon.ts";
 import { cancelDiskRemoval, type DiskRemovalRequest } from "./disk-removal.ts";
@@ -24,6 +25,7 @@ import {
   addDisksJob,
   adoptDisksJob,
   bootstrapJob,
+  maintenanceJob,
   planDomainJob,
   removeDiskJob,
   removeMemberJob,
@@ -33,9 +35,11 @@ import {
 } from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
+import { checkMaintenance } from "./maintenance.ts";
 import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
+import { renameMember } from "./rename-member.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
 
 const dayMs = 86_400_000;
@@ -169,6 +173,7 @@ export function daemonOperations(daemon: Daemon): Operations {
           fingerprint: memberFingerprint(runtime(), member.id as PeerId),
           status: member.presence === "alive" ? "ONLINE" : "UNREACHABLE",
           last_heartbeat: member.lastSeen,
+          presence: member.presence,
         };
       });
     },
@@ -183,6 +188,13 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async cancelRemoval({ node }) {
       return cancelRemoval(daemon, node);
+    },
+    async renameMember({ node, name }) {
+      return renameMember(runtime(), node, name);
+    },
+    async maintenance(request) {
+      checkMaintenance(daemon, request);
+      return shown(daemon.jobs.start(maintenanceJob, { ...request }));
     },
     async planFailureDomain(request) {
       runtime();
@@ -282,8 +294,13 @@ export function daemonOperations(daemon: Daemon): Operations {
       return { key, value };
     },
     async setSetting({ key, value }) {
+      checkSetting(key, value);
       runtime().document.setSetting(key, value);
       return { key, value };
+    },
+    async resetSetting({ key }) {
+      runtime().document.setSetting(key, null);
+      return { ...runtime().document.view().settings };
     },
     async journal({ limit }) {
       return runtime()

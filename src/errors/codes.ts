@@ -276,6 +276,18 @@ export const errorCodes = {
     remedy:
       "Choose another disk (`microceph disk list`). If only old content is in the way and may be lost, add it with --wipe.",
   },
+  NAME_TAKEN: {
+    http: 409,
+    exit: 4,
+    meaning: "Another member has this name already.",
+    remedy: "Choose another name; `microceph cluster list` shows those in use.",
+  },
+  MAINTENANCE_FAILED: {
+    http: 409,
+    exit: 4,
+    meaning: "A step of the maintenance of a member was refused or failed.",
+    remedy: "The output says which and why. `--force` goes on past checks that fail, at your risk.",
+  },
   UNSUPPORTED_BY_PEER: {
     http: 501,
     exit: 1,

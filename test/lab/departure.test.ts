@@ -1,12 +1,13 @@
-// Nodes that leave, and nodes that are gone for good, on real etcd and Ceph.
+// Nodes that are lost for a while, are maintained, leave, or are gone for good: real etcd and Ceph, with data on it.
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { DiskList } from "../../src/cli/render/disk-lists.ts";
 import { LabCluster, minutes } from "./support/cluster.ts";
 import { Lab } from "./support/lab.ts";
 import { labSuite } from "./support/lab-suite.ts";
 
 const four = ["n1", "n2", "n3", "n4"];
 
-labSuite("members that leave", () => {
+labSuite("members that come and go", () => {
   let lab: Lab;
   let cluster: LabCluster;
   let fsid = "";
@@ -37,6 +38,21 @@ labSuite("members that leave", () => {
       minutes(3),
     ) as Promise<true>;
 
+  const text = "what must not be lost";
+  const written = (node: string): Promise<string> => cluster.object(node, "data", "kept");
+  const osdOf = async (node: string): Promise<number> => {
+    const disks = JSON.parse(await cluster.run("n1", "disk", "list", "--json")) as DiskList;
+    return disks.ConfiguredDisks.find(({ location }) => location === node)?.osd ?? -1;
+  };
+  const votersOf = async (node: string): Promise<string[]> =>
+    (await lab.mesh(node)).members.filter(({ voter }) => voter).map(({ name }) => name);
+  const failed = (node: string, seenBy: string): Promise<true> =>
+    lab.waitFor(
+      `${node} to be seen as failed`,
+      async () => (await lab.mesh(seenBy)).members.find(({ name }) => name === node)?.presence === "failed",
+      minutes(2),
+    ) as Promise<true>;
+
   beforeAll(async () => {
     lab = await Lab.up("departure", { nodes: 4 });
     cluster = new LabCluster(lab);
@@ -44,15 +60,91 @@ labSuite("members that leave", () => {
     await cluster.seated("n1", 3);
     await cluster.settled("n1");
     fsid = await cluster.ceph("n1", "fsid");
+    await cluster.run("n1", "disk", "add", "loop,1G,1", "--target", "all");
+    await cluster.ceph("n1", "osd", "pool", "create", "data", "8");
+    await cluster.ceph("n1", "osd", "pool", "application", "enable", "data", "test");
+    await cluster.healthy("n1");
+    await cluster.put("n1", "data", "kept", text);
   });
   afterAll(async () => {
     await lab?.down();
   });
 
-  it("give their seats to another first, and keep no key", async () => {
-    const voters = (await lab.mesh("n1")).members.filter(({ voter }) => voter).map(({ name }) => name);
+  it("lose their seats to another when they are away for longer than the grace time, and come back without", async () => {
+    await cluster.run("n1", "mesh", "setting", "set", "grace.monitor", "10");
+    await cluster.run("n1", "mesh", "setting", "set", "grace.service", "10");
     const holder = (await cluster.holder("n1")).name;
-    const leaver = voters.find((name) => name !== holder) ?? "";
+    const lost = (await votersOf("n1")).find((name) => name !== holder) ?? "";
+    const rest = four.filter((name) => name !== lost);
+    await lab.kill(lost, "all");
+    await seats(holder, rest);
+    expect(await written(holder)).toBe(text);
+    const reasons = (await cluster.journal(holder)).map(({ reason }) => reason).join("\n");
+    expect(reasons).toContain(`${lost} is lost: its vote goes to another`);
+    expect(reasons).toContain(`the monitor ${lost} is lost`);
+    const heir = rest.find((name) => ![...cluster.daemons(name).keys()].includes(`mgr.${name}`));
+    expect(heir, "a manager on every other host").toBeUndefined();
+    await lab.start(lost);
+    await cluster.formed(four);
+    await lab.waitFor(
+      `${lost} to have its OSD again, and no monitor or etcd`,
+      async (note) => {
+        const daemons = [...cluster.daemons(lost).keys()];
+        note(daemons);
+        return daemons.includes(`osd.${await osdOf(lost)}`) && !daemons.includes(`mon.${lost}`);
+      },
+      minutes(3),
+    );
+    await seats(holder, rest);
+    for (const name of ["grace.monitor", "grace.service"])
+      await cluster.run("n1", "mesh", "setting", "reset", name);
+    await cluster.healthy("n1");
+  });
+
+  it("are maintained and come back: what was changed is put back, and nothing is moved meanwhile", async () => {
+    const osd = await osdOf("n2");
+    const nodeFlags = async (): Promise<unknown> =>
+      (await cluster.cephJson<{ crush_node_flags: unknown }>("n1", "osd", "dump")).crush_node_flags;
+    const isUp = async (): Promise<boolean> =>
+      (await cluster.cephJson<{ osds: { osd: number; up: number }[] }>("n1", "osd", "dump")).osds.find(
+        (one) => one.osd === osd,
+      )?.up === 1;
+    const dry = await cluster.run("n3", "cluster", "maintenance", "enter", "n2", "--dry-run");
+    expect(dry).toContain(`Check if osds [${osd}] in node 'n2' are ok-to-stop.\n`);
+    expect(await nodeFlags()).toEqual({});
+    const entered = await cluster.run("n3", "cluster", "maintenance", "enter", "n2", "--stop-osds");
+    expect(entered).toContain("Stop osd service in node 'n2'. (succeeded)\n");
+    expect(await nodeFlags()).toEqual({ n2: ["noout"] });
+    await lab.waitFor("its OSD to be down", async () => !(await isUp()), minutes(2));
+    expect((await cluster.cephJson<{ active_name: string }>("n1", "mgr", "dump")).active_name).not.toBe("n2");
+    expect(await written("n1")).toBe(text);
+    // Another one cannot be spared now.
+    const second = await cluster.cli("n1", "cluster", "maintenance", "enter", "n3");
+    expect([second.exitCode, second.stdout]).toEqual([4, expect.stringContaining("(failed: ")]);
+    await cluster.run("n1", "cluster", "maintenance", "exit", "n2");
+    expect(await nodeFlags()).toEqual({});
+    await lab.waitFor("its OSD to be up", isUp, minutes(2));
+    await cluster.healthy("n1");
+  });
+
+  it("are called what an operator calls them, while Ceph knows them by their handle", async () => {
+    await cluster.run("n1", "cluster", "rename", "n4", "attic");
+    await lab.waitFor(
+      "the others to call it so",
+      async () => (await cluster.run("n2", "cluster", "list", "-f", "csv")).includes("attic,"),
+      minutes(1),
+    );
+    const taken = await cluster.cli("n2", "cluster", "rename", "n3", "attic");
+    expect([taken.exitCode, taken.stderr]).toEqual([4, expect.stringContaining("[NAME_TAKEN]")]);
+    const tree = await cluster.cephJson<{ nodes: { name: string }[] }>("n1", "osd", "tree");
+    expect(tree.nodes.map(({ name }) => name)).toContain("n4");
+    await cluster.run("n2", "cluster", "rename", "attic", "n4");
+  });
+
+  it("give their seats and their data to others first, and keep no key", async () => {
+    const holder = (await cluster.holder("n1")).name;
+    const leaver = (await votersOf("n1")).find((name) => name !== holder) ?? "";
+    const osd = await osdOf(leaver);
     const rest = four.filter((name) => name !== leaver);
     const plan = await cluster.run(holder, "cluster", "remove", leaver, "--dry-run");
     expect(plan).toContain("its monitor leaves the monitor map");
@@ -71,7 +163,20 @@ labSuite("members that leave", () => {
       ]),
     ).not.toMatch(/^[^:]*keyring$/m);
     await cluster.settled(holder);
+    const { osds } = await cluster.cephJson<{ osds: { osd: number }[] }>(holder, "osd", "dump");
+    expect(osds.map((one) => one.osd)).not.toContain(osd);
+    const { nodes } = await cluster.cephJson<{ nodes: { name: string }[] }>(holder, "osd", "tree");
+    expect(nodes.map(({ name }) => name)).not.toContain(leaver);
+    await cluster.healthy(holder);
+    expect(await written(holder)).toBe(text);
     survivors = rest;
+  });
+
+  it("stay when the others could not keep the copies", async () => {
+    const [asked = "", leaver = ""] = survivors;
+    const refused = await cluster.cli(asked, "cluster", "remove", leaver);
+    expect([refused.exitCode, refused.stderr]).toEqual([4, expect.stringContaining("[OSD_NEEDED]")]);
+    expect((await lab.mesh(asked)).members).toHaveLength(3);
   });
 
   it("are removed by the survivors alone when they are dead, and stay so when they come back", async () => {
@@ -83,11 +188,7 @@ labSuite("members that leave", () => {
     const early = await cluster.cli(asked, "cluster", "remove", dead, "--dead");
     expect([early.exitCode, early.stderr]).toEqual([4, expect.stringContaining("[MEMBER_ALIVE]")]);
     await lab.kill(dead, "all");
-    await lab.waitFor(
-      `${dead} to be seen as failed`,
-      async () => (await lab.mesh(asked)).members.find(({ name }) => name === dead)?.presence === "failed",
-      minutes(2),
-    );
+    await failed(dead, asked);
     const refused = await cluster.cli(other, "cluster", "remove", dead);
     expect([refused.exitCode, refused.stderr]).toEqual([4, expect.stringContaining("[MEMBER_DEAD]")]);
     await cluster.run(other, "cluster", "remove", dead, "--dead");
@@ -105,6 +206,9 @@ labSuite("members that leave", () => {
     );
     expect(left).toContain(first);
     await cluster.formed(left);
+    expect(await written(asked)).toBe(text);
+    const { osds } = await cluster.cephJson<{ osds: unknown[] }>(asked, "osd", "dump");
+    expect(osds).toHaveLength(2);
     await lab.start(dead);
     await gone(dead);
     await cluster.formed(left);
@@ -114,6 +218,15 @@ labSuite("members that leave", () => {
   it("hand everything over when the only voter leaves by itself; the last one cannot leave", async () => {
     const { name: leaver } = await cluster.holder(survivors[0] ?? "");
     const [last = ""] = survivors.filter((name) => name !== leaver);
+    await cluster.ceph(last, "config", "set", "global", "mon_allow_pool_size_one", "true");
+    const pools = await cluster.cephJson<{ poolname: string }[]>(last, "osd", "lspools");
+    for (const { poolname } of pools) {
+      for (const [key, value] of [
+        ["size", "1"],
+        ["min_size", "1"],
+      ] as const)
+        await cluster.ceph(last, "osd", "pool", "set", poolname, key, value, "--yes-i-really-mean-it");
+    }
     await cluster.run(leaver, "cluster", "leave");
     await gone(leaver);
     await seats(last, [last]);
@@ -121,5 +234,6 @@ labSuite("members that leave", () => {
     const refused = await cluster.cli(last, "cluster", "leave");
     expect([refused.exitCode, refused.stderr]).toEqual([4, expect.stringContaining("[LAST_MEMBER]")]);
     expect(await cluster.ceph(last, "fsid")).toBe(fsid);
+    expect(await written(last)).toBe(text);
   });
 });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { presence } from "./mesh.ts";
 import { name, type Shape, time } from "./shape.ts";
 
 const networks = z.string().min(1).max(1024).describe("CIDR of a subnet of this node");
@@ -23,6 +24,7 @@ export const clusterMember = z.object({
   role: z.enum(["voter", "stand-by", "spare", "PENDING"]),
   fingerprint: z.string(),
   status: z.enum(["ONLINE", "UNREACHABLE", "NOT FOUND", "UPGRADING", "NEEDS UPGRADE"]),
+  presence,
   last_heartbeat: time.nullable(),
 });
 export type ClusterMember = Shape<typeof clusterMember>;

@@ -16,6 +16,7 @@ import {
 import { failureDomainPlanRequest, failureDomainRequest, zone, zoneRequest } from "./failure-domain.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
 import { journalEntry, journalQuery } from "./journal.ts";
+import { maintenanceParams, maintenanceRequest } from "./maintenance.ts";
 import {
   admission,
   admissionRequest,
@@ -28,7 +29,14 @@ import {
   releaseRequest,
   selfStatus,
 } from "./mesh.ts";
-import { removalCancel, removalPlan, removalReply, removalRequest } from "./removal.ts";
+import {
+  memberParams,
+  removalCancel,
+  removalPlan,
+  removalReply,
+  removalRequest,
+  renameRequest,
+} from "./removal.ts";
 import type { Shape } from "./shape.ts";
 import {
   health,
@@ -189,6 +197,24 @@ export const endpoints = {
     body: removalCancel,
     reply: removalReply,
     kind: "sync",
+  },
+  renameMember: {
+    method: "PUT",
+    path: "/1.0/cluster/members/{node}/name",
+    summary: "Give a member another name; its handle, by which Ceph knows it, stays",
+    params: memberParams,
+    body: renameRequest,
+    reply: removalReply,
+    kind: "sync",
+  },
+  maintenance: {
+    method: "PUT",
+    path: "/1.0/ops/maintenance/{node}",
+    summary: "Bring a member into maintenance, or out of it; the job's result is a MaintenanceReport",
+    params: maintenanceParams,
+    body: maintenanceRequest,
+    reply: job,
+    kind: "async",
   },
   planFailureDomain: {
     method: "POST",
@@ -385,6 +411,14 @@ export const endpoints = {
     params: settingParams,
     body: settingRequest,
     reply: setting,
+    kind: "sync",
+  },
+  resetSetting: {
+    method: "DELETE",
+    path: "/1.0/settings/{key}",
+    summary: "Unset a setting: its default holds again",
+    params: settingParams,
+    reply: settings,
     kind: "sync",
   },
   journal: {

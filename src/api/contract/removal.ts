@@ -26,6 +26,9 @@ export const removalPlan = z.object({
 });
 export type RemovalPlan = Shape<typeof removalPlan>;
 
+export const memberParams = z.strictObject({ node: nodeReference });
+export const renameRequest = z.strictObject({ name });
+
 export const removalReply = z.object({ name, id: nodeReference });
 export type RemovalReply = Shape<typeof removalReply>;
 

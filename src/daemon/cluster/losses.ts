@@ -1,4 +1,5 @@
 import { Spells, steadyMs } from "../../ceph/plan/spells.ts";
+import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { PeerId } from "../../ids/ids.ts";
 import type { PresenceState } from "../../mesh/presence/presence.ts";
 
@@ -15,6 +16,16 @@ const longest = 30 * 86_400;
 export function graceOf(kind: Graced, text: string | undefined): number {
   const seconds = text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   return seconds >= shortest && seconds <= longest ? seconds : defaultGrace[kind];
+}
+
+/** Throws USAGE for a value of a setting of these that could not be followed. */
+export function checkSetting(name: string, value: string): void {
+  const kind = (Object.keys(graceSettings) as Graced[]).find((one) => graceSettings[one] === name);
+  if (kind === undefined || graceOf(kind, value) === Number(value)) return;
+  throw new MicrocephError(
+    "USAGE",
+    `${name} takes whole seconds from ${shortest} to ${longest}, not "${value.slice(0, 40)}"`,
+  );
 }
 
 export interface LossesDeps {

@@ -24,6 +24,7 @@ import { foundingOf, fsidOf } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { Departures } from "./departures.ts";
 import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts";
+import { isMaintained } from "./maintained.ts";
 import { methods } from "./member-rpc.ts";
 
 export interface SeatControlDeps {
@@ -84,7 +85,8 @@ export class SeatControl {
           .filter((member) => !member.learner)
           .flatMap((member) => handles.get(handleOf(member) ?? "") ?? []);
       },
-      monitorsLost: (monitors) => monitors.filter((name) => runtime.losses.isMonitorLost(name)),
+      monitorsLost: (monitors) =>
+        monitors.filter((name) => runtime.losses.isMonitorLost(name) && !isMaintained(runtime, name)),
       entries: () => journal.entries(),
       // Plans follow from a finished bootstrap only, however far this node is with it.
       ceph: () => (fsidOf(journal.entries()) === null ? null : deps.cephNode.commands),
@@ -266,8 +268,9 @@ export class SeatControl {
       alive: peer === self || states.get(peer)?.state === "alive",
       admitted: member.certificate.decision,
       leaving: leavingOf(labels[peer]?.leaving),
-      lost: losses.isLost(peer, "monitor"),
-      servicesLost: losses.isLost(peer, "service"),
+      // One that is being maintained is away on purpose, and comes back.
+      lost: losses.isLost(peer, "monitor") && !isMaintained(this.#runtime, member.handle),
+      servicesLost: losses.isLost(peer, "service") && !isMaintained(this.#runtime, member.handle),
       steady: losses.isSteady(peer),
       address: this.#runtime.publicAddress(peer),
     }));

@@ -159,6 +159,7 @@ export class StubOperations implements Operations {
   jobFailure: { code: string; message: string } | null = null;
   encryption = { supported: true, reason_unsupported: "" };
   jobResult: Job["result"] = null;
+  maintenanceError = "";
   readonly #settings = new Map<string, string>([["rbd_default_features", "63"]]);
   readonly #events: MeshEvent[] = [];
   readonly #listeners = new Set<() => void>();
@@ -237,6 +238,19 @@ export class StubOperations implements Operations {
   async cancelRemoval({ node }: { readonly node: string }) {
     return { name: node, id: ids.n2 };
   }
+  async renameMember(input: { readonly node: string; readonly name: string }) {
+    this.#note("renameMember", input);
+    return { name: input.name, id: ids.n2 };
+  }
+  async maintenance(input: { readonly node: string }) {
+    this.#note("maintenance", input);
+    const steps = [
+      { name: "Check if osds [1] in node 'n2' are ok-to-stop.", error: this.maintenanceError },
+      ...(this.maintenanceError === "" ? [{ name: "Run `ceph osd set-group noout n2`.", error: "" }] : []),
+    ];
+    this.jobResult = { node: input.node, done: this.maintenanceError === "", steps, warnings: [] };
+    return this.#newJob("cluster.maintenance");
+  }
   async planFailureDomain(input: { readonly level?: string | undefined }) {
     this.#note("planFailureDomain", input);
     this.jobResult = failureDomainStub;
@@ -310,6 +324,7 @@ export class StubOperations implements Operations {
       role: member.voter ? ("voter" as const) : ("stand-by" as const),
       fingerprint: "ab".repeat(32),
       status: member.presence === "alive" ? ("ONLINE" as const) : ("UNREACHABLE" as const),
+      presence: member.presence,
       last_heartbeat: member.lastSeen,
     }));
   }
@@ -404,6 +419,10 @@ export class StubOperations implements Operations {
   async setSetting({ key, value }: { readonly key: string; readonly value: string }) {
     this.#settings.set(key, value);
     return { key, value };
+  }
+  async resetSetting({ key }: { readonly key: string }) {
+    this.#settings.delete(key);
+    return Object.fromEntries(this.#settings);
   }
   async journal(input: { readonly limit: number }) {
     this.#note("journal", input);

@@ -194,14 +194,14 @@ describe("cluster", () => {
     await using api = await runServer();
     const { stdout } = await run(api, "cluster list");
     expect(stdout.split("\n").slice(1, 4)).toEqual([
-      `| NAME |     ADDRESS     | ROLE  |${" ".repeat(27)}FINGERPRINT${" ".repeat(28)}| STATUS |`,
-      `+------+-----------------+-------+${"-".repeat(66)}+--------+`,
-      `| n1   | 10.77.0.11:7443 | voter | ${"ab".repeat(32)} | ONLINE |`,
+      `| NAME |     ADDRESS     | ROLE  |${" ".repeat(27)}FINGERPRINT${" ".repeat(28)}| STATUS | PRESENCE |      LAST SEEN       |`,
+      `+------+-----------------+-------+${"-".repeat(66)}+--------+----------+----------------------+`,
+      `| n1   | 10.77.0.11:7443 | voter | ${"ab".repeat(32)} | ONLINE | alive    | 2026-11-22T10:00:00Z |`,
     ]);
   });
 
   test.each([
-    ["-f csv", /^n1,10\.77\.0\.11:7443,voter,(ab){32},ONLINE\n/],
+    ["-f csv", /^n1,10\.77\.0\.11:7443,voter,(ab){32},ONLINE,alive,2026-11-22T10:00:00Z\n/],
     ["--format csv", /^n1,/],
     ["-f compact", /^ {2}NAME {2}ADDRESS /],
     ["-f json", /^\[\n {2}\{\n {4}"name": "n1"/],
@@ -531,6 +531,43 @@ describe("disks that go and come back", () => {
     expect((await run(api, "disk adopt")).stdout).toMatch(/osd|OSD.*PATH/);
     expect(JSON.parse((await run(api, "disk adopt --dry-run --format json")).stdout).report).toHaveLength(1);
     expect(words(api)).toContain('"dry_run":true');
+  });
+});
+
+describe("maintenance", () => {
+  test("steps are printed as MicroCeph prints them; one that fails ends with exit code 4", async () => {
+    await using api = await runServer();
+    const done = await run(api, "cluster maintenance enter n2 --stop-osds --set-noout=false");
+    expect(done.stdout).toBe(
+      "Check if osds [1] in node 'n2' are ok-to-stop. (succeeded)\nRun `ceph osd set-group noout n2`. (succeeded)\n",
+    );
+    expect(api.operations.inputOf("maintenance")).toMatchObject({
+      ...{ node: "n2", status: "maintenance", set_noout: false, stop_osds: true, force: false },
+    });
+    const dry = await run(api, "cluster maintenance exit n2 --dry-run");
+    expect(dry.stdout).not.toContain("succeeded");
+    expect(api.operations.inputOf("maintenance")).toMatchObject({ status: "non-maintenance", dry_run: true });
+    api.operations.maintenanceError = "osds [1] cannot be safely stopped";
+    const failed = await run(api, "cluster maintenance enter n2");
+    expect([failed.code, failed.stdout]).toEqual([
+      4,
+      "Check if osds [1] in node 'n2' are ok-to-stop. (failed: osds [1] cannot be safely stopped)\n",
+    ]);
+    expect(failed.stderr).toContain("[MAINTENANCE_FAILED]");
+    expect((await run(api, "cluster maintenance enter n2 --set-noout=maybe")).code).toBe(2);
+  });
+});
+
+describe("names and settings", () => {
+  test("a member gets another name; settings are listed, changed and reset", async () => {
+    await using api = await runServer();
+    expect((await run(api, "cluster rename n2 attic")).stdout).toBe("n2 is called attic now.\n");
+    expect(api.operations.inputOf("renameMember")).toEqual({ node: "n2", name: "attic" });
+    expect((await run(api, "mesh setting set grace.monitor 300")).code).toBe(0);
+    expect((await run(api, "mesh setting get grace.monitor")).stdout).toBe("300\n");
+    expect((await run(api, "mesh setting list --format csv")).stdout).toContain("grace.monitor,300\n");
+    expect((await run(api, "mesh setting reset grace.monitor")).code).toBe(0);
+    expect((await run(api, "mesh setting get grace.monitor")).code).not.toBe(0);
   });
 });
 

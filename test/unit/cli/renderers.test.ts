@@ -284,6 +284,7 @@ describe("tables", () => {
       role: "voter",
       fingerprint: "ab",
       status: "ONLINE",
+      presence: "alive",
       last_heartbeat: at,
     } as const;
     expect(
