@@ -32,6 +32,7 @@ import type {
   MeshStatus,
   NamedNodes,
   SelfStatus,
+  StaticPeerReply,
 } from "./contract/mesh.ts";
 import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
 import type { Draft } from "./contract/shape.ts";
@@ -119,6 +120,12 @@ export class ApiClient {
   mesh = (options?: CallOptions): Promise<MeshStatus> => this.#get("/1.0/mesh", options);
   approve = (request: Draft<typeof approveRequest>, options?: CallOptions): Promise<NamedNodes> =>
     this.request("POST", "/1.0/mesh/approve", request, options);
+  staticPeers = (options?: CallOptions): Promise<readonly StaticPeerReply[]> =>
+    this.#get("/1.0/mesh/peers", options);
+  addStaticPeer = (address: string, options?: CallOptions): Promise<readonly StaticPeerReply[]> =>
+    this.request("POST", "/1.0/mesh/peers", { address }, options);
+  removeStaticPeer = (address: string, options?: CallOptions): Promise<readonly StaticPeerReply[]> =>
+    this.request("DELETE", "/1.0/mesh/peers", { address }, options);
   deny = (node: string, options?: CallOptions): Promise<NamedNodes> =>
     this.request("POST", "/1.0/mesh/deny", { node }, options);
   admission = (options?: CallOptions): Promise<Admission> => this.#get("/1.0/mesh/admission", options);

@@ -31,6 +31,8 @@ import type {
   NamedNodes,
   releaseRequest,
   SelfStatus,
+  StaticPeerReply,
+  staticPeerRequest,
 } from "./contract/mesh.ts";
 import type {
   memberParams,
@@ -90,6 +92,16 @@ export interface Operations {
 
   mesh(input: Nothing, context: RequestContext): Promise<MeshStatus>;
   approve(input: Shape<typeof approveRequest>, context: RequestContext): Promise<NamedNodes>;
+  staticPeers(input: Nothing, context: RequestContext): Promise<readonly StaticPeerReply[]>;
+  addStaticPeer(
+    input: Shape<typeof staticPeerRequest>,
+    context: RequestContext,
+  ): Promise<readonly StaticPeerReply[]>;
+  /** Throws NOT_FOUND. */
+  removeStaticPeer(
+    input: Shape<typeof staticPeerRequest>,
+    context: RequestContext,
+  ): Promise<readonly StaticPeerReply[]>;
   deny(input: Shape<typeof denyRequest>, context: RequestContext): Promise<NamedNodes>;
   admission(input: Nothing, context: RequestContext): Promise<Admission>;
   setAdmission(input: Shape<typeof admissionRequest>, context: RequestContext): Promise<Admission>;

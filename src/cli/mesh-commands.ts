@@ -1,5 +1,11 @@
 import { Argument, type Command, Option } from "commander";
-import type { AdmissionMode, FingerprintReport, NamedNodes, SelfStatus } from "../api/contract/mesh.ts";
+import type {
+  AdmissionMode,
+  FingerprintReport,
+  NamedNodes,
+  SelfStatus,
+  StaticPeerReply,
+} from "../api/contract/mesh.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { parseDuration } from "./duration.ts";
 import type { CliIo } from "./io.ts";
@@ -37,6 +43,27 @@ export function addMeshCommands(program: Command, io: CliIo): void {
           "Admission is closed: they are taken once `microceph mesh admission approve` is set.\n",
         );
       }
+    });
+
+  mesh
+    .command("add")
+    .description("Greet a node by its address, where no multicast goes; it is found as by mDNS then")
+    .argument("<address>", "ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT")
+    .option("--remove", "greet it no more")
+    .action(async (address: string, options: { readonly remove?: true }, command: Command) => {
+      const session = new Session(io, command);
+      const peers = options.remove
+        ? await session.client.removeStaticPeer(address)
+        : await session.client.addStaticPeer(address);
+      await session.print(peers, peerLines);
+    });
+
+  mesh
+    .command("peers")
+    .description("List the addresses that this node greets by unicast")
+    .action(async (_options: object, command: Command) => {
+      const session = new Session(io, command);
+      await session.print(await session.client.staticPeers(), peerLines);
     });
 
   mesh
@@ -123,6 +150,13 @@ function checkAdmission(mode: AdmissionMode | undefined, options: AdmissionOptio
   if ((options.for !== undefined || options.forever) && mode !== "auto") {
     throw new MicrocephError("USAGE", "--for and --forever go with `admission auto` only");
   }
+}
+
+function peerLines(peers: readonly StaticPeerReply[]): string {
+  if (peers.length === 0) return "No node is greeted by its address.\n";
+  return peers
+    .map(({ address, port }) => `${address.includes(":") ? `[${address}]` : address}:${port}\n`)
+    .join("");
 }
 
 function durationArgument(text: string): number {

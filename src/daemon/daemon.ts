@@ -68,6 +68,7 @@ import { NodeDisks } from "./node-disks.ts";
 import { daemonOperations } from "./operations.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import type { DaemonSettings } from "./settings.ts";
+import { StaticPeers } from "./static-peers.ts";
 
 const handleKey = "handle";
 /** Events that are kept for those who ask for them later; some hundred bytes each. */
@@ -140,6 +141,10 @@ export class Daemon {
     return this.#require().membership;
   }
 
+  get staticPeers(): StaticPeers {
+    return this.#require().staticPeers;
+  }
+
   get store(): LocalStore {
     return this.#require().store;
   }
@@ -181,6 +186,7 @@ export class Daemon {
       settings.interfaces === undefined ? {} : { interfaces: settings.interfaces },
       { log },
     );
+    const staticPeers = new StaticPeers(settings.peers, store);
     const membership = new Membership(
       {
         name: settings.name,
@@ -196,6 +202,7 @@ export class Daemon {
         identity,
         lobby,
         lobbyPort: () => lobby.port,
+        staticPeers: () => staticPeers.list(),
         discovery,
         store,
         log,
@@ -253,6 +260,7 @@ export class Daemon {
     );
     this.#parts = {
       ...{ store, identity, events, sights, health, runner, lobby, discovery, membership, jobs, api },
+      staticPeers,
       cephNode: null,
     };
     events.emit("daemon.started", { version: productVersion });
@@ -457,6 +465,7 @@ interface Parts {
   readonly lobby: LobbyHost;
   readonly discovery: Discovery;
   readonly membership: Membership;
+  readonly staticPeers: StaticPeers;
   readonly jobs: Jobs;
   readonly api: ApiServer;
   cephNode: CephNode | null;

@@ -41,6 +41,7 @@ import { meshStatusOf } from "./mesh-status.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
 import { renameMember } from "./rename-member.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
+import { parsePeer } from "./static-peers.ts";
 
 const dayMs = 86_400_000;
 
@@ -115,6 +116,22 @@ export function daemonOperations(daemon: Daemon): Operations {
       for (const { id } of chosen) cluster.document.approve(id);
       cluster.wake("approval");
       return named(chosen);
+    },
+    async staticPeers() {
+      return daemon.staticPeers.list();
+    },
+    async addStaticPeer({ address }) {
+      daemon.staticPeers.add(parsePeer(address, daemon.settings.lobbyPort));
+      daemon.membership.refreshStaticPeers();
+      return daemon.staticPeers.list();
+    },
+    async removeStaticPeer({ address }) {
+      const peer = parsePeer(address, daemon.settings.lobbyPort);
+      if (!daemon.staticPeers.remove(peer)) {
+        throw new MicrocephError("NOT_FOUND", `${address} was not added by \`microceph mesh add\``);
+      }
+      daemon.membership.refreshStaticPeers();
+      return daemon.staticPeers.list();
     },
     async deny({ node }) {
       const cluster = runtime();

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { MicrocephError } from "../errors/microceph-error.ts";
+import { parsePeer, type StaticPeer } from "./static-peers.ts";
 
 export type AdmissionMode = "auto" | "approve" | "closed";
 
@@ -26,6 +27,8 @@ export interface DaemonSettings {
   /** Name of a cluster founded by this node. */
   readonly clusterName: string;
   readonly logLevel: string;
+  /** Lobbies to greet by unicast, where no multicast goes. */
+  readonly peers: readonly StaticPeer[];
 }
 
 export const defaultStateDir = "/var/lib/microceph";
@@ -48,6 +51,7 @@ const flags = {
   interface: { type: "string", multiple: true },
   "cluster-name": { type: "string" },
   "log-level": { type: "string" },
+  peer: { type: "string", multiple: true },
   version: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
@@ -64,6 +68,7 @@ The daemon of MicroCeph Mesh: finds its peers, joins or founds a cluster and run
                            (open for 24 h; MICROCEPH_WINDOW=shut)
   --interface NAME         interface for discovery and for this node's addresses
                            (repeatable; all but loopback)
+  --peer ADDRESS[:PORT]    node to greet where no multicast goes (repeatable; "microceph mesh add" does the same)
   --name NAME              name of this node, without a domain (the host name)
   --cluster-name NAME      name of a cluster founded here (microceph)
   --lobby-port PORT        port where anyone may knock (7443)
@@ -150,6 +155,7 @@ export function parseSettings(
     meshPort,
     interfaces: values.interface,
     clusterName: shownName(values["cluster-name"] ?? "microceph", "--cluster-name"),
+    peers: (values.peer ?? []).map((text) => parsePeer(text, lobbyPort)),
     logLevel: logLevel(values["log-level"] ?? environment.MICROCEPH_LOG_LEVEL ?? "info"),
   };
 }

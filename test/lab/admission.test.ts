@@ -176,6 +176,35 @@ labSuite("a cluster that asks before it takes a node", () => {
     const admitted = (await cluster.journal("n1")).filter((entry) => entry.kind === "member.admit");
     expect(admitted.filter((entry) => entry.state !== "abandoned")).toHaveLength(5);
     await lab.kill("n5", "all");
+    members.push("n6");
+  });
+
+  it("finds a node that no multicast reaches once it is told its address", async () => {
+    await lab.add("n7", { bare: true });
+    const drop =
+      "add table inet mute; add chain inet mute in { type filter hook input priority 0; }; add chain inet mute out { type filter hook output priority 0; }; add rule inet mute in udp dport 5353 drop; add rule inet mute out udp dport 5353 counter drop";
+    await lab.run("n7", ["nft", drop]);
+    await lab.start("n7");
+    const { self } = await lab.mesh("n7");
+    const dropped = (): Promise<number> =>
+      lab
+        .run("n7", ["nft", "list", "chain", "inet", "mute", "out"])
+        .then((text) => Number(/packets (\d+)/.exec(text)?.[1] ?? 0));
+    await lab.waitFor("its announcements to be dropped", async () => (await dropped()) >= 5, minutes(1));
+    expect((await lab.mesh("n1")).pending.map(({ id }) => id)).not.toContain(self.id);
+
+    await refused(cluster, "n1", ["mesh", "add", "attic"], "USAGE", 2);
+    const { ip } = await lab.node("n7");
+    expect(await cluster.run("n1", "mesh", "add", ip)).toBe(`${ip}:7443\n`);
+    await lab.waitFor(
+      "another member to list it as pending",
+      async () => (await lab.mesh("n3")).pending.some(({ id }) => id === self.id),
+      minutes(1),
+    );
+    await cluster.run("n2", "mesh", "approve", "n7");
+    await becomesMember("n7");
+    expect(await cluster.run("n1", "mesh", "add", ip, "--remove")).toContain("No node is greeted");
+    await cluster.formed([...members, "n7"]);
   });
 });
 

@@ -82,8 +82,11 @@ labSuite("members that come and go", () => {
     const reasons = (await cluster.journal(holder)).map(({ reason }) => reason).join("\n");
     expect(reasons).toContain(`${lost} is lost: its vote goes to another`);
     expect(reasons).toContain(`the monitor ${lost} is lost`);
-    const heir = rest.find((name) => ![...cluster.daemons(name).keys()].includes(`mgr.${name}`));
-    expect(heir, "a manager on every other host").toBeUndefined();
+    await lab.waitFor(
+      "a manager on every other host",
+      async () => rest.every((name) => cluster.daemons(name).has(`mgr.${name}`)),
+      minutes(2),
+    );
     await lab.start(lost);
     await cluster.formed(four);
     await lab.waitFor(

@@ -28,6 +28,8 @@ import {
   namedNodes,
   releaseRequest,
   selfStatus,
+  staticPeer,
+  staticPeerRequest,
 } from "./mesh.ts";
 import {
   memberParams,
@@ -102,6 +104,29 @@ export const endpoints = {
     path: "/1.0/mesh",
     summary: "Cluster, this node, lease, members, pending nodes and conflicts",
     reply: meshStatus,
+    kind: "sync",
+  },
+  staticPeers: {
+    method: "GET",
+    path: "/1.0/mesh/peers",
+    summary: "Addresses that this node greets by unicast",
+    reply: z.array(staticPeer),
+    kind: "sync",
+  },
+  addStaticPeer: {
+    method: "POST",
+    path: "/1.0/mesh/peers",
+    summary: "Greet a node by unicast, from now on: where no multicast goes",
+    body: staticPeerRequest,
+    reply: z.array(staticPeer),
+    kind: "sync",
+  },
+  removeStaticPeer: {
+    method: "DELETE",
+    path: "/1.0/mesh/peers",
+    summary: "Greet a node by unicast no more",
+    body: staticPeerRequest,
+    reply: z.array(staticPeer),
     kind: "sync",
   },
   approve: {

@@ -114,4 +114,11 @@ export type FingerprintReport = Shape<typeof fingerprintReport>;
 
 /** Open the window; `cluster` (id, or name if unique) says whose claim to take. */
 export const joinRequest = z.strictObject({ cluster: name.optional() });
+/** A lobby that is greeted by unicast, where no multicast goes. */
+export const staticPeer = z.object({ address: z.string(), port: z.int() });
+export type StaticPeerReply = Shape<typeof staticPeer>;
+export const staticPeerRequest = z.strictObject({
+  address: z.string().min(2).max(80).describe("ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT"),
+});
+
 export const releaseRequest = z.strictObject({});

@@ -10,6 +10,7 @@ import { prepareMds, startMds } from "../daemons/mds.ts";
 import { prepareMgr, startMgr } from "../daemons/mgr.ts";
 import {
   bootstrapMon,
+  joinQuorum,
   monState,
   prepareMon,
   removeMon,
@@ -78,7 +79,7 @@ export function cephSteps(node: CephNode): Record<string, Step> {
       node.rememberMonAddress(address);
       await startMon(deps, { handle, address });
     }
-    const status = await waitMonInQuorum(deps, handle, { deadlineMs: quorumDeadlineMs, signal });
+    const status = await joinQuorum(deps, { handle, address }, { deadlineMs: quorumDeadlineMs, signal });
     await hasten(deps.paths, "mon", handle);
     await node.follow(status.monMap);
     return { epoch: status.monMap.epoch };

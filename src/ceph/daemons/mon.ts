@@ -199,6 +199,34 @@ export function waitMonInQuorum(deps: DaemonDeps, handle: Handle, options: WaitO
   );
 }
 
+/** Milliseconds for which a new monitor may do nothing but look for the others. */
+const probingMs = 20_000;
+
+/**
+ * Wait until a monitor that was just started is in quorum. One that only looks for the others for long is started
+ * anew, once: seen with Ceph 16, where its first connection to another monitor may never begin. Throws
+ * DEADLINE_EXCEEDED.
+ */
+export async function joinQuorum(
+  deps: DaemonDeps,
+  mon: { readonly handle: Handle; readonly address: string },
+  options: WaitOptions,
+): Promise<MonStatus> {
+  try {
+    return await waitMonInQuorum(deps, mon.handle, {
+      ...options,
+      deadlineMs: Math.min(probingMs, options.deadlineMs),
+    });
+  } catch (error) {
+    if (!isMicrocephError(error, "DEADLINE_EXCEEDED")) throw error;
+  }
+  if ((await monState(deps, mon.handle))?.state === "probing") {
+    await deps.runner.stop(unitName("mon", mon.handle));
+    await startMon(deps, mon);
+  }
+  return waitMonInQuorum(deps, mon.handle, options);
+}
+
 /**
  * Clean up after a monitor that is no longer in the monmap: its process and its store, without which it can
  * join again. Idempotent. It is for the caller to know that the map does not name it any more.

@@ -160,6 +160,7 @@ export class StubOperations implements Operations {
   encryption = { supported: true, reason_unsupported: "" };
   jobResult: Job["result"] = null;
   maintenanceError = "";
+  readonly peers: { address: string; port: number }[] = [];
   readonly #settings = new Map<string, string>([["rbd_default_features", "63"]]);
   readonly #events: MeshEvent[] = [];
   readonly #listeners = new Set<() => void>();
@@ -237,6 +238,17 @@ export class StubOperations implements Operations {
   }
   async cancelRemoval({ node }: { readonly node: string }) {
     return { name: node, id: ids.n2 };
+  }
+  async staticPeers() {
+    return this.peers;
+  }
+  async addStaticPeer({ address }: { readonly address: string }) {
+    this.peers.push({ address, port: 7443 });
+    return this.peers;
+  }
+  async removeStaticPeer({ address }: { readonly address: string }) {
+    this.peers.splice(0, this.peers.length, ...this.peers.filter((one) => one.address !== address));
+    return this.peers;
   }
   async renameMember(input: { readonly node: string; readonly name: string }) {
     this.#note("renameMember", input);

@@ -558,6 +558,15 @@ describe("maintenance", () => {
   });
 });
 
+describe("nodes that no multicast reaches", () => {
+  test("are added by their address, listed and removed", async () => {
+    await using api = await runServer();
+    expect((await run(api, "mesh add 10.0.0.7")).stdout).toBe("10.0.0.7:7443\n");
+    expect((await run(api, "mesh peers --format json")).stdout).toContain('"address": "10.0.0.7"');
+    expect((await run(api, "mesh add 10.0.0.7 --remove")).stdout).toContain("No node is greeted");
+  });
+});
+
 describe("names and settings", () => {
   test("a member gets another name; settings are listed, changed and reset", async () => {
     await using api = await runServer();

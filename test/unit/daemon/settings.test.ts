@@ -23,6 +23,7 @@ describe("settings of microcephd", () => {
       interfaces: undefined,
       clusterName: "microceph",
       logLevel: "info",
+      peers: [],
     });
   });
 
@@ -38,6 +39,16 @@ describe("settings of microcephd", () => {
     [["--interface", "eth0", "--interface", "eth1"], { interfaces: ["eth0", "eth1"] }],
     [["--cluster-name", "büro 2"], { clusterName: "büro 2" }],
     [["--log-level", "debug"], { logLevel: "debug" }],
+    [
+      ["--peer", "10.0.0.7", "--peer", "[fd00::7]:99", "--lobby-port", "5"],
+      {
+        lobbyPort: 5,
+        peers: [
+          { address: "10.0.0.7", port: 5 },
+          { address: "fd00::7", port: 99 },
+        ],
+      },
+    ],
   ])("%j", (args, settings) => {
     expect(parsed(args)).toMatchObject(settings);
   });
