@@ -107,6 +107,6 @@ export async function waitOsdUp(deps: DaemonDeps, osd: OsdId, options: WaitOptio
   await waitUntil(
     `osd.${osd} up`,
     async () => ((await osdState(deps, osd)) === "active" ? true : undefined),
-    options,
+    { intervalMs: 100, ...options },
   );
 }

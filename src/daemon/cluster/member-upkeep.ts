@@ -27,6 +27,8 @@ export class MemberUpkeep {
   #monitorsDecided = 0;
   #cleaning = false;
   readonly #pace: BuildPace;
+  #facts: Promise<void> = Promise.resolve();
+  #nextFacts: Promise<void> | null = null;
 
   constructor(runtime: ClusterRuntime) {
     this.#runtime = runtime;
@@ -115,8 +117,20 @@ export class MemberUpkeep {
       .catch((error) => log.warn({ error: messageOf(error) }, "the former monitor is not cleaned up yet"));
   }
 
-  /** Say in the document what this node is now; whoever waits finds it there. Never rejects. */
-  async publishFacts(): Promise<void> {
+  /**
+   * Say in the document what this node is now; whoever waits finds it there. Never rejects. Asked again while it
+   * gathers, as for each of many OSDs that come up, it gathers once more for all who asked.
+   */
+  publishFacts(): Promise<void> {
+    this.#nextFacts ??= this.#facts.then(() => {
+      this.#nextFacts = null;
+      this.#facts = this.#publish();
+      return this.#facts;
+    });
+    return this.#nextFacts;
+  }
+
+  async #publish(): Promise<void> {
     try {
       await this.#gatherFacts();
     } catch (error) {
