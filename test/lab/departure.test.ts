@@ -132,16 +132,24 @@ labSuite("members that come and go", () => {
 
   it("are called what an operator calls them, while Ceph knows them by their handle", async () => {
     await cluster.run("n1", "cluster", "rename", "n4", "attic");
-    await lab.waitFor(
-      "the others to call it so",
-      async () => (await cluster.run("n2", "cluster", "list", "-f", "csv")).includes("attic,"),
-      minutes(1),
-    );
+    const isCalled = (name: string): Promise<true> =>
+      lab.waitFor(
+        `all to call it ${name}`,
+        async () => {
+          const lists = await Promise.all(
+            four.map((node) => cluster.run(node, "cluster", "list", "-f", "csv")),
+          );
+          return lists.every((list) => list.includes(`${name},`));
+        },
+        minutes(1),
+      ) as Promise<true>;
+    await isCalled("attic");
     const taken = await cluster.cli("n2", "cluster", "rename", "n3", "attic");
     expect([taken.exitCode, taken.stderr]).toEqual([4, expect.stringContaining("[NAME_TAKEN]")]);
     const tree = await cluster.cephJson<{ nodes: { name: string }[] }>("n1", "osd", "tree");
     expect(tree.nodes.map(({ name }) => name)).toContain("n4");
     await cluster.run("n2", "cluster", "rename", "attic", "n4");
+    await isCalled("n4");
   });
 
   it("give their seats and their data to others first, and keep no key", async () => {
