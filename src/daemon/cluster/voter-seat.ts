@@ -172,6 +172,8 @@ export class VoterSeat {
   /** The etcd ended for good while it ran, or is not wanted any more. */
   #stand(reason: string): void {
     this.#standing = this.#standing
+      // One that is sitting down has no parts yet, and would run on what is taken away beneath it.
+      .then(() => this.#sitting)
       .then(() => this.#stopParts())
       .then(() => this.#giveUp(reason))
       .catch((error) =>

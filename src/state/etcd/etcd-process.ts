@@ -187,6 +187,8 @@ export class EtcdProcess {
       await unlink(path).catch(() => undefined);
     }
     const logStart = await this.#file.size();
+    // Stopped meanwhile: nobody would end what is started now.
+    if (this.#stopping) return;
     const startedAt = performance.now();
     const child = await this.#file.withDescriptor((descriptor) =>
       // Node cannot set a parent-death signal; setpriv (util-linux) does and then becomes etcd.

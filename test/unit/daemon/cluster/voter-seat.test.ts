@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -67,6 +67,7 @@ function runtime(): ClusterRuntime {
       append: () => 0,
     },
     quorum: { refresh: () => undefined },
+    voters: () => [],
     tellSeat: () => undefined,
   } as unknown as ClusterRuntime;
 }
@@ -99,6 +100,27 @@ describe("a voter's seat", () => {
     await seat.stop();
     expect(seat.seated).toBe(false);
     expect(offered.size).toBe(0);
+  });
+
+  it("is given up, with all it left, when the vote is taken away while it is being taken", async () => {
+    keep();
+    const started = seat.start();
+    const base = { id: entryId("9-a"), agent: null, number, handed: false, result: null, reason: "" };
+    entries = [
+      {
+        ...{ ...base, kind: kinds.voterOut, body: { peer: self, handle: "n1" }, state: "done" },
+        ...{ openedAt: "", closedAt: "", openedNumber: number },
+      },
+    ];
+    seat.followJournal();
+    await started;
+    await expect.poll(() => existsSync(join(folder, "etcd")), { timeout: 20_000 }).toBe(false);
+    await expect.poll(() => seat.seated).toBe(false);
+    expect(store.get("voter-seat")).toBeUndefined();
+    // It sits on nothing of the earlier seat when it is given another.
+    entries = [];
+    expect(await ordered()).toBeNull();
+    expect(seat.seated).toBe(true);
   });
 
   it("is one, also when the order to take it comes while it is being taken", async () => {
