@@ -89,10 +89,10 @@ vmSuite("encrypted OSDs in a virtual machine", () => {
     );
     const list = await diskLists();
     // Of a disk on two paths only the whole is offered.
-    const available = list.AvailableDisks.map(({ Path }) => Path);
-    expect(available).toEqual([
-      "/dev/disk/by-id/virtio-secret",
+    const available = [...list.AvailableDisks.map(({ Path }) => Path)];
+    expect(available.sort()).toEqual([
       expect.stringMatching(/^\/dev\/(?:mapper\/mpath|disk\/by-id\/(?:dm-|wwn-|scsi-))/),
+      "/dev/disk/by-id/virtio-secret",
     ]);
     const reasons = JSON.stringify(list.UnavailableDisks);
     expect(reasons).toMatch(/LVM|shelf-book/);
@@ -159,9 +159,11 @@ vmSuite("encrypted OSDs in a virtual machine", () => {
     expect(await opensWith(secret)).toBe(false);
     expect((await vm.run("cryptsetup isLuks /dev/vdb")).code).not.toBe(0);
     expect((await vm.run("test -e /dev/mapper/luksosd-0")).code).not.toBe(0);
-    const list = await diskLists();
-    expect(list.ConfiguredDisks).toEqual([]);
-    expect(list.AvailableDisks.map(({ Path }) => Path)).toContain("/dev/disk/by-id/virtio-secret");
+    expect((await diskLists()).ConfiguredDisks).toEqual([]);
+    // udev names it anew after its content has changed.
+    await expect
+      .poll(async () => (await diskLists()).AvailableDisks.map(({ Path }) => Path), { timeout: 120_000 })
+      .toContain("/dev/disk/by-id/virtio-secret");
   });
 });
 
