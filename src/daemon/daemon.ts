@@ -11,7 +11,7 @@ import { diskOwners } from "../ceph/daemons/osd-make.ts";
 import { Exclusive } from "../ceph/disks/exclusive.ts";
 import { ProcessRunner } from "../ceph/runner/process-runner.ts";
 import { Discovery } from "../discovery/discovery.ts";
-import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
+import { isMicrocephError, MicrocephError, messageOf } from "../errors/microceph-error.ts";
 import { removeTemporaries } from "../files/atomic-file.ts";
 import type { Handle } from "../ids/ids.ts";
 import { loadOrCreateIdentity, type NodeIdentity } from "../mesh/identity/node-identity.ts";
@@ -357,9 +357,12 @@ export class Daemon {
       await make();
     });
     this.#changing.catch((error) => {
-      this.#log.fatal({ error: messageOf(error) }, "the cluster's parts did not start");
+      const coded = isMicrocephError(error)
+        ? { code: error.code, remedy: error.remedy }
+        : { stack: error instanceof Error ? error.stack : undefined };
+      this.#log.fatal({ error: messageOf(error), ...coded }, "the cluster's parts did not start");
       // A restart begins again from what is on disk.
-      process.exit(1);
+      process.exit(isMicrocephError(error) ? error.exitCode : 1);
     });
     return this.#changing;
   }
