@@ -45,6 +45,7 @@ import type {
   Settings,
   StatusReport,
 } from "./contract/status.ts";
+import type { IssuedTokenReply, ShownTokenReply, tokenJoinRequest, tokenRequest } from "./contract/tokens.ts";
 import { errorFromEnvelope } from "./envelopes.ts";
 import { readLines } from "./read-lines.ts";
 
@@ -163,6 +164,13 @@ export class ApiClient {
 
   bootstrap = (request: Draft<typeof bootstrapRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/cluster", request, options);
+  issueToken = (request: Draft<typeof tokenRequest>, options?: CallOptions): Promise<IssuedTokenReply> =>
+    this.request("POST", "/1.0/tokens", request, options);
+  tokens = (options?: CallOptions): Promise<readonly ShownTokenReply[]> => this.#get("/1.0/tokens", options);
+  revokeToken = (name: string, options?: CallOptions): Promise<{ readonly name: string }> =>
+    this.request("DELETE", `/1.0/tokens/${encodeURIComponent(name)}`, null, options);
+  joinByToken = (request: Draft<typeof tokenJoinRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/cluster/join", request, options);
   members = (options?: CallOptions): Promise<readonly ClusterMember[]> =>
     this.#get("/1.0/cluster/members", options);
   disks = (options?: CallOptions): Promise<readonly ConfiguredDisk[]> => this.#get("/1.0/disks", options);

@@ -54,6 +54,13 @@ import type {
   settingParams,
   settingRequest,
 } from "./contract/status.ts";
+import type {
+  IssuedTokenReply,
+  ShownTokenReply,
+  tokenJoinRequest,
+  tokenParams,
+  tokenRequest,
+} from "./contract/tokens.ts";
 import type { EventSource } from "./event-stream.ts";
 
 export interface RequestContext {
@@ -110,6 +117,13 @@ export interface Operations {
   release(input: Shape<typeof releaseRequest>, context: RequestContext): Promise<SelfStatus>;
 
   bootstrap(input: Shape<typeof bootstrapRequest>, context: RequestContext): Promise<Job>;
+  /** Throws NAME_TAKEN. */
+  issueToken(input: Shape<typeof tokenRequest>, context: RequestContext): Promise<IssuedTokenReply>;
+  tokens(input: Nothing, context: RequestContext): Promise<readonly ShownTokenReply[]>;
+  /** Throws NOT_FOUND. */
+  revokeToken(input: Shape<typeof tokenParams>, context: RequestContext): Promise<{ readonly name: string }>;
+  /** Throws USAGE, ALREADY_INITIALIZED; the job fails with TOKEN_REFUSED. */
+  joinByToken(input: Shape<typeof tokenJoinRequest>, context: RequestContext): Promise<Job>;
   members(input: Nothing, context: RequestContext): Promise<readonly ClusterMember[]>;
   /** The job's result is a `FailureDomainReport`. */
   planFailureDomain(input: Shape<typeof failureDomainPlanRequest>, context: RequestContext): Promise<Job>;

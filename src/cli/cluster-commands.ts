@@ -6,6 +6,7 @@ import { addMaintenanceCommands } from "./maintenance-commands.ts";
 import { addRemovalCommands } from "./removal-commands.ts";
 import { clusterTable } from "./render/lists.ts";
 import { type Format, formats, Session } from "./session.ts";
+import { addTokenCommands } from "./token-commands.ts";
 
 interface BootstrapOptions {
   readonly name?: string;
@@ -63,6 +64,7 @@ export function addClusterCommands(program: Command, io: CliIo): void {
       );
     });
 
+  addTokenCommands(cluster, io);
   addMaintenanceCommands(cluster, io);
   addRemovalCommands(cluster, io);
   addFailureDomainCommands(cluster, io);

@@ -52,6 +52,7 @@ import {
   replaceDiskJob,
   setDomainJob,
   setZoneJob,
+  tokenJoinJob,
 } from "./job-kinds.ts";
 import { type BootstrapRequest, bootstrapAlone, domainJob } from "./job-runners.ts";
 import { type JobRunner, Jobs } from "./jobs.ts";
@@ -69,6 +70,7 @@ import { daemonOperations } from "./operations.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import type { DaemonSettings } from "./settings.ts";
 import { StaticPeers } from "./static-peers.ts";
+import { joinByToken } from "./token-join.ts";
 
 const handleKey = "handle";
 /** Events that are kept for those who ask for them later; some hundred bytes each. */
@@ -236,6 +238,7 @@ export class Daemon {
         [adoptDisksJob]: (request, tools) => adoptDisks(this, request, tools),
         [removeDiskJob]: (request, tools) => removeDisk(this, request, tools),
         [replaceDiskJob]: (request, tools) => replaceDisk(this, request, tools),
+        [tokenJoinJob]: (request, tools) => joinByToken(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),
         [removeMemberJob]: (request, tools) => removeMember(this, request, tools),
         ...Object.fromEntries(

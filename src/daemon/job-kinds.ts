@@ -13,6 +13,7 @@ export const setDomainJob = "failure-domain.set";
 export const removeDiskJob = "disk.remove";
 export const adoptDisksJob = "disk.adopt";
 export const replaceDiskJob = "disk.replace";
+export const tokenJoinJob = "cluster.join";
 export const maintenanceJob = "cluster.maintenance";
 export const removeMemberJob = "cluster.remove";
 export const setZoneJob = "zone.set";

@@ -32,9 +32,11 @@ import {
   replaceDiskJob,
   setDomainJob,
   setZoneJob,
+  tokenJoinJob,
 } from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
+import { issueToken, listTokens, revokeToken } from "./join-tokens.ts";
 import { checkMaintenance } from "./maintenance.ts";
 import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
@@ -42,6 +44,7 @@ import { candidate, inSight } from "./nodes-in-sight.ts";
 import { renameMember } from "./rename-member.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
 import { parsePeer } from "./static-peers.ts";
+import { checkTokenJoin } from "./token-join.ts";
 
 const dayMs = 86_400_000;
 
@@ -177,6 +180,23 @@ export function daemonOperations(daemon: Daemon): Operations {
     async bootstrap(request) {
       checkBootstrap(daemon, request);
       return shown(daemon.jobs.start(bootstrapJob, { ...request } as Json));
+    },
+    async issueToken({ name, expire_after }) {
+      const issued = issueToken(runtime(), { name, seconds: expire_after, now: daemon.now() });
+      return { name: issued.name, token: issued.token, expires_at: issued.expiresAt };
+    },
+    async tokens() {
+      return listTokens(runtime().document).map(({ name, expiresAt, usedBy }) => ({
+        ...{ name, expires_at: expiresAt, used_by: usedBy },
+      }));
+    },
+    async revokeToken({ name }) {
+      revokeToken(runtime(), name, daemon.now());
+      return { name };
+    },
+    async joinByToken(request) {
+      checkTokenJoin(daemon, { token: request.token });
+      return shown(daemon.jobs.start(tokenJoinJob, { ...request } as Json));
     },
     async members() {
       const { members } = mesh();

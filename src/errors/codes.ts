@@ -276,6 +276,13 @@ export const errorCodes = {
     remedy:
       "Choose another disk (`microceph disk list`). If only old content is in the way and may be lost, add it with --wipe.",
   },
+  TOKEN_REFUSED: {
+    http: 403,
+    exit: 4,
+    meaning:
+      "The cluster does not honour this join token: it was used by another node, revoked, or has expired.",
+    remedy: "Get another one on a member: `microceph cluster add NAME`.",
+  },
   NAME_TAKEN: {
     http: 409,
     exit: 4,

@@ -212,6 +212,30 @@ labSuite("a cluster that asks before it takes a node", () => {
       minutes(1),
     );
   });
+
+  it("is joined by a token, without a word of an operator or a multicast, by one node", async () => {
+    const [token, revoked] = await Promise.all(
+      ["shelf", "attic"].map(async (name) => (await cluster.run("n1", "cluster", "add", name)).trim()),
+    );
+    await cluster.run("n2", "cluster", "token", "revoke", "attic");
+    for (const node of ["n8", "n9"]) {
+      await lab.add(node, { bare: true });
+      await lab.run(node, [
+        "nft",
+        "add table inet mute; add chain inet mute in { type filter hook input priority 0; }; add rule inet mute in udp dport 5353 drop; add chain inet mute out { type filter hook output priority 0; }; add rule inet mute out udp dport 5353 drop",
+      ]);
+      await lab.start(node);
+    }
+    await refused(cluster, "n8", ["cluster", "join", (token ?? "").slice(0, 60)], "USAGE", 2);
+    await refused(cluster, "n8", ["cluster", "join", revoked ?? ""], "TOKEN_REFUSED", 4);
+    await cluster.run("n8", "cluster", "join", token ?? "");
+    expect((await lab.mesh("n8")).self.state).toBe("member");
+    await refused(cluster, "n9", ["cluster", "join", token ?? ""], "TOKEN_REFUSED", 4);
+    expect((await lab.mesh("n9")).self.state).toBe("fresh");
+    expect(await cluster.run("n3", "cluster", "list", "-f", "csv")).toContain("shelf,");
+    const list = JSON.parse(await cluster.run("n3", "cluster", "token", "list", "--format", "json"));
+    expect(list).toMatchObject([{ name: "shelf", used_by: (await lab.mesh("n8")).self.id }]);
+  });
 });
 
 labSuite("two fresh hosts, and two clusters on one network", () => {

@@ -51,6 +51,7 @@ import {
   settings,
   statusReport,
 } from "./status.ts";
+import { issuedToken, shownToken, tokenJoinRequest, tokenParams, tokenRequest } from "./tokens.ts";
 
 /** One request and its reply. `async` answers with a job; only what `waits` may take longer than two seconds. */
 export interface Endpoint {
@@ -188,6 +189,40 @@ export const endpoints = {
     path: "/1.0/cluster",
     summary: "Found a cluster on this node",
     body: bootstrapRequest,
+    reply: job,
+    kind: "async",
+  },
+  issueToken: {
+    method: "POST",
+    path: "/1.0/tokens",
+    aliases: ["/core/control/tokens"],
+    summary: "Make a token by which one node joins; its secret is told only now",
+    body: tokenRequest,
+    reply: issuedToken,
+    kind: "sync",
+  },
+  tokens: {
+    method: "GET",
+    path: "/1.0/tokens",
+    aliases: ["/core/control/tokens"],
+    summary: "Join tokens, without their secrets",
+    reply: z.array(shownToken),
+    kind: "sync",
+  },
+  revokeToken: {
+    method: "DELETE",
+    path: "/1.0/tokens/{name}",
+    aliases: ["/core/1.0/tokens/{name}"],
+    summary: "Take a join token back that was not used",
+    params: tokenParams,
+    reply: tokenParams,
+    kind: "sync",
+  },
+  joinByToken: {
+    method: "POST",
+    path: "/1.0/cluster/join",
+    summary: "Join the cluster of a token; the job's result: {cluster, name}",
+    body: tokenJoinRequest,
     reply: job,
     kind: "async",
   },

@@ -6,6 +6,7 @@ import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
 import type { AdmissionFacts, ClaimOutcome, Reservation } from "../../mesh/membership/admission-facts.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import { AdmissionControl, type AdmissionControlDeps, admitKind } from "../admission-control.ts";
+import { tokenVerdicts } from "../token-use.ts";
 import { foundingOf } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { contactsOf } from "./lobby-answers.ts";
@@ -99,12 +100,13 @@ export function admissionFacts(runtime: ClusterRuntime): Omit<AdmissionFacts, "o
       mode: view.admission.mode,
       until: view.admission.until === null ? null : Date.parse(view.admission.until),
     },
-    verdicts: new Map(
-      Object.entries(view.approvals).map(([peer, { verdict, at }]) => [
-        peer as PeerId,
-        { verdict, at: Date.parse(at) },
-      ]),
-    ),
+    // What an operator says of a node itself counts more than a token that it has shown.
+    verdicts: new Map<PeerId, { readonly verdict: "approve" | "deny"; readonly at: number }>([
+      ...tokenVerdicts(document, deps.now(), (peer) => journal.members().has(peer)),
+      ...Object.entries(view.approvals).map(
+        ([peer, { verdict, at }]) => [peer as PeerId, { verdict, at: Date.parse(at) }] as const,
+      ),
+    ]),
   };
 }
 

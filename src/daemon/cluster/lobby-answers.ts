@@ -2,6 +2,7 @@ import type { Contact } from "../../mesh/lobby/messages.ts";
 import type { MemberView } from "../../mesh/membership/context.ts";
 import { admitKind } from "../admission-control.ts";
 import { reachableAddresses } from "../interface-facts.ts";
+import { honourToken } from "../token-use.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 
 /** What a member answers from in the lobby. */
@@ -30,6 +31,7 @@ export function memberView(runtime: ClusterRuntime): MemberView {
     },
     contacts: () => contactsOf(runtime),
     introduced: (fellow) => runtime.introduce(fellow),
+    honourToken: (peer, secret) => honourToken(runtime, peer, secret, runtime.deps.now()),
     connected: (peer) => runtime.mesh.connected().includes(peer),
   };
 }

@@ -141,6 +141,13 @@ const introduce = z.object({
   certificate: signed,
   meshPort: port.nullable(),
 });
+/** A fresh node shows the secret of a join token; who answers has proved before that it is of this cluster. */
+const token = z.object({
+  v: version,
+  kind: z.literal("token"),
+  cluster,
+  secret: z.string().regex(/^[A-Za-z0-9_-]{22,64}$/),
+});
 /** `number`: that of the claim's reservation, so that a member whose copy is older does not deny it. */
 const claimStatus = z.object({
   v: version,
@@ -156,6 +163,7 @@ const requestSchemas = {
   release,
   admit,
   introduce,
+  token,
   "claim-status": claimStatus,
 } as const;
 export type LobbyRequestKind = keyof typeof requestSchemas;
@@ -167,6 +175,7 @@ export type ConfirmRequest = z.infer<typeof confirm>;
 export type ReleaseRequest = z.infer<typeof release>;
 export type AdmitRequest = z.infer<typeof admit>;
 export type IntroduceRequest = z.infer<typeof introduce>;
+export type TokenRequest = z.infer<typeof token>;
 export type ClaimStatusRequest = z.infer<typeof claimStatus>;
 export type LobbyRequest =
   | HelloRequest
@@ -176,6 +185,7 @@ export type LobbyRequest =
   | ReleaseRequest
   | AdmitRequest
   | IntroduceRequest
+  | TokenRequest
   | ClaimStatusRequest;
 
 /** Why a node refuses what it is asked; stable codes. */
@@ -190,6 +200,7 @@ export const refusalCodes = [
   "bad-proof",
   "no-claim",
   "not-a-member",
+  "bad-token",
 ] as const;
 export type RefusalCode = (typeof refusalCodes)[number];
 

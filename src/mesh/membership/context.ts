@@ -59,6 +59,8 @@ export interface MemberView {
   contacts(): readonly Contact[];
   /** A fellow member knocks with a valid certificate of this cluster and no tombstone: let it into the mesh. */
   introduced(fellow: Fellow): void;
+  /** A node shows the secret of a join token: whether it may join by it. */
+  honourToken(peer: PeerId, secret: string): boolean;
   /** Whether the mesh holds a connection with that member now. */
   connected(peer: PeerId): boolean;
 }

@@ -17,6 +17,7 @@ import {
   maxLobbyFrameBytes,
   type RefusalCode,
   type ReleaseRequest,
+  type TokenRequest,
 } from "../lobby/messages.ts";
 import { isFounderClaimProved } from "./claim-proof.ts";
 import { claimStatus } from "./claim-standing.ts";
@@ -66,9 +67,19 @@ export class LobbyDoor {
         return this.#admit(request);
       case "introduce":
         return this.#introduce(from, request);
+      case "token":
+        return this.#token(from, request);
       case "claim-status":
         return this.#claimStatus(from, request);
     }
+  }
+
+  #token(from: Knocker, { cluster, secret }: TokenRequest): Json {
+    const state = this.#context.record.current;
+    const view = this.#context.memberView();
+    if (state.state !== "member" || view === null) return refused("not-a-member");
+    if (state.certificate.cluster !== cluster) return refused("not-this-cluster");
+    return view.honourToken(from.peer, secret) ? done() : refused("bad-token");
   }
 
   #founderClaims(from: Knocker, request: FounderClaimRequest): Json {

@@ -31,6 +31,7 @@ import { type Neighbour, provenClusters, sightOf } from "./neighbours.ts";
 import { type Admission, type BootstrapOptions, Operator } from "./operator.ts";
 import { ownNetworks } from "./public-network.ts";
 import { defaultMembershipSettings, type MembershipSettings, protocolTimes } from "./settings.ts";
+import { showToken, type TokenShowing } from "./show-token.ts";
 import {
   conflictsOf,
   type MembershipStatus,
@@ -219,6 +220,11 @@ export class Membership {
   /** Greet that neighbour now instead of at its next turn. */
   hurry(peer: PeerId): void {
     this.#greeter.hurry(peer);
+  }
+
+  /** See `showToken`. */
+  showToken(showing: TokenShowing): Promise<"honoured" | "refused" | "silent"> {
+    return showToken(this.#deps.lobby, showing);
   }
 
   /** The static addresses have changed. */

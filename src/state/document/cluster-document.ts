@@ -48,6 +48,20 @@ export interface OsdRemoval {
   readonly by: PeerId;
 }
 
+/** A word by which one node may join without another word of an operator. Of its secret only the hash is here. */
+export interface JoinToken {
+  /** Name that the node gets. */
+  readonly name: string;
+  /** SHA-256 of the secret, in hexadecimal. */
+  readonly hash: string;
+  /** RFC 3339. */
+  readonly expiresAt: string;
+  readonly at: string;
+  readonly by: PeerId;
+  /** Who showed it first, and when; null before. */
+  readonly used: { readonly peer: PeerId; readonly at: string } | null;
+}
+
 /** The document as the rest of the daemon sees it: only what is valid, resolved for this moment. */
 export interface ClusterDocument {
   readonly settings: Readonly<Record<string, string>>;
@@ -58,6 +72,11 @@ export interface ClusterDocument {
   readonly services: Readonly<Record<string, Json>>;
   readonly labels: Readonly<Record<PeerId, NodeLabels>>;
   readonly nodes: Readonly<Record<PeerId, NodeFacts>>;
+  /**
+   * By their ids. Shown to two members at the same moment, one may have been used by two nodes: then each is here,
+   * the earlier first, the same on every member.
+   */
+  readonly tokens: Readonly<Record<string, readonly JoinToken[]>>;
   /** By the uuid of the OSD. */
   readonly removals: Readonly<Record<string, OsdRemoval>>;
 }

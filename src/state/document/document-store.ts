@@ -8,6 +8,7 @@ import { bounded, checkFacts, usage } from "./check-input.ts";
 import type {
   ClusterDocument,
   DocumentProblem,
+  JoinToken,
   NodeFacts,
   NodeLabels,
   OsdRemoval,
@@ -16,6 +17,7 @@ import { DurableDocument, type Edit, type SyncSession } from "./durable-document
 import { type Entries, keyOf, readEntries } from "./entries.ts";
 import {
   admissionWish,
+  joinToken,
   labelValue,
   nodeFacts,
   osdRemoval,
@@ -23,6 +25,7 @@ import {
   serviceName,
   settingName,
   settingValue,
+  tokenId,
 } from "./entry-schemas.ts";
 import { FactsWriter } from "./facts-writer.ts";
 import { type DecodedFacts, decodeFacts, encodeFacts, type Sign, type Verify } from "./signed-facts.ts";
@@ -175,6 +178,14 @@ export class DocumentStore {
     const key = keyOf.removal(usage(osdUuid, uuid, "uuid of an OSD"));
     const said = { ...wish, at: this.#time(), by: this.self };
     const value = wish === null ? null : JSON.stringify(usage(osdRemoval, said, "removal"));
+    this.#change([{ key, value }]);
+  }
+
+  /** Say that there is a token, or that it was used; with null there is none any more. */
+  setToken(id: string, token: Omit<JoinToken, "at" | "by"> | null): void {
+    const key = keyOf.token(usage(tokenId, id, "id of a token"));
+    const said = { ...token, at: this.#time(), by: this.self };
+    const value = token === null ? null : JSON.stringify(usage(joinToken, said, "token"));
     this.#change([{ key, value }]);
   }
 

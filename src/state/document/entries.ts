@@ -5,11 +5,12 @@ import type { Json } from "../../ids/json.ts";
 import type { AdmissionWish } from "./admission-policy.ts";
 import type { Approval } from "./approval-policy.ts";
 import { parseBoundedJson } from "./bounded-json.ts";
-import type { DocumentProblem, NodeFacts, NodeLabels, OsdRemoval } from "./cluster-document.ts";
+import type { DocumentProblem, JoinToken, NodeFacts, NodeLabels, OsdRemoval } from "./cluster-document.ts";
 import {
   admissionWish,
   approvalWord,
   firstIssue,
+  joinToken,
   labelValue,
   maxEntries,
   maxEntryLength,
@@ -18,6 +19,7 @@ import {
   serviceName,
   settingName,
   settingValue,
+  tokenId,
 } from "./entry-schemas.ts";
 import type { DecodedFacts } from "./signed-facts.ts";
 
@@ -28,6 +30,7 @@ export const keyOf = {
   service: (name: string): string => `service/${name}`,
   approval: (peer: PeerId): string => `approval/${peer}`,
   label: (peer: PeerId, label: keyof NodeLabels): string => `label/${peer}/${label}`,
+  token: (id: string): string => `token/${id}`,
   removal: (uuid: string): string => `removal/${uuid}`,
   node: (peer: PeerId): string => `node/${peer}`,
 } as const;
@@ -46,6 +49,8 @@ export interface Entries {
   readonly admission: readonly AdmissionWish[];
   readonly approvals: Map<PeerId, readonly Approval[]>;
   readonly nodes: Map<PeerId, NodeFacts>;
+  /** All concurrent values of each. */
+  readonly tokens: Map<string, readonly JoinToken[]>;
   readonly removals: Map<string, OsdRemoval>;
   readonly problems: readonly DocumentProblem[];
 }
@@ -60,6 +65,7 @@ export function readEntries(source: EntrySource, decode: Decode): Entries {
   const labels = new Map<PeerId, NodeLabels>();
   const approvals = new Map<PeerId, readonly Approval[]>();
   const nodes = new Map<PeerId, NodeFacts>();
+  const tokens = new Map<string, readonly JoinToken[]>();
   const removals = new Map<string, OsdRemoval>();
   let admission: readonly AdmissionWish[] = [];
 
@@ -104,6 +110,14 @@ export function readEntries(source: EntrySource, decode: Decode): Entries {
               valid((text) => checked(approvalWord, parseBoundedJson(text, maxEntryLength))),
             );
           break;
+        case "token":
+          if (!tokenId.safeParse(subject).success) report("not the id of a token");
+          else
+            tokens.set(
+              subject,
+              valid((text) => checked(joinToken, parseBoundedJson(text, maxEntryLength))),
+            );
+          break;
         case "removal":
           if (!osdUuid.safeParse(subject).success) report("not the uuid of an OSD");
           else
@@ -122,10 +136,10 @@ export function readEntries(source: EntrySource, decode: Decode): Entries {
       }
     }
   }
-  return { settings, services, labels, admission, approvals, nodes, removals, problems };
+  return { settings, services, labels, admission, approvals, nodes, tokens, removals, problems };
 }
 
-const kinds = ["admission", "setting", "service", "label", "approval", "removal", "node"] as const;
+const kinds = ["admission", "setting", "service", "label", "approval", "token", "removal", "node"] as const;
 type Kind = (typeof kinds)[number];
 
 function byKind(keys: readonly string[], problems: DocumentProblem[]): Map<Kind, string[]> {

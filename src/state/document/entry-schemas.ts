@@ -3,7 +3,7 @@ import { isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { AdmissionWish } from "./admission-policy.ts";
 import type { Approval } from "./approval-policy.ts";
-import type { NodeFacts, OsdRemoval } from "./cluster-document.ts";
+import type { JoinToken, NodeFacts, OsdRemoval } from "./cluster-document.ts";
 
 /** Characters of an entry's text; all of one node's facts are one entry. */
 export const maxEntryLength = 64 * 1024;
@@ -30,6 +30,16 @@ export const approvalWord: z.ZodType<Approval> = z.object({
   verdict: z.enum(["approve", "deny"]),
   at: time,
   by: peer,
+});
+
+export const tokenId = z.string().regex(/^[0-9a-f]{16}$/);
+export const joinToken: z.ZodType<JoinToken> = z.object({
+  name: labelValue,
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  expiresAt: time,
+  at: time,
+  by: peer,
+  used: z.object({ peer, at: time }).nullable(),
 });
 
 export const osdUuid = z.uuid();

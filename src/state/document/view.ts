@@ -1,7 +1,7 @@
 import type { PeerId } from "../../ids/ids.ts";
 import { resolveAdmission } from "./admission-policy.ts";
 import { type Approval, resolveApproval } from "./approval-policy.ts";
-import type { ClusterDocument, DocumentProblem } from "./cluster-document.ts";
+import type { ClusterDocument, DocumentProblem, JoinToken } from "./cluster-document.ts";
 import { type Entries, keyOf } from "./entries.ts";
 
 /** What the valid entries mean at a moment (ms since the epoch). */
@@ -28,9 +28,22 @@ export function resolveView(
     services: record(entries.services),
     labels: record(entries.labels),
     nodes: record(entries.nodes),
+    tokens: record(resolveTokens(entries.tokens)),
     removals: record(entries.removals),
   };
   return { view, problems };
+}
+
+/** Of concurrent words those that tell of a use, the earliest first; else the one that won. */
+function resolveTokens(tokens: Entries["tokens"]): Map<string, readonly JoinToken[]> {
+  const resolved = new Map<string, readonly JoinToken[]>();
+  for (const [id, words] of tokens) {
+    const rank = ({ used }: JoinToken): string => (used === null ? "" : `${used.at} ${used.peer}`);
+    const used = words.filter((word) => word.used !== null).sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+    const kept = used.length > 0 ? used : words.slice(0, 1);
+    if (kept.length > 0) resolved.set(id, kept);
+  }
+  return resolved;
 }
 
 /** Without a prototype: a name such as `constructor` is absent unless somebody set it. */

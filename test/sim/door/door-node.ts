@@ -101,6 +101,7 @@ export class DoorNode {
       }),
       contacts: () => [],
       introduced: (fellow) => this.#introduced(fellow),
+      honourToken: () => false,
       connected: () => true,
     };
     const current = { state: "member", certificate: this.certificate };

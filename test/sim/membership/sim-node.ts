@@ -104,6 +104,7 @@ export class SimRun {
       standing: (peer) => journal.standing(peer, this.head),
       contacts: () => [{ peer: node.peer, addresses: [node.address], port: 7444 }],
       introduced: () => undefined,
+      honourToken: () => false,
       connected: () => true,
     };
   }

@@ -160,6 +160,7 @@ export class StubOperations implements Operations {
   encryption = { supported: true, reason_unsupported: "" };
   jobResult: Job["result"] = null;
   maintenanceError = "";
+  readonly joinTokens: { name: string; expires_at: string; used_by: string | null }[] = [];
   readonly peers: { address: string; port: number }[] = [];
   readonly #settings = new Map<string, string>([["rbd_default_features", "63"]]);
   readonly #events: MeshEvent[] = [];
@@ -238,6 +239,23 @@ export class StubOperations implements Operations {
   }
   async cancelRemoval({ node }: { readonly node: string }) {
     return { name: node, id: ids.n2 };
+  }
+  async issueToken({ name, expire_after }: { readonly name: string; readonly expire_after: number }) {
+    this.#note("issueToken", { name, expire_after });
+    this.joinTokens.push({ name, expires_at: "2026-11-22T13:00:00.000Z", used_by: null });
+    return { name, token: `token-of-${name}`, expires_at: "2026-11-22T13:00:00.000Z" };
+  }
+  async tokens() {
+    return this.joinTokens;
+  }
+  async revokeToken({ name }: { readonly name: string }) {
+    this.joinTokens.splice(0, this.joinTokens.length, ...this.joinTokens.filter((one) => one.name !== name));
+    return { name };
+  }
+  async joinByToken(input: { readonly token: string }) {
+    this.#note("joinByToken", input);
+    this.jobResult = { cluster: "c", name: "n4" };
+    return this.#newJob("cluster.join");
   }
   async staticPeers() {
     return this.peers;

@@ -558,6 +558,23 @@ describe("maintenance", () => {
   });
 });
 
+describe("join tokens", () => {
+  test("are made, listed without their secrets, revoked, and joined by", async () => {
+    await using api = await runServer();
+    expect((await run(api, "cluster add n4 --timeout 30m")).stdout).toBe("token-of-n4\n");
+    expect(api.operations.inputOf("issueToken")).toEqual({ name: "n4", expire_after: 1800 });
+    expect((await run(api, "cluster token list --format csv")).stdout).toBe("n4,2026-11-22T13:00:00.000Z,\n");
+    expect((await run(api, "cluster token revoke n4")).code).toBe(0);
+    expect((await run(api, "cluster token list --format csv")).stdout).toBe("");
+    const joined = await run(api, "cluster join 0123456789abcdef0123 --availability-zone a");
+    expect([joined.code, joined.stdout]).toEqual([0, ""]);
+    expect(api.operations.inputOf("joinByToken")).toEqual({
+      ...{ token: "0123456789abcdef0123", availabilityZone: "a" },
+    });
+    expect((await run(api, "cluster add n4 --timeout never")).code).toBe(2);
+  });
+});
+
 describe("nodes that no multicast reaches", () => {
   test("are added by their address, listed and removed", async () => {
     await using api = await runServer();

@@ -48,6 +48,7 @@ function rig(
     }),
     contacts: () => [],
     introduced: (one) => introduced.push(one),
+    honourToken: () => false,
     connected: () => false,
   };
   const membership = new Membership(

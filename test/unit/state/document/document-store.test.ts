@@ -35,6 +35,8 @@ describe("a document of one's own", () => {
     a.document.approve(peer(8));
     a.document.deny(peer(9));
     a.document.setFacts(facts("n1"));
+    const token = { name: "n3", hash: "0".repeat(64), expiresAt: "2026-11-24T12:00:00.000Z", used: null };
+    a.document.setToken("0123456789abcdef", token);
     const before = a.document.view();
     expect(before).toEqual({
       settings: { "a.b": "1", c: "2" },
@@ -46,6 +48,9 @@ describe("a document of one's own", () => {
         [peer(9)]: { verdict: "deny", at: "2026-11-23T12:00:00.000Z", by: a.self },
       },
       nodes: { [a.self]: facts("n1") },
+      tokens: {
+        "0123456789abcdef": [{ ...token, at: "2026-11-23T12:00:00.000Z", by: a.self }],
+      },
       removals: {},
     });
     expect(a.document.problems()).toEqual([]);
