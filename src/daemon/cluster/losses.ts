@@ -63,7 +63,7 @@ export class Losses {
   }
 
   isLost(peer: PeerId, kind: Graced): boolean {
-    return this.#members.awayFor(peer, this.#deps.now()) >= this.#graceMs(kind);
+    return this.#isOver(this.#members.awayFor(peer, this.#deps.now()), kind);
   }
 
   /** Whether it has been there for long enough to take the place of one that is lost. */
@@ -72,10 +72,11 @@ export class Losses {
   }
 
   isMonitorLost(name: string): boolean {
-    return this.#monitors.awayFor(name, this.#deps.now()) >= this.#graceMs("monitor");
+    return this.#isOver(this.#monitors.awayFor(name, this.#deps.now()), "monitor");
   }
 
-  #graceMs(kind: Graced): number {
-    return graceOf(kind, this.#deps.setting(graceSettings[kind])) * 1000;
+  /** Who is there, as nearly all are at each plan, costs no look into the document. */
+  #isOver(awayMs: number, kind: Graced): boolean {
+    return awayMs > 0 && awayMs >= graceOf(kind, this.#deps.setting(graceSettings[kind])) * 1000;
   }
 }
