@@ -50,9 +50,9 @@ const sentinel = "osd stat";
 
 /**
  * One long-lived `ceph -f json` that is fed commands over its standard input, one at a time: some 30 ms each
- * instead of 160 ms and a Python start. Commands that change something come before questions that wait. It is started when it is first needed, and killed and started again when a
- * command that changes something passes its deadline, or a question is not answered for long, because nothing else
- * ends a command that waits for a quorum.
+ * instead of 160 ms and a Python start. Commands that change something come before questions that wait. It is
+ * started when it is first needed, and killed and started again when a command that changes something passes its
+ * deadline, or a question is not answered for long, because nothing else ends a command that waits for a quorum.
  */
 export class CephChild {
   readonly #options: CephChildOptions;
