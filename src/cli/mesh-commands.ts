@@ -7,6 +7,7 @@ import type {
   StaticPeerReply,
 } from "../api/contract/mesh.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
+import { hostPort } from "../ids/host-port.ts";
 import { parseDuration } from "./duration.ts";
 import type { CliIo } from "./io.ts";
 import { admissionText } from "./render/admission.ts";
@@ -154,9 +155,7 @@ function checkAdmission(mode: AdmissionMode | undefined, options: AdmissionOptio
 
 function peerLines(peers: readonly StaticPeerReply[]): string {
   if (peers.length === 0) return "No node is greeted by its address.\n";
-  return peers
-    .map(({ address, port }) => `${address.includes(":") ? `[${address}]` : address}:${port}\n`)
-    .join("");
+  return peers.map(({ address, port }) => `${hostPort(address, port)}\n`).join("");
 }
 
 function durationArgument(text: string): number {

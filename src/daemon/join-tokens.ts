@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { MicrocephError } from "../errors/microceph-error.ts";
+import { hostPort } from "../ids/host-port.ts";
 import { type ClusterId, isClusterId, type PeerId } from "../ids/ids.ts";
 import type { JoinToken } from "../state/document/cluster-document.ts";
 import type { DocumentStore } from "../state/document/document-store.ts";
@@ -97,9 +98,7 @@ function lobbiesOf({ document, self, journal }: ClusterRuntime): string[] {
   return peers
     .flatMap((peer) => {
       const facts = nodes[peer];
-      return (facts?.addresses ?? []).map((address) =>
-        address.includes(":") ? `[${address}]:${facts?.lobbyPort}` : `${address}:${facts?.lobbyPort}`,
-      );
+      return facts === undefined ? [] : facts.addresses.map((address) => hostPort(address, facts.lobbyPort));
     })
     .slice(0, maxAddresses);
 }

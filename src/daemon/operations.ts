@@ -7,6 +7,7 @@ import { notInitialized } from "../api/not-initialized.ts";
 import type { ForwardReply, ForwardRequest, Operations, RequestContext } from "../api/operations.ts";
 import { encryptionSupport } from "../ceph/disks/luks.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
+import { hostPort } from "../ids/host-port.ts";
 import type { PeerId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
 import { fingerprintWords } from "../mesh/identity/fingerprint.ts";
@@ -205,7 +206,7 @@ export function daemonOperations(daemon: Daemon): Operations {
         const address = member.addresses[0] ?? "";
         return {
           name: member.name,
-          address: `${address.includes(":") ? `[${address}]` : address}:${daemon.settings.meshPort}`,
+          address: hostPort(address, daemon.settings.meshPort),
           role: member.voter ? "voter" : "stand-by",
           fingerprint: memberFingerprint(runtime(), member.id as PeerId),
           status: member.presence === "alive" ? "ONLINE" : "UNREACHABLE",

@@ -4,6 +4,7 @@ import { peerIdFromString } from "@libp2p/peer-id";
 import { tcp } from "@libp2p/tcp";
 import type { Libp2pOptions } from "libp2p";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { hostPort } from "../../ids/host-port.ts";
 import type { PeerId } from "../../ids/ids.ts";
 import { endpointOf, parseIpAddress, tcpMultiaddr } from "./ip-address.ts";
 
@@ -156,7 +157,7 @@ function isMissingFamily(error: unknown): boolean {
 
 function listenError(error: unknown, address: string, port: number): MicrocephError {
   const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-  const place = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  const place = hostPort(address, port);
   return inUse
     ? new MicrocephError("PORT_IN_USE", `${place} is in use`, { data: { address, port }, cause: error })
     : new MicrocephError("ADDRESS_UNAVAILABLE", `cannot listen on ${place}: ${messageOf(error)}`, {
