@@ -118,8 +118,8 @@ export class MemberUpkeep {
   }
 
   /**
-   * Say in the document what this node is now; whoever waits finds it there. Never rejects. Asked again while it
-   * gathers, as for each of many OSDs that come up, it gathers once more for all who asked.
+   * Say in the document what this node is now, within a second. Never rejects. Asked again while it gathers, as
+   * for each of many OSDs that come up, it gathers once more for all who asked.
    */
   publishFacts(): Promise<void> {
     this.#nextFacts ??= this.#facts.then(() => {
@@ -128,6 +128,16 @@ export class MemberUpkeep {
       return this.#facts;
     });
     return this.#nextFacts;
+  }
+
+  /** As `publishFacts`, and what was gathered is in the document when it resolves: at the end of a job. */
+  async settleFacts(): Promise<void> {
+    await this.publishFacts();
+    try {
+      this.#runtime.document.flushFacts();
+    } catch (error) {
+      this.#runtime.deps.log.warn({ error: messageOf(error) }, "own facts cannot be written yet");
+    }
   }
 
   async #publish(): Promise<void> {

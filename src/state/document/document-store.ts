@@ -246,6 +246,12 @@ export class DocumentStore {
     this.#factsWriter.set(checked);
   }
 
+  /** Write own facts that wait still. Throws DISK_FULL. */
+  flushFacts(): void {
+    this.#document();
+    this.#factsWriter.flush();
+  }
+
   /** Listen to changes, which are on disk already. Returns the way to stop it. */
   on(_event: "change", listener: DocumentListener): () => void {
     this.#listeners.add(listener);

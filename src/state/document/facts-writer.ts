@@ -32,6 +32,11 @@ export class FactsWriter<Facts> {
     else this.#arm(wait);
   }
 
+  /** Write what waits now, for one who must find it there. Throws what writing throws. */
+  flush(): void {
+    if (this.#pending) this.#flush();
+  }
+
   /** Somebody else changed our entry: write it again, not sooner than the interval for that. */
   heal(): void {
     if (this.#latest === undefined) return;

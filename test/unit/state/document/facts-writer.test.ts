@@ -31,6 +31,15 @@ describe("a node's own facts", () => {
     expect(written).toEqual([1, 3]);
   });
 
+  it("are written now when asked, once", () => {
+    writer.set(1);
+    writer.set(2);
+    writer.flush();
+    writer.flush();
+    vi.advanceTimersByTime(factsIntervalMs);
+    expect(written).toEqual([1, 2]);
+  });
+
   it.each([
     ["an hour back", -hourMs],
     ["an hour ahead", hourMs],
