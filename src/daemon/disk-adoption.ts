@@ -14,7 +14,7 @@ import { fsidOf } from "./cluster/cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
-import { commandsOf, runtimeOf } from "./runtime-of.ts";
+import { commandsOf, commandsOnceKnown, runtimeOf } from "./runtime-of.ts";
 
 /** Long enough for the monitors to find each other again after a host died. */
 const callMs = 60_000;
@@ -31,7 +31,7 @@ export async function adoptDisks(daemon: Daemon, request: Json, tools: JobTools)
   await daemon.settled();
   const { dryRun } = request as { readonly dryRun: boolean };
   const cluster = runtimeOf(daemon);
-  const ceph = commandsOf(cluster);
+  const ceph = await commandsOnceKnown(cluster, tools);
   const { deps } = cluster.deps.cephNode;
   const call: CallOptions = { deadlineMs: callMs, signal: tools.signal };
   tools.report(5, "looking for OSDs on the disks of this node");
@@ -69,7 +69,7 @@ export async function adoptDisks(daemon: Daemon, request: Json, tools: JobTools)
     }
   }
   await daemon.disks.look();
-  await cluster.upkeep.publishFacts();
+  await cluster.upkeep.settleFacts();
   cluster.cephView.refresh();
   return { report: report as unknown as Json };
 }

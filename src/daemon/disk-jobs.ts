@@ -15,6 +15,7 @@ import type { Json } from "../ids/json.ts";
 import { runProgram } from "../process/run-program.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
+import { commandsOf, commandsOnceKnown } from "./runtime-of.ts";
 
 /** The job of `disk add` on this node. */
 export async function addDisksHere(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
@@ -25,15 +26,13 @@ export async function addDisksHere(daemon: Daemon, request: Json, tools: JobTool
     await cluster.whenCephAnswers(() => tools.report(0, "waiting for Ceph"), tools.signal);
   }
   if (cluster === null) throw new MicrocephError("NOT_INITIALIZED", "Daemon not yet initialized");
+  await commandsOnceKnown(cluster, tools);
   const node = cluster.deps.cephNode;
   const result = await addDisks(
     request as unknown as AddRequestDraft,
     {
       daemons: node.deps,
-      ceph: () => {
-        if (node.commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not there yet");
-        return node.commands;
-      },
+      ceph: () => commandsOf(cluster),
       newUuid: randomUUID,
       newKey: () => makeCephKey(randomBytes, daemon.now()),
       inspect: (path) => statDisk(path),
@@ -54,7 +53,7 @@ export async function addDisksHere(daemon: Daemon, request: Json, tools: JobTool
     tools,
   );
   await daemon.disks.look();
-  await cluster.upkeep.publishFacts();
+  await cluster.upkeep.settleFacts();
   return result as unknown as Json;
 }
 
@@ -77,6 +76,6 @@ export async function controlOsdHere(
   } else {
     await controlOsd(deps, osd, action, { signal: tools.signal });
   }
-  await cluster.upkeep.publishFacts();
+  await cluster.upkeep.settleFacts();
   return { osd };
 }

@@ -72,7 +72,7 @@ class FakeDaemon {
   }
 }
 
-function runtime(calls: string[], cephNode: unknown = null) {
+function runtime(calls: string[], cephNode: { commands: unknown } | null = null) {
   return {
     options: { cluster: { id: "c1" } },
     document: { setLabels: (_peer: string, labels: Json) => calls.push(`labels ${JSON.stringify(labels)}`) },
@@ -82,8 +82,17 @@ function runtime(calls: string[], cephNode: unknown = null) {
       return "fsid";
     },
     handle: "n1",
-    deps: { cephNode },
-    upkeep: { publishFacts: () => calls.push("facts") },
+    deps: {
+      cephNode,
+      events: {
+        // The first event of a member that has just joined: it is told of Ceph.
+        next: async () => {
+          calls.push("told of Ceph");
+          if (cephNode !== null) cephNode.commands = {};
+        },
+      },
+    },
+    upkeep: { publishFacts: () => undefined, settleFacts: () => calls.push("facts") },
     cephView: { refresh: () => undefined },
   };
 }
@@ -188,19 +197,21 @@ describe("the job of adding disks", () => {
     });
   });
 
-  it.each<[string, Json, string[]]>([
-    ["begun now, tries at once", null, ["facts"]],
+  it.each<[string, Json, string[], object | null]>([
+    ["begun now, tries at once", null, ["facts"], {}],
+    ["on a member that is not told of Ceph yet, waits for that", null, ["told of Ceph", "facts"], null],
     // At the same moment its Ceph may be starting too: a failure now would be of the crash's making.
     [
       "taken up after a crash, waits for its cluster and for Ceph",
       { wanted: [], refused: [] },
       ["Ceph answers", "facts"],
+      {},
     ],
-  ])("%s", async (_what, memory, calls) => {
+  ])("%s", async (_what, memory, calls, commands) => {
     const node = await fakeNode();
     daemon.state = "member";
     daemon.transition = async () => {
-      daemon.cluster = runtime(daemon.calls, { deps: node.deps, commands: null });
+      daemon.cluster = runtime(daemon.calls, { ...node, commands });
     };
     expect(await addDisksHere(daemon.asDaemon(), none, tools(memory))).toEqual({ report: [] });
     expect(daemon.calls).toEqual(calls);
