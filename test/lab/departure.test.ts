@@ -177,8 +177,14 @@ labSuite("members that come and go", () => {
     await cluster.settled(holder);
     const { osds } = await cluster.cephJson<{ osds: { osd: number }[] }>(holder, "osd", "dump");
     expect(osds.map((one) => one.osd)).not.toContain(osd);
-    const { nodes } = await cluster.cephJson<{ nodes: { name: string }[] }>(holder, "osd", "tree");
-    expect(nodes.map(({ name }) => name)).not.toContain(leaver);
+    await lab.waitFor(
+      "its host bucket to be taken out of CRUSH",
+      async () => {
+        const { nodes } = await cluster.cephJson<{ nodes: { name: string }[] }>(holder, "osd", "tree");
+        return nodes.every(({ name }) => name !== leaver);
+      },
+      minutes(2),
+    );
     await cluster.healthy(holder);
     expect(await written(holder)).toBe(text);
     survivors = rest;
