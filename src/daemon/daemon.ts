@@ -348,6 +348,7 @@ export class Daemon {
       commands: () => new CephClient({ paths }, { log: this.#log, run: runProgram }),
       addressIn: (networks) =>
         addressIn(reachableAddresses(interfaceFacts(this.settings.interfaces)), networks),
+      hasAddress: (address) => reachableAddresses(interfaceFacts(this.settings.interfaces)).includes(address),
       extraConfig: this.settings.extraCephConfig,
     });
     return parts.cephNode;

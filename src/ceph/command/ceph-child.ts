@@ -80,6 +80,11 @@ export class CephChild {
     await this.#working;
   }
 
+  /** Go on with a new child, which reads ceph.conf anew. A call in flight ends as unanswered. */
+  reconnect(): void {
+    this.#process?.kill();
+  }
+
   /**
    * Run one command. Throws CEPH_UNREACHABLE (no monitor; nothing was run), CEPH_REFUSED (data.errno),
    * DEADLINE_EXCEEDED (data.begun says whether it may have been carried out: then re-read), CANCELLED, USAGE.

@@ -92,6 +92,10 @@ export class CephClient implements CephCommands {
     await this.#child.stop();
   }
 
+  reconnect(): void {
+    this.#child.reconnect();
+  }
+
   async monStatus(handle: string, options: CallOptions = {}): Promise<MonStatus> {
     const request = { prefix: "mon_status" };
     return parseMonStatus(await askAdminSocket(this.#paths.adminSocket("mon", handle), request, options));

@@ -193,6 +193,8 @@ export interface MdsStat {
 export interface CephCommands {
   /** Frees the long-lived child. */
   stop(): Promise<void>;
+  /** Find the monitors by what ceph.conf says now. */
+  reconnect(): void;
 
   /** Of a monitor on this node, through its admin socket: fast, and without a quorum. Throws CEPH_DAEMON_DOWN. */
   monStatus(handle: string, options?: CallOptions): Promise<MonStatus>;

@@ -13,3 +13,12 @@ export function monitorAddressVector(address: string): string {
   const host = hostPart(address);
   return `[v2:${host}:${monitorPorts.v2},v1:${host}:${monitorPorts.v1}]`;
 }
+
+/** Both protocols on Ceph's own ports (Ceph doc: msgr2). */
+export function monitorAddresses(address: string): { type: "v1" | "v2"; address: string }[] {
+  const host = hostPart(address);
+  return [
+    { type: "v2", address: `${host}:${monitorPorts.v2}` },
+    { type: "v1", address: `${host}:${monitorPorts.v1}` },
+  ];
+}

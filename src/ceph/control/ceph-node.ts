@@ -1,6 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { z } from "zod";
 import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle, OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
@@ -27,6 +28,8 @@ export interface CephNodeDeps extends DaemonDeps {
   readonly commands: () => CephCommands;
   /** Own address in one of these networks (CIDR, comma list); null when there is none. */
   readonly addressIn: (networks: string) => string | null;
+  /** Whether this is an address of this node. */
+  readonly hasAddress: (address: string) => boolean;
   /** Path of a ceph.conf fragment merged over ours. */
   readonly extraConfig: string | undefined;
   readonly log: Logger;
@@ -34,6 +37,11 @@ export interface CephNodeDeps extends DaemonDeps {
 
 const accessKey = "ceph/access";
 const monAddressKey = "ceph/mon-address";
+const boundKey = "ceph/bound";
+
+/** The address and the renumbering with which this node's daemons were started. */
+const boundTo = z.object({ address: z.string().nullable(), move: z.string().nullable() });
+type Bound = z.infer<typeof boundTo>;
 
 /**
  * This node's part of Ceph: its configuration, rendered from the live monitor map, and the daemons that its
@@ -109,6 +117,44 @@ export class CephNode {
     this.deps.memory.put(monAddressKey, address);
   }
 
+  /** The address at which the monitor of this node is started; null while it has none. */
+  monAddress(): string | null {
+    const address = this.deps.memory.get(monAddressKey);
+    return typeof address === "string" ? address : null;
+  }
+
+  /**
+   * The monitors were given new addresses, or this node has another one: ceph.conf says so, and the daemons that
+   * were started with what was true before are restarted, monitors aside (those move by decision). Done again
+   * after a crash, until it is remembered. @returns whether anything was to be done
+   */
+  async followMove(move: { readonly id: string; readonly access: CephAccess } | null): Promise<boolean> {
+    const { deps } = this;
+    if (this.#access === null) return false;
+    const network = move?.access.publicNetwork ?? this.#access.publicNetwork;
+    const address = deps.addressIn(network);
+    const before = boundTo.safeParse(deps.memory.get(boundKey)).data;
+    const now: Bound = { address: address ?? before?.address ?? null, move: move?.id ?? null };
+    if (before === undefined || (before.address === null && before.move === now.move)) {
+      if (before?.address !== now.address) deps.memory.put(boundKey, now);
+      return false;
+    }
+    const stays = now.address === before.address || deps.hasAddress(before.address ?? "");
+    if (stays && now.move === before.move) return false;
+    await this.configure(move !== null && now.move !== before.move ? move.access : this.#access);
+    this.#commands?.reconnect();
+    const running = (await deps.runner.list()).filter(
+      ({ unit, state }) => !unit.startsWith("mon.") && state !== "stopped",
+    );
+    await Promise.all(running.map(({ unit }) => deps.runner.restart(unit)));
+    deps.memory.put(boundKey, now);
+    deps.log.info(
+      { ...now, restarted: running.map(({ unit }) => unit) },
+      "Ceph's daemons follow new addresses",
+    );
+    return true;
+  }
+
   /**
    * Clean up after the monitor that this node had: the monitor map names it no more. With an order to make
    * one again it is one after the other. @returns whether there was anything to clean up
@@ -141,8 +187,8 @@ export class CephNode {
         doing.catch((error) => deps.log.error({ daemon: what, error: messageOf(error) }, "not started")),
       );
     };
-    const address = deps.memory.get(monAddressKey);
-    if (typeof address === "string" && (await storeFsid(deps, handle)) !== undefined) {
+    const address = this.monAddress();
+    if (address !== null && (await storeFsid(deps, handle)) !== undefined) {
       start(unitName("mon", handle), startMon(deps, { handle, address }));
     }
     if (await hasMgr(deps, handle)) start(unitName("mgr", handle), startMgr(deps, handle));
@@ -180,8 +226,7 @@ export class CephNode {
       await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
     }
     await removeAdminKeyring(deps.paths);
-    deps.memory.delete(accessKey);
-    deps.memory.delete(monAddressKey);
+    for (const key of [accessKey, monAddressKey, boundKey]) deps.memory.delete(key);
     this.#access = null;
   }
 

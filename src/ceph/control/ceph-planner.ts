@@ -1,12 +1,16 @@
+import type { z } from "zod";
+import { isMicrocephError } from "../../errors/microceph-error.ts";
 import type { Handle, PeerId } from "../../ids/ids.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CallOptions, CephCommands, MonMap } from "../command/commands.ts";
+import { monitorAddresses } from "../config/monitor-address.ts";
+import { movedMonitors, type PlacedMonitor, planRenumbering } from "../plan/moves.ts";
 import { planSeats, type SeatMember } from "../plan/seats.ts";
 import { type CountedDaemon, planDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import type { CrushChange, MovedData } from "./crush-estimate.ts";
 import { crushPlanner } from "./crush-planner.ts";
-import { bootstrapBody, daemonBody, kinds } from "./decisions.ts";
+import { bootstrapBody, daemonBody, kinds, type renumberBody } from "./decisions.ts";
 
 export interface PlannerOptions {
   /** Managers and metadata servers wanted, each. */
@@ -25,13 +29,27 @@ export interface PlannerOptions {
 export interface PlannedMember extends SeatMember {
   /** Its address in the public network. */
   readonly address: string | null;
+  /** All addresses that it says are its own. */
+  readonly addresses: readonly string[];
   /** It has been away for longer than managers and metadata servers are waited for. */
   readonly servicesLost: boolean;
+}
+
+/** Networks (CIDR, comma list). */
+export interface Networks {
+  readonly publicNetwork: string | null;
+  readonly clusterNetwork: string | null;
+  /** Own subnets of this node. */
+  readonly own: readonly string[];
 }
 
 export interface PlannerDeps {
   readonly self: PeerId;
   readonly members: () => readonly PlannedMember[];
+  /** The monitors as this node last knew them, for when they do not answer. */
+  readonly knownMonitors: () => readonly PlacedMonitor[];
+  readonly networks: () => Networks;
+  readonly addressIn: (addresses: readonly string[], network: string) => string | null;
   /** Which of these monitors have been out of quorum for longer than the grace time. */
   readonly monitorsLost: (monitors: readonly Handle[]) => readonly Handle[];
   /** Voters of etcd by a linearizable read. */
@@ -60,11 +78,17 @@ export interface PlannerDeps {
 }
 
 const callMs = 20_000;
+/** Monitors that have moved are not waited for as long; and how soon it is looked at again, in milliseconds. */
+const movedCallMs = 8_000;
+const moveLookMs = 10_000;
 
 /** The planners of Ceph and its quorum: facts from Ceph and the members in, proposals out. */
 export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record<string, Planner> {
+  const moves = moveWatch(deps);
+
   const seats: Planner = async (signal) => {
     const members = deps.members();
+    const moved = moves.look(members);
     const voters = await deps.voters();
     const { self } = deps;
     // Voters do not wait for Ceph, and Ceph is not asked while there is nothing to ask it about.
@@ -72,12 +96,18 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     let plan = planSeats({ self, members, voters, ...noMonitors });
     let monmap: MonMap | null = null;
     const ceph = deps.ceph();
-    if (plan.next === null && ceph !== null && !isSettled(deps, members, voters, plan.target)) {
-      const quorum = await ceph.quorumStatus({ deadlineMs: callMs, signal });
+    if (plan.next === null && ceph !== null && (moved || !isSettled(deps, members, voters, plan.target))) {
+      const quorum = await ceph
+        .quorumStatus({ deadlineMs: moved ? movedCallMs : callMs, signal })
+        .catch((error: unknown) => {
+          if (moved && isUnanswered(error)) return null;
+          throw error;
+        });
+      if (quorum === null) return moves.renumbering(members);
       monmap = quorum.monMap;
       const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
       const monitorsInQuorum = quorum.quorum as readonly Handle[];
-      const monitorsLost = deps.monitorsLost(monitors);
+      const monitorsLost = [...deps.monitorsLost(monitors), ...moves.lost(monmap.monitors, members)];
       plan = planSeats({ self, members, voters, monitors, monitorsInQuorum, monitorsLost });
     }
     deps.explain("seats", plan.reasons);
@@ -132,6 +162,67 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   };
 
   return { seats, daemons, crush: crushPlanner(options, deps) };
+}
+
+/** Ceph had no answer: no monitor could be reached, or none of those reached has a quorum. */
+function isUnanswered(error: unknown): boolean {
+  return isMicrocephError(error, "CEPH_UNREACHABLE") || isMicrocephError(error, "DEADLINE_EXCEEDED");
+}
+
+/** Keeps in mind since when the members' addresses are what they are, and plans what follows from a change. */
+function moveWatch(deps: PlannerDeps) {
+  let seen = "";
+  let since = deps.now();
+  const stableMs = (): number => deps.now() - since;
+
+  return {
+    /** Whether a monitor's host has none of the addresses at which the monitor is known. */
+    look(members: readonly PlannedMember[]): boolean {
+      const known = deps.knownMonitors();
+      const hosts = members.filter(({ handle }) => known.some(({ name }) => name === handle));
+      const now = JSON.stringify(hosts.map(({ handle, alive, addresses }) => [handle, alive, addresses]));
+      if (now !== seen) since = deps.now();
+      seen = now;
+      const moved = movedMonitors(known, members).length > 0;
+      if (moved) deps.later(moveLookMs);
+      return moved;
+    },
+    /** Monitors that have moved, while the others have a quorum: each is made anew where its host is. */
+    lost(monitors: readonly PlacedMonitor[], members: readonly PlannedMember[]): Handle[] {
+      if (stableMs() < moveLookMs) return [];
+      const placeable = members.filter(({ address }) => address !== null);
+      return movedMonitors(monitors, placeable).map(({ name }) => name);
+    },
+    renumbering(members: readonly PlannedMember[]): Proposal[] {
+      const { addressIn } = deps;
+      const { publicNetwork, clusterNetwork, own } = deps.networks();
+      const monitors = deps.knownMonitors();
+      const networks = [...(publicNetwork === null ? [] : [publicNetwork]), ...own];
+      const facts = { monitors, hosts: members, networks, addressIn, stableMs: stableMs() };
+      const { next, reasons } = planRenumbering(facts);
+      deps.explain("seats", reasons);
+      if (next === null) return [];
+      const isAt = (network: string): boolean =>
+        next.places.every(({ peer }) => {
+          const host = members.find((member) => member.peer === peer);
+          return host === undefined || addressIn(host.addresses, network) !== null;
+        });
+      const body: z.input<typeof renumberBody> = {
+        publicNetwork: next.publicNetwork,
+        clusterNetwork: clusterNetwork !== null && isAt(clusterNetwork) ? clusterNetwork : null,
+        monitors: next.places.map(({ name, peer, address }) => ({
+          name,
+          peer,
+          addresses:
+            address === null
+              ? [...(monitors.find((monitor) => monitor.name === name)?.addresses ?? [])]
+              : monitorAddresses(address),
+        })),
+      };
+      const reason = reasons.join("; ");
+      return [{ kind: kinds.renumber, body, agent: null, reason, lane: "seats" }];
+    },
+  };
 }
 
 /** Whether the journal's monitors and the voters are those wanted, so that Ceph need not be asked. */

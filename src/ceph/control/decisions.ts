@@ -8,6 +8,7 @@ const brandedFsid = z.string().transform((value) => fsid(value));
 const brandedHandle = z.string().transform((value) => handle(value));
 const brandedPeer = z.string().transform((value) => peerId(value));
 const address = z.union([z.ipv4(), z.ipv6()]);
+const monitorAddress = z.object({ type: z.enum(["v1", "v2", "any"]), address: z.string().max(80) });
 
 export const voterBody = z.object({
   peer: brandedPeer,
@@ -39,6 +40,23 @@ export const monitorOutBody = z.object({
   handle: brandedHandle,
   monmapEpoch: z.int().min(1),
 });
+/** All monitors at once at the addresses that their hosts have now: the whole new map. */
+export const renumberBody = z.object({
+  publicNetwork: z.string().max(1024),
+  clusterNetwork: z.string().max(1024).nullable(),
+  monitors: z
+    .array(
+      z.object({
+        name: brandedHandle,
+        /** Whose agent injects the map; null for one that is away. */
+        peer: brandedPeer.nullable(),
+        addresses: z.array(monitorAddress).max(8),
+      }),
+    )
+    .min(1)
+    .max(50),
+});
+export type RenumberBody = z.infer<typeof renumberBody>;
 export const daemonBody = z.object({ type: z.enum(["mgr", "mds"]), handle: brandedHandle });
 /** One OSD, known by its uuid too: a number may be given to another one later. */
 const oneOsd = {
@@ -83,6 +101,7 @@ export const kinds = {
   bootstrap: "ceph.bootstrap",
   monitor: "ceph.mon",
   monitorOut: "ceph.mon-out",
+  renumber: "ceph.renumber",
   daemon: "ceph.daemon",
   failureDomain: "ceph.failure-domain",
   poolProfile: "ceph.pool-profile",
@@ -101,6 +120,7 @@ export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
     case kinds.bootstrap:
     case kinds.monitor:
     case kinds.monitorOut:
+    case kinds.renumber:
       return "seats";
     case kinds.daemon: {
       const { type, handle: name } = daemonBody.parse(entry.body);
@@ -134,15 +154,14 @@ export const cephAccess = z.object({
     .array(
       z.object({
         name: z.string().max(64),
-        addresses: z
-          .array(z.object({ type: z.enum(["v1", "v2", "any"]), address: z.string().max(80) }))
-          .max(8),
+        addresses: z.array(monitorAddress).max(8),
       }),
     )
     .max(50),
 });
 export type CephAccess = z.infer<typeof cephAccess>;
 
+export const renumberPayload = z.object({ access: cephAccess });
 export const bootstrapPayload = z.object({ adminKey: z.string(), monKey: z.string() });
 export const monitorPayload = z.object({
   access: cephAccess,

@@ -19,6 +19,7 @@ import {
 } from "./decisions.ts";
 import { because, done } from "./done.ts";
 import { removalExecutors } from "./osd-removal.ts";
+import { renumberExecutor } from "./renumber.ts";
 
 /** Secrets of Ceph, kept in etcd. */
 export interface CephSecrets {
@@ -50,6 +51,10 @@ export interface ExecutorDeps {
   readonly callMs: () => number;
   /** The current number of an entry: it may have been re-stamped. */
   readonly current: (entry: EntryId) => Entry;
+  /** Own addresses of a living member; null of one that is away. */
+  readonly addressesOf: (peer: PeerId) => readonly string[] | null;
+  /** Use this to reach Ceph from now on, on this node. */
+  readonly adopt: (access: CephAccess) => Promise<void>;
 }
 
 export interface VoterChange {
@@ -220,6 +225,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     [kinds.voterOut]: voterOut,
     [kinds.monitorOut]: monitorOut,
     [kinds.daemon]: daemon,
+    [kinds.renumber]: renumberExecutor(deps),
     ...crushExecutors({ ceph, callMs: deps.callMs }),
     ...removalExecutors({ ceph, callMs: deps.callMs, wishes: deps.removals, give, withdraw }),
   };

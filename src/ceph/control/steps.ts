@@ -4,6 +4,7 @@ import type { OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
 import { adminCapabilities, monCapabilities } from "../config/keyring.ts";
+import { monitorAddresses } from "../config/monitor-address.ts";
 import { hasten } from "../daemons/build-pace.ts";
 import { ensureCephFolders, unitName } from "../daemons/deps.ts";
 import { prepareMds, startMds } from "../daemons/mds.ts";
@@ -35,6 +36,7 @@ import {
   monitorPayload,
   osdPurgeBody,
 } from "./decisions.ts";
+import { renumberStep, renumberUndo } from "./renumber.ts";
 
 const quorumDeadlineMs = 90_000;
 /** Shorter than what an order may take, and long enough for a slow machine to start `ceph`. */
@@ -116,6 +118,7 @@ export function cephSteps(node: CephNode): Record<string, Step> {
   return {
     [kinds.bootstrap]: bootstrap,
     [kinds.monitor]: inOrder(monitor),
+    [kinds.renumber]: renumberStep(node),
     [kinds.daemon]: daemon,
     [kinds.osdPurge]: stopOsdForGood,
   };
@@ -154,20 +157,15 @@ export function cephUndo(node: CephNode): Record<string, Undo> {
     if (await hasOsd(node, osd, uuid)) await letRun(deps, osd);
     return true;
   };
-  return { [kinds.monitor]: monitor, [kinds.osdPurge]: startOsdAgain };
+  return {
+    [kinds.monitor]: monitor,
+    [kinds.osdPurge]: startOsdAgain,
+    [kinds.renumber]: renumberUndo(node),
+  };
 }
 
 async function hasOsd(node: CephNode, osd: OsdId, uuid: string): Promise<boolean> {
   return (await listLocalOsds(node.deps)).some((one) => one.osd === osd && one.uuid === uuid);
-}
-
-/** Both protocols on Ceph's own ports (Ceph doc: msgr2). */
-export function monitorAddresses(address: string): { type: "v1" | "v2"; address: string }[] {
-  const host = address.includes(":") ? `[${address}]` : address;
-  return [
-    { type: "v2", address: `${host}:3300` },
-    { type: "v1", address: `${host}:6789` },
-  ];
 }
 
 function commandsOf(node: CephNode): CephCommands {

@@ -5,7 +5,7 @@ import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.t
 import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { Fsid, Handle } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
-import type { CallOptions, MonStatus } from "../command/commands.ts";
+import type { CallOptions, MonitorAddress, MonStatus } from "../command/commands.ts";
 import { parseMonStatus } from "../command/schemas.ts";
 import { type KeyringEntry, monCapabilities, renderKeyring } from "../config/keyring.ts";
 import { monitorAddressVector } from "../config/monitor-address.ts";
@@ -137,6 +137,42 @@ async function makeWholeStore(
     await rm(work, { recursive: true, force: true });
   }
   return "made";
+}
+
+/**
+ * Put these monitors, and no others, into the map of a monitor that does not run. All else in its map stays, and
+ * Ceph gives the map the next epoch. Run again it makes the same map once more, in a later epoch.
+ */
+export async function injectMonMap(
+  deps: DaemonDeps,
+  mon: {
+    readonly handle: Handle;
+    readonly monitors: readonly { readonly name: string; readonly addresses: readonly MonitorAddress[] }[];
+    readonly signal?: AbortSignal;
+  },
+): Promise<void> {
+  const { paths } = deps;
+  const { handle, monitors } = mon;
+  const options = { deadlineMs: mkfsDeadlineMs, ...(mon.signal ? { signal: mon.signal } : {}) };
+  const file = join(paths.run, `monmap-${randomUUID().slice(0, 8)}`);
+  const own = ["-i", handle, "-c", paths.cephConf];
+  try {
+    await runBound(deps, "ceph-mon", [...own, "--extract-monmap", file], options);
+    const { stdout } = await deps.run("monmaptool", ["--print", file], options);
+    const present = [...stdout.matchAll(/^\d+: .* mon\.(\S+)$/gm)].flatMap(([, name]) => name ?? []);
+    const changes = [
+      ...present.flatMap((name) => ["--rm", name]),
+      ...monitors.flatMap(({ name, addresses }) => ["--addv", name, vectorOf(addresses)]),
+    ];
+    await deps.run("monmaptool", [...changes, file], options);
+    await runBound(deps, "ceph-mon", [...own, "--inject-monmap", file], options);
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+function vectorOf(addresses: readonly MonitorAddress[]): string {
+  return `[${addresses.map(({ type, address }) => `${type}:${address}`).join(",")}]`;
 }
 
 /** The cluster of a finished store; undefined when there is none or only half a one. */

@@ -1,4 +1,5 @@
 import { bootstrapBody, kinds, voterBody } from "../../ceph/control/decisions.ts";
+import { renumberingOf } from "../../ceph/control/renumber.ts";
 import type { Fsid, PeerId } from "../../ids/ids.ts";
 import { isPeerId } from "../../ids/ids.ts";
 import type { Entry } from "../../state/journal/types.ts";
@@ -27,6 +28,13 @@ export function foundingOf(entries: readonly Entry[]): FoundBody | null {
     clusterNetwork: typeof clusterNetwork === "string" ? clusterNetwork : null,
     acceptors: Array.isArray(acceptors) ? acceptors.filter(isPeerId) : [],
   };
+}
+
+/** The networks that Ceph uses: those of the founding, until all monitors were renumbered. */
+export function networksOf(
+  entries: readonly Entry[],
+): { readonly publicNetwork: string; readonly clusterNetwork: string | null } | null {
+  return renumberingOf(entries) ?? foundingOf(entries);
 }
 
 const voterNamed = voterBody.pick({ peer: true });

@@ -36,7 +36,7 @@ import { addressIn, reachableAddresses } from "../interface-facts.ts";
 import { nodeSigner, nodeVerifier } from "../node-signature.ts";
 import type { ProgramVersions } from "../program-versions.ts";
 import type { DaemonSettings } from "../settings.ts";
-import { foundingOf, fsidOf, seatsOf, votersOf } from "./cluster-facts.ts";
+import { fsidOf, networksOf, seatsOf, votersOf } from "./cluster-facts.ts";
 import { LobbyExchange } from "./lobby-exchange.ts";
 import { Losses } from "./losses.ts";
 import { methods } from "./member-rpc.ts";
@@ -315,18 +315,20 @@ export class ClusterRuntime {
   }
 
   publicNetwork(): string | null {
-    return foundingOf(this.journal.entries())?.publicNetwork ?? this.options.founded?.publicNetwork ?? null;
+    return networksOf(this.journal.entries())?.publicNetwork ?? this.options.founded?.publicNetwork ?? null;
   }
 
   /** Address of a member in the public network; null when it has not said any. */
   publicAddress(peer: PeerId): string | null {
     const network = this.publicNetwork();
     if (network === null) return null;
-    const addresses =
-      peer === this.self
-        ? reachableAddresses(this.deps.interfaces())
-        : this.document.view().nodes[peer]?.addresses;
-    return addressIn(addresses ?? [], network);
+    return addressIn(this.addressesOf(peer), network);
+  }
+
+  /** All addresses that a member says are its own. */
+  addressesOf(peer: PeerId): readonly string[] {
+    if (peer === this.self) return reachableAddresses(this.deps.interfaces());
+    return this.document.view().nodes[peer]?.addresses ?? [];
   }
 
   /** Resolves with Ceph's UUID once its monitors answer; waits for events, not for time. */

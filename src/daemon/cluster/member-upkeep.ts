@@ -1,5 +1,6 @@
 import { cephAccess, kinds, monitorBody } from "../../ceph/control/decisions.ts";
 import { purgedOsds } from "../../ceph/control/osd-removal.ts";
+import { accessAfter, renumberingOf } from "../../ceph/control/renumber.ts";
 import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
@@ -12,6 +13,8 @@ import { methods } from "./member-rpc.ts";
 
 const periodMs = 10_000;
 const callMs = 15_000;
+/** Milliseconds without an answer of the monitors after which another member is asked where they are. */
+const silentMs = 30_000;
 /** Milliseconds without a decision after which the cluster counts as built. */
 const builtMs = 30_000;
 
@@ -26,13 +29,17 @@ export class MemberUpkeep {
   #following = false;
   #monitorsDecided = 0;
   #cleaning = false;
+  #moving = false;
+  /** When the monitors last answered, or it was last asked where they are. */
+  #silentSince: number;
   readonly #pace: BuildPace;
   #facts: Promise<void> = Promise.resolve();
   #nextFacts: Promise<void> | null = null;
 
   constructor(runtime: ClusterRuntime) {
     this.#runtime = runtime;
-    const { cephNode, log } = runtime.deps;
+    const { cephNode, log, steadyNow } = runtime.deps;
+    this.#silentSince = steadyNow();
     this.#pace = new BuildPace({
       quietMs: builtMs,
       slowDown: async () => {
@@ -61,11 +68,13 @@ export class MemberUpkeep {
     // Addresses change without a word, and of two tellings at once the older may come last.
     this.publishFacts();
     this.#fetchAccess();
+    this.#followMove();
     this.#cleanOsds();
   }
 
   journalChanged(): void {
     this.#fetchAccess();
+    this.#followMove();
     const entries = this.#runtime.journal.entries();
     this.#pace.look(entries.length);
     if (hasNoMonitor(entries, this.#runtime.handle)) this.#dropMonitor();
@@ -76,6 +85,29 @@ export class MemberUpkeep {
     this.#monitorsDecided = monitors;
     this.followMonMap();
     this.publishFacts();
+  }
+
+  /** Ceph's daemons here follow a new address of this node, or of all monitors. */
+  #followMove(): void {
+    const { journal, deps, cephView } = this.#runtime;
+    const { cephNode, log } = deps;
+    const { access } = cephNode;
+    if (this.#moving || access === null) return;
+    const body = renumberingOf(journal.entries());
+    this.#moving = true;
+    cephNode
+      .followMove(body === null ? null : { id: body.entry, access: accessAfter(access, body) })
+      .then((moved) => {
+        if (!moved) return;
+        cephView.refresh();
+        this.publishFacts();
+      })
+      .catch((error) =>
+        log.warn({ error: messageOf(error) }, "Ceph's daemons do not follow new addresses yet"),
+      )
+      .finally(() => {
+        this.#moving = false;
+      });
   }
 
   /** What this node has of OSDs that are out of Ceph for good goes, each by itself; tried again while it fails. */
@@ -162,9 +194,15 @@ export class MemberUpkeep {
       });
   }
 
-  /** A member without Ceph's configuration asks for it once Ceph is there. */
+  /**
+   * A member without Ceph's configuration asks for it once Ceph is there; one whose monitors do not answer for long,
+   * whether they are elsewhere by now.
+   */
   #fetchAccess(): void {
-    if (this.#runtime.deps.cephNode.access !== null || this.#fetching) return;
+    const { cephNode, steadyNow } = this.#runtime.deps;
+    if (this.#runtime.cephView.answers) this.#silentSince = steadyNow();
+    const isSilent = steadyNow() - this.#silentSince > silentMs;
+    if ((cephNode.access !== null && !isSilent) || this.#fetching) return;
     const bootstrapped = this.#runtime.journal
       .entries()
       .some(({ kind, state }) => kind === "ceph.bootstrap" && state === "done");
@@ -174,7 +212,11 @@ export class MemberUpkeep {
     this.#runtime.mesh
       .request(voter, methods.cephAccess, null, { deadlineMs: callMs })
       .then(async (reply) => {
-        await this.#runtime.deps.cephNode.configure(cephAccess.parse(reply));
+        const access = cephAccess.parse(reply);
+        this.#silentSince = steadyNow();
+        if (JSON.stringify(access) === JSON.stringify(cephNode.access)) return;
+        await cephNode.configure(access);
+        cephNode.commands?.reconnect();
         this.#runtime.cephView.refresh();
       })
       .catch((error) =>

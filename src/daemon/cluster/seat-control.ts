@@ -13,14 +13,16 @@ import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type EntryId, type Handle, isHandle, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
+import { ownNetworks } from "../../mesh/membership/public-network.ts";
 import type { EtcdClient } from "../../state/etcd/etcd-client.ts";
 import { addLearner, handleOf, promoteLearner, removeMember } from "../../state/etcd/voters.ts";
 import type { Decider } from "../../state/journal/decider.ts";
 import { removeKind } from "../../state/journal/members.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
+import { addressIn } from "../interface-facts.ts";
 import { admissionControl } from "./admission-planner.ts";
-import { foundingOf, fsidOf } from "./cluster-facts.ts";
+import { fsidOf, networksOf } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { Departures } from "./departures.ts";
 import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts";
@@ -85,6 +87,13 @@ export class SeatControl {
           .filter((member) => !member.learner)
           .flatMap((member) => handles.get(handleOf(member) ?? "") ?? []);
       },
+      knownMonitors: () => deps.cephNode.access?.monitors ?? [],
+      networks: () => ({
+        publicNetwork: runtime.publicNetwork(),
+        clusterNetwork: networksOf(journal.entries())?.clusterNetwork ?? null,
+        own: ownNetworks(deps.interfaces()),
+      }),
+      addressIn,
       monitorsLost: (monitors) =>
         monitors.filter((name) => runtime.losses.isMonitorLost(name) && !isMaintained(runtime, name)),
       entries: () => journal.entries(),
@@ -152,6 +161,14 @@ export class SeatControl {
         promote: (name, signal) => promoteLearner(client, name, { deadlineMs: voterMs, signal }),
       },
       current,
+      addressesOf: (peer) =>
+        peer === runtime.self || runtime.presence.stateOf(peer) === "alive"
+          ? runtime.addressesOf(peer)
+          : null,
+      adopt: async (access) => {
+        await deps.cephNode.configure(access);
+        deps.cephNode.commands?.reconnect();
+      },
       removals: () => runtime.document.view().removals,
       isGone: (peer) =>
         this.#seatMembers().some((one) => one.peer === peer && one.leaving === "dead" && !one.alive),
@@ -273,6 +290,7 @@ export class SeatControl {
       servicesLost: losses.isLost(peer, "service") && !isMaintained(this.#runtime, member.handle),
       steady: losses.isSteady(peer),
       address: this.#runtime.publicAddress(peer),
+      addresses: this.#runtime.addressesOf(peer),
     }));
   }
 
@@ -315,15 +333,15 @@ export class SeatControl {
   async access(signal: AbortSignal): Promise<CephAccess | null> {
     const { journal, deps } = this.#runtime;
     const fsid = fsidOf(journal.entries());
-    const founding = foundingOf(journal.entries());
+    const networks = networksOf(journal.entries());
     const own = deps.cephNode.access;
-    if (fsid === null || founding === null) return null;
+    if (fsid === null || networks === null) return null;
     const secrets = cephSecretsSchema.parse(await this.#deps.decider.getSecret(cephSecret));
     const map = await deps.cephNode.commands?.monMap({ deadlineMs: 3000, signal }).catch(() => undefined);
     const monitors = map
       ? map.monitors.map(({ name, addresses }) => ({ name, addresses: [...addresses] }))
       : (own?.monitors ?? []);
-    const { publicNetwork, clusterNetwork } = founding;
+    const { publicNetwork, clusterNetwork } = networks;
     return { fsid, adminKey: secrets.adminKey, publicNetwork, clusterNetwork, monitors };
   }
 

@@ -138,6 +138,7 @@ export class CrashWorld {
       keys: () => null,
       commands: () => this.ceph.commands(process),
       addressIn: () => `10.0.0.${name.slice(1)}`,
+      hasAddress: () => true,
     });
     const agent = new Agent({
       fence: new AgentFence({ store: memory }),
@@ -268,11 +269,13 @@ export class CrashWorld {
       removals: () => this.wishes,
       callMs: () => 1000,
       current,
+      addressesOf: (peer) => [`10.0.0.${names.find((name) => this.#peer(name) === peer)?.slice(1)}`],
+      adopt: async (access) => node.configure(access),
     });
     const members = names.map((name, index) => ({
       ...{ peer: this.#peer(name), handle: handle(name) as Handle, zone: null, alive: true, leaving: null },
       ...{ lost: false, servicesLost: false, steady: true },
-      ...{ admitted: index, address: `10.0.0.${name.slice(1)}` },
+      ...{ admitted: index, address: `10.0.0.${name.slice(1)}`, addresses: [`10.0.0.${name.slice(1)}`] },
     }));
     const bootstrap: Planner = async () => {
       if (copy.entries().some(({ kind, state }) => kind === kinds.bootstrap && state !== "abandoned"))
@@ -319,6 +322,9 @@ export class CrashWorld {
               members: () => members,
               voters: async () => members.map(({ peer }) => peer),
               monitorsLost: () => [],
+              knownMonitors: () => node.access?.monitors ?? [],
+              networks: () => ({ publicNetwork: "10.0.0.0/24", clusterNetwork: null, own: ["10.0.0.0/24"] }),
+              addressIn: (addresses) => addresses[0] ?? null,
               entries: () => copy.entries(),
               ceph: () => (isBootstrapped() ? node.commands : null),
               cephChanges: () => 0,

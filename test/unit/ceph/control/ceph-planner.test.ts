@@ -5,6 +5,7 @@ import type { Proposal } from "../../../../src/ceph/control/controller.ts";
 import type { CrushChange } from "../../../../src/ceph/control/crush-estimate.ts";
 import { isCephsOwn, liveOsds } from "../../../../src/ceph/control/crush-facts.ts";
 import { kinds } from "../../../../src/ceph/control/decisions.ts";
+import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { entryId, handle, osdId, type PeerId, peerId } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
 import type { Entry } from "../../../../src/state/journal/types.ts";
@@ -43,11 +44,18 @@ let wouldMove: number;
 let estimated: CrushChange[];
 let again: number[];
 let leaving: Map<number, "moving" | "dead">;
+/** Present addresses of those that have moved. */
+let addresses: Map<number, string>;
+/** The monitors do not answer; or these are out of quorum. */
+let silent: boolean;
+let out: string[];
 
 const ceph = {
   quorumStatus: async () => {
     asked.push("quorumStatus");
-    return { quorum: monitors, monMap: { epoch: 9, monitors: monitors.map((name) => ({ name })) } };
+    if (silent) throw new MicrocephError("CEPH_UNREACHABLE", "no monitor answers");
+    const quorum = monitors.filter((name) => !out.includes(name));
+    return { quorum, monMap: { epoch: 9, monitors: monitors.map(placed) } };
   },
   monMap: async () => {
     asked.push("monMap");
@@ -84,7 +92,14 @@ function entry(kind: string, body: Json, state: Entry["state"] = "done"): Entry 
   };
 }
 
+function placed(name: string) {
+  return { name, addresses: [{ type: "v2" as const, address: `10.0.0.${name.slice(1)}:3300` }] };
+}
+
 beforeEach(() => {
+  addresses = new Map();
+  silent = false;
+  out = [];
   nodes = 1;
   voters = [0];
   entries = [entry(kinds.bootstrap, { handle: "n0" })];
@@ -119,11 +134,19 @@ function planners() {
       Array.from({ length: nodes }, (_, n) => ({
         ...{ peer: peer(n), handle: handle(`n${n}`), zone: null, alive: true, admitted: n },
         leaving: leaving.get(n) ?? null,
-        address: noAddress ? null : `10.0.0.${n}`,
+        address: noAddress ? null : (addresses.get(n) ?? `10.0.0.${n}`),
+        addresses: [addresses.get(n) ?? `10.0.0.${n}`],
         ...{ lost: false, servicesLost: false, steady: true },
       })),
     voters: async () => voters.map(peer),
     monitorsLost: () => [],
+    knownMonitors: () => monitors.map(placed),
+    networks: () => ({
+      publicNetwork: "10.0.0.0/24",
+      clusterNetwork: null,
+      own: ["10.0.0.0/24", "10.9.0.0/24"],
+    }),
+    addressIn: (all, network) => all.find((one) => one.startsWith(network.replace(/0\/24$/, ""))) ?? null,
     entries: () => entries,
     ceph: () => (hasCeph ? ceph : null),
     cephChanges: () => cephChanges,
@@ -197,6 +220,70 @@ describe("seats", () => {
     noAddress = true;
     expect(await plan("seats")).toEqual([]);
     expect(reasons.get("seats")).toEqual(["n1 has no address in the public network"]);
+  });
+});
+
+describe("monitors whose hosts have moved", () => {
+  beforeEach(() => {
+    nodes = 3;
+    voters = [0, 1, 2];
+    monitors = ["n0", "n1", "n2"];
+    entries.push(entry(kinds.monitor, { handle: "n1" }), entry(kinds.monitor, { handle: "n2" }));
+  });
+
+  /** What is planned a while after the first look. */
+  async function later(ms: number): Promise<readonly Proposal[]> {
+    const made = planners();
+    expect(await plan("seats", made)).toEqual([]);
+    now += ms;
+    return plan("seats", made);
+  }
+
+  it("are made anew where their hosts are now while the others have a quorum, once the address stays", async () => {
+    addresses.set(2, "10.0.0.77");
+    out = ["n2"];
+    expect(await later(9_000)).toEqual([]);
+    expect(await later(10_000)).toMatchObject([
+      { kind: kinds.monitorOut, body: { handle: "n2", monmapEpoch: 9 } },
+    ]);
+  });
+
+  it("are left alone while they are in quorum all the same", async () => {
+    addresses.set(2, "10.0.0.77");
+    expect(await later(20_000)).toEqual([]);
+  });
+
+  it("all get their new addresses in one decision when no majority can meet at the old ones", async () => {
+    for (const n of [0, 1, 2]) addresses.set(n, `10.9.0.${n}`);
+    silent = true;
+    expect(await later(9_000)).toEqual([]);
+    const [decision] = await later(10_000);
+    expect(decision).toMatchObject({ kind: kinds.renumber, agent: null, lane: "seats" });
+    expect(decision?.body).toEqual({
+      publicNetwork: "10.9.0.0/24",
+      clusterNetwork: null,
+      monitors: [0, 1, 2].map((n) => ({
+        name: `n${n}`,
+        peer: peer(n),
+        addresses: [
+          { type: "v2", address: `10.9.0.${n}:3300` },
+          { type: "v1", address: `10.9.0.${n}:6789` },
+        ],
+      })),
+    });
+  });
+
+  it("wait, and say so, where the others could still meet", async () => {
+    addresses.set(2, "10.0.0.77");
+    silent = true;
+    expect(await later(100_000)).toEqual([]);
+    expect(reasons.get("seats")?.join()).toContain("n2 moved; the other monitors are enough to decide");
+  });
+
+  it("are nothing to act on when the monitors are merely silent", async () => {
+    silent = true;
+    entries.pop();
+    await expect(plan("seats")).rejects.toMatchObject({ code: "CEPH_UNREACHABLE" });
   });
 });
 

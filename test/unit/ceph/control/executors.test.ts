@@ -108,6 +108,8 @@ const deps: ExecutorDeps = {
     promote: async (name) => void calls.push(`promote ${name}`),
   },
   isGone: () => false,
+  addressesOf: () => [],
+  adopt: async () => undefined,
   removals: () => ({}),
   callMs: () => 1000,
   current: () => entry,

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CephCommands, MonMap } from "../../../../src/ceph/command/commands.ts";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
+import { monitorAddresses } from "../../../../src/ceph/config/monitor-address.ts";
 import type { Order, Step } from "../../../../src/ceph/control/agent.ts";
 import { CephNode } from "../../../../src/ceph/control/ceph-node.ts";
 import { kinds } from "../../../../src/ceph/control/decisions.ts";
-import { cephSteps, cephUndo, monitorAddresses } from "../../../../src/ceph/control/steps.ts";
+import { cephSteps, cephUndo } from "../../../../src/ceph/control/steps.ts";
 import { prepareMon, startMon } from "../../../../src/ceph/daemons/mon.ts";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { entryId, fsid, handle } from "../../../../src/ids/ids.ts";
@@ -89,6 +90,7 @@ beforeEach(async () => {
     },
     commands: () => ceph,
     addressIn: () => "10.0.0.1",
+    hasAddress: () => true,
     extraConfig: undefined,
   });
 });

@@ -1,0 +1,177 @@
+import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import type { PeerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
+import type { Entry } from "../../state/journal/types.ts";
+import type { MonMap, QuorumStatus } from "../command/commands.ts";
+import { unitName } from "../daemons/deps.ts";
+import { injectMonMap, monState, startMon, storeFsid } from "../daemons/mon.ts";
+import { hostOf } from "../plan/moves.ts";
+import type { Step, Undo } from "./agent.ts";
+import type { CephNode } from "./ceph-node.ts";
+import type { Executor, Outcome } from "./controller.ts";
+import { type CephAccess, kinds, type RenumberBody, renumberBody, renumberPayload } from "./decisions.ts";
+import { because, done } from "./done.ts";
+import type { ExecutorDeps } from "./executors.ts";
+
+/** The last renumbering that was carried out: where the monitors are to be found since, and in which network. */
+export function renumberingOf(entries: readonly Entry[]): (RenumberBody & { readonly entry: string }) | null {
+  const last = entries.findLast(({ kind, state }) => kind === kinds.renumber && state === "done");
+  const body = last === undefined ? undefined : renumberBody.safeParse(last.body).data;
+  return last === undefined || body === undefined ? null : { ...body, entry: last.id };
+}
+
+/** How to reach Ceph once the monitors are where this decision says. */
+export function accessAfter(access: CephAccess, body: RenumberBody): CephAccess {
+  const { publicNetwork, clusterNetwork } = body;
+  const monitors = body.monitors.map(({ name, addresses }) => ({ name, addresses: [...addresses] }));
+  return { ...access, publicNetwork, clusterNetwork, monitors };
+}
+
+/** Milliseconds for a look whether the monitors answer, and for their election with the new map. */
+const lookMs = 5_000;
+const electionMs = 20_000;
+
+type RenumberDeps = Pick<
+  ExecutorDeps,
+  "ceph" | "access" | "order" | "handed" | "restamp" | "cancel" | "current" | "addressesOf" | "adopt"
+>;
+
+/**
+ * Every monitor injects the same map, whichever hosts are there; it is done when a majority has met with it. While
+ * nobody has injected it, it is given up as soon as the monitors answer at their old addresses after all, or hosts
+ * have moved once more.
+ */
+export function renumberExecutor(deps: RenumberDeps): Executor {
+  const quorum = async (deadlineMs: number, signal: AbortSignal): Promise<QuorumStatus | null> => {
+    try {
+      return (await deps.ceph()?.quorumStatus({ deadlineMs, signal })) ?? null;
+    } catch (error) {
+      if (isMicrocephError(error, "CEPH_UNREACHABLE") || isMicrocephError(error, "DEADLINE_EXCEEDED"))
+        return null;
+      throw error;
+    }
+  };
+
+  async function give(entry: Entry, peer: PeerId, payload: Json, signal: AbortSignal): Promise<Json> {
+    const { kind, body } = entry;
+    const order = ({ id, number }: Entry): Promise<Json> =>
+      deps.order(peer, { entry: id, kind, number, body, payload }, signal);
+    try {
+      return await order(deps.current(entry.id));
+    } catch (error) {
+      if (!isMicrocephError(error, "STALE_DECISION")) throw error;
+      return order(await deps.restamp(entry.id));
+    }
+  }
+
+  /** Ended without effect once every agent that is there has promised not to begin it; null when one has. */
+  async function giveUp(
+    entry: Entry,
+    peers: readonly PeerId[],
+    why: string,
+    signal: AbortSignal,
+  ): Promise<Outcome | null> {
+    const { handed } = deps.current(entry.id);
+    const promises = handed
+      ? await Promise.all(
+          peers.map((peer) => deps.cancel(peer, deps.current(entry.id), signal).catch(() => null)),
+        )
+      : [];
+    if (promises.includes(false)) return null;
+    // One that cannot be asked asks before it injects, and finds the decision closed.
+    return { state: "abandoned", reason: why, cancelAcknowledged: true };
+  }
+
+  return async (entry, signal) => {
+    const body = renumberBody.parse(entry.body);
+    const targets = body.monitors.flatMap(({ peer, addresses }) => {
+      const own = peer === null ? null : deps.addressesOf(peer);
+      if (peer === null || own === null) return [];
+      return [{ peer, isThere: addresses.some(({ address }) => own.includes(hostOf(address))) }];
+    });
+    const peers = targets.map(({ peer }) => peer);
+    const seen = await quorum(lookMs, signal);
+    if (seen !== null && matches(seen.monMap, body)) return finished(entry, seen);
+    if (seen !== null || targets.some(({ isThere }) => !isThere)) {
+      const why =
+        seen === null ? "hosts of monitors have moved again" : "the monitors answer where they were";
+      const ended = await giveUp(entry, peers, why, signal);
+      if (ended !== null) return ended;
+    }
+    const access = accessAfter(await deps.access(signal), body);
+    await deps.handed(entry.id);
+    const given = await Promise.allSettled(
+      peers.map((peer) => give(entry, peer, { access } as unknown as Json, signal)),
+    );
+    const moved = given.filter(({ status }) => status === "fulfilled").length;
+    if (moved * 2 <= body.monitors.length) {
+      const [why] = given.flatMap((each) => (each.status === "rejected" ? [messageOf(each.reason)] : []));
+      throw new MicrocephError(
+        "NO_QUORUM",
+        `${moved} of ${body.monitors.length} monitors have the new map${why === undefined ? "" : `: ${why}`}`,
+      );
+    }
+    await deps.adopt(access);
+    const after = await quorum(electionMs, signal);
+    if (after === null || !matches(after.monMap, body)) {
+      throw new MicrocephError("DEADLINE_EXCEEDED", "the monitors have not met at their new addresses yet");
+    }
+    return finished(entry, after);
+  };
+}
+
+function finished(entry: Entry, { quorum, monMap }: QuorumStatus): Outcome {
+  return done(because(`${quorum.join(", ")} meet at the new addresses`, entry), { epoch: monMap.epoch });
+}
+
+/** Whether the map is the one that was decided. */
+function matches(map: MonMap, body: RenumberBody): boolean {
+  return body.monitors.every(({ name, addresses }) => {
+    const now = map.monitors.find((monitor) => monitor.name === name);
+    return now !== undefined && JSON.stringify(now.addresses) === JSON.stringify(addresses);
+  });
+}
+
+/** What a monitor's host does: the map into its store while it is stopped, and started at its new address. */
+export function renumberStep(node: CephNode): Step {
+  const { deps, handle } = node;
+  return (order, { confirm, signal }) =>
+    node.inOrder(async () => {
+      const body = renumberBody.parse(order.body);
+      const { access } = renumberPayload.parse(order.payload);
+      const own = body.monitors.find(({ name }) => name === handle)?.addresses[0];
+      if (own === undefined) throw new MicrocephError("USAGE", `${handle} is no monitor of this decision`);
+      const address = hostOf(own.address);
+      await node.configure(access);
+      const status = await monState(deps, handle);
+      if (status === undefined || !matches(status.monMap, body)) {
+        const before = node.monAddress();
+        await deps.runner.stop(unitName("mon", handle), { removeAlso: true });
+        try {
+          await confirm();
+        } catch (error) {
+          if (before !== null) await startMon(deps, { handle, address: before });
+          throw error;
+        }
+        await injectMonMap(deps, { handle, monitors: body.monitors, signal });
+        node.rememberMonAddress(address);
+      }
+      await startMon(deps, { handle, address });
+      return { address };
+    });
+}
+
+/** An injected map has taken effect; else the monitor only has to run again. */
+export function renumberUndo(node: CephNode): Undo {
+  const { deps, handle } = node;
+  return async (order) => {
+    const body = renumberBody.parse(order);
+    const status = await monState(deps, handle);
+    if (status !== undefined) return !matches(status.monMap, body);
+    const address = node.monAddress();
+    const wanted = body.monitors.find(({ name }) => name === handle)?.addresses[0];
+    if (address === null || (await storeFsid(deps, handle)) === undefined) return true;
+    await startMon(deps, { handle, address });
+    return wanted === undefined || hostOf(wanted.address) !== address;
+  };
+}
