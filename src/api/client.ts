@@ -34,6 +34,7 @@ import type {
   SelfStatus,
   StaticPeerReply,
 } from "./contract/mesh.ts";
+import type { RecoveryPlan, recoveryRequest } from "./contract/recovery.ts";
 import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
 import type { Draft } from "./contract/shape.ts";
 import type {
@@ -138,6 +139,10 @@ export class ApiClient {
     this.request("POST", "/1.0/cluster/members/remove", request, options);
   cancelRemoval = (request: Draft<typeof removalCancel>, options?: CallOptions): Promise<RemovalReply> =>
     this.request("POST", "/1.0/cluster/members/remove/cancel", request, options);
+  planRecovery = (options?: CallOptions): Promise<RecoveryPlan> =>
+    this.#get("/1.0/cluster/recovery", { deadlineMs: 10_000, ...options });
+  recover = (request: Draft<typeof recoveryRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/cluster/recovery", request, { deadlineMs: 10_000, ...options });
   renameMember = (node: string, name: string, options?: CallOptions): Promise<RemovalReply> =>
     this.request("PUT", `/1.0/cluster/members/${encodeURIComponent(node)}/name`, { name }, options);
   maintenance = (

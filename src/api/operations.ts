@@ -34,6 +34,7 @@ import type {
   StaticPeerReply,
   staticPeerRequest,
 } from "./contract/mesh.ts";
+import type { RecoveryPlan, recoveryRequest } from "./contract/recovery.ts";
 import type {
   memberParams,
   RemovalPlan,
@@ -134,6 +135,9 @@ export interface Operations {
   planRemoval(input: Shape<typeof removalRequest>, context: RequestContext): Promise<RemovalPlan>;
   removeMember(input: Shape<typeof removalRequest>, context: RequestContext): Promise<Job>;
   cancelRemoval(input: Shape<typeof removalCancel>, context: RequestContext): Promise<RemovalReply>;
+  planRecovery(input: Nothing, context: RequestContext): Promise<RecoveryPlan>;
+  /** The job's result is a `RecoveryReply`. Throws RECOVERY_REFUSED, NOT_FOUND. */
+  recover(input: Shape<typeof recoveryRequest>, context: RequestContext): Promise<Job>;
   /** Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN. */
   renameMember(
     input: Shape<typeof memberParams> & Shape<typeof renameRequest>,

@@ -3,6 +3,7 @@ import { MicrocephError } from "../errors/microceph-error.ts";
 import { addFailureDomainCommands } from "./failure-domain-commands.ts";
 import type { CliIo } from "./io.ts";
 import { addMaintenanceCommands } from "./maintenance-commands.ts";
+import { addRecoveryCommands } from "./recovery-commands.ts";
 import { addRemovalCommands } from "./removal-commands.ts";
 import { clusterTable } from "./render/lists.ts";
 import { type Format, formats, Session } from "./session.ts";
@@ -66,6 +67,7 @@ export function addClusterCommands(program: Command, io: CliIo): void {
 
   addTokenCommands(cluster, io);
   addMaintenanceCommands(cluster, io);
+  addRecoveryCommands(cluster, io);
   addRemovalCommands(cluster, io);
   addFailureDomainCommands(cluster, io);
 }

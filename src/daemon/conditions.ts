@@ -12,7 +12,7 @@ export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
     found.push({
       code: "QUORUM_LOST",
       severity: "error",
-      text: `no majority of the voters is reachable: nothing can be decided${at ? ` since ${at}` : ""}`,
+      text: `no majority of the voters is reachable: nothing can be decided${at ? ` since ${at}` : ""}; if they are gone for good: microceph cluster recover --dry-run`,
     });
   }
   for (const member of mesh.members) {

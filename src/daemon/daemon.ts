@@ -47,6 +47,7 @@ import {
   maintenanceJob,
   osdJobs,
   planDomainJob,
+  recoverJob,
   removeDiskJob,
   removeMemberJob,
   replaceDiskJob,
@@ -68,6 +69,7 @@ import { stateMetrics } from "./metrics/state.ts";
 import { NodeDisks } from "./node-disks.ts";
 import { daemonOperations } from "./operations.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
+import { recoverCluster } from "./recovery.ts";
 import type { DaemonSettings } from "./settings.ts";
 import { StaticPeers } from "./static-peers.ts";
 import { joinByToken } from "./token-join.ts";
@@ -240,6 +242,7 @@ export class Daemon {
         [replaceDiskJob]: (request, tools) => replaceDisk(this, request, tools),
         [tokenJoinJob]: (request, tools) => joinByToken(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),
+        [recoverJob]: (request, tools) => recoverCluster(this, request, tools),
         [removeMemberJob]: (request, tools) => removeMember(this, request, tools),
         ...Object.fromEntries(
           Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [

@@ -17,3 +17,4 @@ export const tokenJoinJob = "cluster.join";
 export const maintenanceJob = "cluster.maintenance";
 export const removeMemberJob = "cluster.remove";
 export const setZoneJob = "zone.set";
+export const recoverJob = "cluster.recover";

@@ -28,6 +28,7 @@ import {
   bootstrapJob,
   maintenanceJob,
   planDomainJob,
+  recoverJob,
   removeDiskJob,
   removeMemberJob,
   replaceDiskJob,
@@ -42,6 +43,7 @@ import { checkMaintenance } from "./maintenance.ts";
 import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
+import { checkRecovery, planRecovery } from "./recovery.ts";
 import { renameMember } from "./rename-member.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
 import { parsePeer } from "./static-peers.ts";
@@ -226,6 +228,13 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async cancelRemoval({ node }) {
       return cancelRemoval(daemon, node);
+    },
+    async planRecovery(_input, { signal }) {
+      return planRecovery(daemon, signal);
+    },
+    async recover({ lost }, { signal }) {
+      await checkRecovery(daemon, lost, signal);
+      return shown(daemon.jobs.start(recoverJob, { lost: [...lost] }));
     },
     async renameMember({ node, name }) {
       return renameMember(runtime(), node, name);

@@ -289,6 +289,19 @@ export const errorCodes = {
     meaning: "Another member has this name already.",
     remedy: "Choose another name; `microceph cluster list` shows those in use.",
   },
+  RECOVERY_REFUSED: {
+    http: 409,
+    exit: 4,
+    meaning:
+      "The cluster cannot be, or need not be, recovered on this node, or the declared nodes are not those lost.",
+    remedy: "`microceph cluster recover --dry-run` shows what each member last knew.",
+  },
+  RECOVERY_UNCONFIRMED: {
+    http: 409,
+    exit: 4,
+    meaning: "A recovery gives up what only the lost voters knew, so each of them must be named.",
+    remedy: "Make sure that they are off and stay off, then name each with --lost.",
+  },
   MAINTENANCE_FAILED: {
     http: 409,
     exit: 4,

@@ -31,6 +31,7 @@ import {
   staticPeer,
   staticPeerRequest,
 } from "./mesh.ts";
+import { recoveryPlan, recoveryRequest } from "./recovery.ts";
 import {
   memberParams,
   removalCancel,
@@ -257,6 +258,21 @@ export const endpoints = {
     body: removalCancel,
     reply: removalReply,
     kind: "sync",
+  },
+  planRecovery: {
+    method: "GET",
+    path: "/1.0/cluster/recovery",
+    summary: "What each member last knew, and what a recovery on this node would do; changes nothing",
+    reply: recoveryPlan,
+    kind: "sync",
+  },
+  recover: {
+    method: "POST",
+    path: "/1.0/cluster/recovery",
+    summary: "Decide alone, although the majority of the voters is gone; the job's result is a RecoveryReply",
+    body: recoveryRequest,
+    reply: job,
+    kind: "async",
   },
   renameMember: {
     method: "PUT",

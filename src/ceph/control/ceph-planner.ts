@@ -4,13 +4,13 @@ import type { Handle, PeerId } from "../../ids/ids.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CallOptions, CephCommands, MonMap } from "../command/commands.ts";
 import { monitorAddresses } from "../config/monitor-address.ts";
-import { movedMonitors, type PlacedMonitor, planRenumbering } from "../plan/moves.ts";
+import { movedMonitors, type PlacedMonitor, planRebuild, planRenumbering } from "../plan/moves.ts";
 import { planSeats, type SeatMember } from "../plan/seats.ts";
 import { type CountedDaemon, planDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import type { CrushChange, MovedData } from "./crush-estimate.ts";
 import { crushPlanner } from "./crush-planner.ts";
-import { bootstrapBody, daemonBody, kinds, type renumberBody } from "./decisions.ts";
+import { bootstrapBody, daemonBody, kinds, renumberBody } from "./decisions.ts";
 
 export interface PlannerOptions {
   /** Managers and metadata servers wanted, each. */
@@ -48,6 +48,8 @@ export interface PlannerDeps {
   readonly members: () => readonly PlannedMember[];
   /** The monitors as this node last knew them, for when they do not answer. */
   readonly knownMonitors: () => readonly PlacedMonitor[];
+  /** Members that an operator has declared lost for good. */
+  readonly lostForGood: () => ReadonlySet<PeerId>;
   readonly networks: () => Networks;
   readonly addressIn: (addresses: readonly string[], network: string) => string | null;
   /** Which of these monitors have been out of quorum for longer than the grace time. */
@@ -176,14 +178,16 @@ function moveWatch(deps: PlannerDeps) {
   const stableMs = (): number => deps.now() - since;
 
   return {
-    /** Whether a monitor's host has none of the addresses at which the monitor is known. */
+    /** Whether a monitor's host has none of the addresses at which the monitor is known, or is declared lost. */
     look(members: readonly PlannedMember[]): boolean {
       const known = deps.knownMonitors();
       const hosts = members.filter(({ handle }) => known.some(({ name }) => name === handle));
       const now = JSON.stringify(hosts.map(({ handle, alive, addresses }) => [handle, alive, addresses]));
       if (now !== seen) since = deps.now();
       seen = now;
-      const moved = movedMonitors(known, members).length > 0;
+      const lost = deps.lostForGood();
+      const bereft = hosts.some(({ peer, alive }) => !alive && lost.has(peer));
+      const moved = bereft || movedMonitors(known, members).length > 0;
       if (moved) deps.later(moveLookMs);
       return moved;
     },
@@ -199,8 +203,9 @@ function moveWatch(deps: PlannerDeps) {
       const monitors = deps.knownMonitors();
       const networks = [...(publicNetwork === null ? [] : [publicNetwork]), ...own];
       const facts = { monitors, hosts: members, networks, addressIn, stableMs: stableMs() };
-      const { next, reasons } = planRenumbering(facts);
-      deps.explain("seats", reasons);
+      const rebuild = planRebuild({ ...facts, lost: deps.lostForGood() });
+      const { next, reasons } = rebuild.next ? rebuild : planRenumbering(facts);
+      deps.explain("seats", [...new Set([...rebuild.reasons, ...reasons])]);
       if (next === null) return [];
       const isAt = (network: string): boolean =>
         next.places.every(({ peer }) => {
@@ -246,6 +251,10 @@ const monitorNamed = bootstrapBody.pick({ handle: true });
 export function decidedMonitors(entries: readonly Entry[]): Set<Handle> {
   const monitors = new Set<Handle>();
   for (const { kind, state, body } of entries) {
+    if (kind === kinds.renumber && state === "done") {
+      monitors.clear();
+      for (const { name } of renumberBody.parse(body).monitors) monitors.add(name);
+    }
     const named = state === "done" ? monitorNamed.safeParse(body).data : undefined;
     if (named === undefined) continue;
     if (kind === kinds.bootstrap || kind === kinds.monitor) monitors.add(named.handle);

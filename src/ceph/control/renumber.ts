@@ -126,6 +126,7 @@ function finished(entry: Entry, { quorum, monMap }: QuorumStatus): Outcome {
 
 /** Whether the map is the one that was decided. */
 function matches(map: MonMap, body: RenumberBody): boolean {
+  if (map.monitors.length !== body.monitors.length) return false;
   return body.monitors.every(({ name, addresses }) => {
     const now = map.monitors.find((monitor) => monitor.name === name);
     return now !== undefined && JSON.stringify(now.addresses) === JSON.stringify(addresses);

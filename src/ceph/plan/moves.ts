@@ -108,3 +108,36 @@ export function planRenumbering(facts: RenumberFacts): RenumberPlan {
     reasons: [`${names} moved, and the monitors do not answer at their old addresses`],
   };
 }
+
+/**
+ * A monitor map of those who are left, for when an operator has declared so many hosts lost that the others are no
+ * majority. A monitor whose host is away and was not declared lost is waited for.
+ */
+export function planRebuild(facts: RenumberFacts & { readonly lost: ReadonlySet<PeerId> }): RenumberPlan {
+  const { monitors, hosts, lost } = facts;
+  const wait = (reason: string): RenumberPlan => ({ next: null, reasons: [reason] });
+  const hostNamed = (name: string): Host | undefined => hosts.find(({ handle }) => handle === name);
+  const left = monitors.flatMap(({ name }) => {
+    const host = hostNamed(name);
+    return host?.alive ? [host] : [];
+  });
+  const gone = monitors.filter(({ name }) => {
+    const host = hostNamed(name);
+    return host !== undefined && !host.alive && lost.has(host.peer);
+  });
+  if (gone.length === 0 || left.length * 2 > monitors.length) return { next: null, reasons: [] };
+  const names = gone.map(({ name }) => name).join(", ");
+  if (left.length === 0) return wait(`${names} are lost, and no host with a monitor is left`);
+  if (left.length + gone.length < monitors.length) {
+    return wait(`${names} are lost; the other monitors' hosts are waited for`);
+  }
+  const publicNetwork = facts.networks.find((network) =>
+    left.every(({ addresses }) => facts.addressIn(addresses, network) !== null),
+  );
+  if (publicNetwork === undefined) return wait(`the hosts that are left share no subnet with this node`);
+  const places = left.map(({ handle, peer, addresses }) => ({
+    ...{ name: handle, peer },
+    address: facts.addressIn(addresses, publicNetwork),
+  }));
+  return { next: { publicNetwork, places }, reasons: [`${names} are lost for good, by an operator's word`] };
+}

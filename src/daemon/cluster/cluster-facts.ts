@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { bootstrapBody, kinds, voterBody } from "../../ceph/control/decisions.ts";
 import { renumberingOf } from "../../ceph/control/renumber.ts";
 import type { Fsid, PeerId } from "../../ids/ids.ts";
@@ -37,9 +38,38 @@ export function networksOf(
   return renumberingOf(entries) ?? foundingOf(entries);
 }
 
+/** Kind of the first entry after a recovery. */
+export const recoveredKind = "cluster.recovered";
+const recoveredBody = z.object({
+  /** The only voter that was left. */
+  peer: z.custom<PeerId>(isPeerId),
+  generation: z.int(),
+  lost: z.array(z.custom<PeerId>(isPeerId)),
+});
+
+/** The last recovery: who was left, and who was declared lost. */
+export function recoveryOf(entries: readonly Entry[]): z.infer<typeof recoveredBody> | null {
+  const last = entries.findLast(({ kind, state }) => kind === recoveredKind && state === "done");
+  return last === undefined ? null : (recoveredBody.safeParse(last.body).data ?? null);
+}
+
+/** Members that an operator declared lost in the last recovery, and that have not been given a seat since. */
+export function lostForGood(entries: readonly Entry[]): ReadonlySet<PeerId> {
+  const lost = new Set(recoveryOf(entries)?.lost);
+  const since = entries.findLastIndex(({ kind, state }) => kind === recoveredKind && state === "done");
+  for (const { kind, state, body } of entries.slice(since + 1)) {
+    const named = kind === kinds.voter && state === "done" ? voterNamed.safeParse(body).data : undefined;
+    if (named !== undefined) lost.delete(named.peer);
+  }
+  return lost;
+}
+
 const voterNamed = voterBody.pick({ peer: true });
 
-/** The voters of etcd as the journal has decided them: the founder, and everyone seated since and not taken out. */
+/**
+ * The voters of etcd as the journal has decided them: the founder, and everyone seated since and not taken out; after
+ * a recovery the one that was left.
+ */
 export function votersOf(entries: readonly Entry[]): PeerId[] {
   const founder = foundingOf(entries)?.founder;
   const voters = new Set<PeerId>(founder === undefined ? [] : [founder]);
@@ -48,6 +78,10 @@ export function votersOf(entries: readonly Entry[]): PeerId[] {
     if (named === undefined) continue;
     if (kind === kinds.voter) voters.add(named.peer);
     if (kind === kinds.voterOut) voters.delete(named.peer);
+    if (kind === recoveredKind) {
+      voters.clear();
+      voters.add(named.peer);
+    }
   }
   return [...voters];
 }
@@ -55,9 +89,11 @@ export function votersOf(entries: readonly Entry[]): PeerId[] {
 /** Whether the last word on this member's vote is that it is, or is being, taken away. */
 export function votesNoMore(entries: readonly Entry[], peer: PeerId): boolean {
   const last = entries.findLast(({ kind, state, body }) => {
+    if (kind === recoveredKind) return state === "done";
     if (kind !== kinds.voter && kind !== kinds.voterOut) return false;
     return state !== "abandoned" && voterNamed.safeParse(body).data?.peer === peer;
   });
+  if (last?.kind === recoveredKind) return voterNamed.safeParse(last.body).data?.peer !== peer;
   return last?.kind === kinds.voterOut;
 }
 

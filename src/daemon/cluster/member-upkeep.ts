@@ -1,4 +1,4 @@
-import { cephAccess, kinds, monitorBody } from "../../ceph/control/decisions.ts";
+import { cephAccess, kinds, monitorBody, renumberBody } from "../../ceph/control/decisions.ts";
 import { purgedOsds } from "../../ceph/control/osd-removal.ts";
 import { accessAfter, renumberingOf } from "../../ceph/control/renumber.ts";
 import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
@@ -79,7 +79,7 @@ export class MemberUpkeep {
     this.#pace.look(entries.length);
     if (hasNoMonitor(entries, this.#runtime.handle)) this.#dropMonitor();
     this.#cleanOsds();
-    const changes: readonly string[] = [kinds.monitor, kinds.monitorOut];
+    const changes: readonly string[] = [kinds.monitor, kinds.monitorOut, kinds.renumber];
     const monitors = entries.filter(({ kind, state }) => changes.includes(kind) && state === "done").length;
     if (monitors === this.#monitorsDecided) return;
     this.#monitorsDecided = monitors;
@@ -258,8 +258,12 @@ const monitorNamed = monitorBody.pick({ handle: true });
 /** Whether the last decision about this node's monitor took it out of the map. */
 function hasNoMonitor(entries: readonly Entry[], handle: Handle): boolean {
   const last = entries.findLast(({ kind, state, body }) => {
+    if (kind === kinds.renumber) return state === "done";
     if (state === "abandoned" || (kind !== kinds.monitor && kind !== kinds.monitorOut)) return false;
     return monitorNamed.safeParse(body).data?.handle === handle;
   });
+  if (last?.kind === kinds.renumber) {
+    return renumberBody.safeParse(last.body).data?.monitors.every(({ name }) => name !== handle) ?? false;
+  }
   return last?.kind === kinds.monitorOut && last.state === "done";
 }

@@ -22,12 +22,13 @@ import type { Entry } from "../../state/journal/types.ts";
 import type { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
 import { addressIn } from "../interface-facts.ts";
 import { admissionControl } from "./admission-planner.ts";
-import { fsidOf, networksOf } from "./cluster-facts.ts";
+import { fsidOf, lostForGood, networksOf, recoveredKind } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { Departures } from "./departures.ts";
 import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts";
 import { isMaintained } from "./maintained.ts";
 import { methods } from "./member-rpc.ts";
+import { recoveryExecutor, recoveryPlanner } from "./recovery.ts";
 
 export interface SeatControlDeps {
   readonly decider: Decider<ClusterKey>;
@@ -87,6 +88,7 @@ export class SeatControl {
           .filter((member) => !member.learner)
           .flatMap((member) => handles.get(handleOf(member) ?? "") ?? []);
       },
+      lostForGood: () => lostForGood(journal.entries()),
       knownMonitors: () => deps.cephNode.access?.monitors ?? [],
       networks: () => ({
         publicNetwork: runtime.publicNetwork(),
@@ -171,7 +173,12 @@ export class SeatControl {
       },
       removals: () => runtime.document.view().removals,
       isGone: (peer) =>
-        this.#seatMembers().some((one) => one.peer === peer && one.leaving === "dead" && !one.alive),
+        this.#seatMembers().some(
+          (one) =>
+            one.peer === peer &&
+            !one.alive &&
+            (one.leaving === "dead" || lostForGood(journal.entries()).has(peer)),
+        ),
       callMs,
     });
     const removals = removalPlanner({
@@ -213,12 +220,17 @@ export class SeatControl {
             return [];
           },
           bootstrap: bootstrapPlanner(runtime),
+          recovery: recoveryPlanner(runtime),
           lostSeats: () => this.#planLostSeats(),
           departures: departures.planner,
           removals,
           ...planners,
         },
-        executors: { ...executors, [removeKind]: departures.executor },
+        executors: {
+          ...executors,
+          [removeKind]: departures.executor,
+          [recoveredKind]: recoveryExecutor,
+        },
         now: deps.steadyNow,
         log: deps.log,
       },

@@ -24,6 +24,8 @@ import { SeatControl } from "./seat-control.ts";
 const seatSchema = z.object({
   mode: z.enum(["new", "existing"]),
   members: z.array(z.object({ handle: z.custom<Handle>(isHandle), peer: z.custom<PeerId>(isPeerId) })),
+  /** Decisions are numbered with at least this generation, since a recovery. */
+  generation: z.int().min(1).optional(),
 });
 type Seat = z.infer<typeof seatSchema>;
 
@@ -33,6 +35,8 @@ const lostKey = "voter-seat-lost";
 /** Set from the end of a seat until the etcd's data is gone: nobody may sit on what an earlier seat left. */
 const clearKey = "voter-seat-clear";
 const repeatMs = 5_000;
+/** Milliseconds until an etcd that goes on alone answers. */
+const aloneMs = 60_000;
 const tunnelService = "etcd-peer";
 
 /** The part of a member that votes: its etcd, the lease, and the controller that acts with it. */
@@ -51,6 +55,11 @@ export class VoterSeat {
 
   get seated(): boolean {
     return this.#parts !== null;
+  }
+
+  /** Generation in which this seat decides at least: above 1 since a recovery. */
+  get generation(): number {
+    return seatSchema.safeParse(this.#runtime.deps.store.get(seatKey)).data?.generation ?? 1;
   }
 
   /** Why this voter runs without its etcd; null when it does not. */
@@ -72,7 +81,7 @@ export class VoterSeat {
         mode: "new",
         members: [{ handle: this.#runtime.handle, peer: this.#runtime.self }],
       };
-      store.put(seatKey, seat);
+      store.put(seatKey, seat as unknown as Json);
       await this.#sit(seat);
     }
   }
@@ -158,6 +167,43 @@ export class VoterSeat {
     // An order to sit anew comes after the old data is set aside.
     this.#sitting = sat.catch(() => undefined);
     return sat;
+  }
+
+  /**
+   * Go on alone with the data of this voter, as the only member of etcd, and number decisions with this generation.
+   * Only for the guided recovery. Run again after a crash it completes. Throws NOT_READY without a seat.
+   */
+  async recover(generation: number): Promise<void> {
+    const { store, log } = this.#runtime.deps;
+    const { handle, self, options } = this.#runtime;
+    await Promise.all([this.#sitting, this.#standing]);
+    if (!seatSchema.safeParse(store.get(seatKey)).success || this.lost !== null) {
+      throw new MicrocephError("NOT_READY", "this node has no vote, or its etcd has lost its data");
+    }
+    const seat: Seat = { mode: "existing", members: [{ handle, peer: self }], generation };
+    const made = this.#sitting.then(async () => {
+      await this.#stopParts();
+      const dir = join(options.settings.stateDir, "etcd");
+      const etcd = new EtcdProcess(
+        {
+          ...{ dir, name: handle, peers: [{ name: handle }], mode: "existing", token: options.cluster.id },
+          forceNewCluster: true,
+        },
+        { log },
+      );
+      await etcd.start();
+      try {
+        // A linearizable read: its log is whole and it is its own majority.
+        const client = new EtcdClient({ socketPath: etcd.clientSocket });
+        await client.range(leaseKey, { deadlineMs: aloneMs });
+      } finally {
+        await etcd.stop();
+      }
+      store.put(seatKey, seat as unknown as Json);
+    });
+    this.#sitting = made.catch(() => undefined);
+    await made;
+    await this.#sit(seat);
   }
 
   /** What the journal has decided about this seat. */
@@ -258,7 +304,7 @@ export class VoterSeat {
     );
     const feed = new JournalFeed({ etcd: client, copy: runtime.journal, log });
     const decider = new Decider<ClusterKey>(
-      { cluster: options.cluster.id, generation: 1 },
+      { cluster: options.cluster.id, generation: seat.generation ?? 1 },
       {
         etcd: client,
         lease,

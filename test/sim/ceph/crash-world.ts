@@ -322,6 +322,7 @@ export class CrashWorld {
               members: () => members,
               voters: async () => members.map(({ peer }) => peer),
               monitorsLost: () => [],
+              lostForGood: () => new Set(),
               knownMonitors: () => node.access?.monitors ?? [],
               networks: () => ({ publicNetwork: "10.0.0.0/24", clusterNetwork: null, own: ["10.0.0.0/24"] }),
               addressIn: (addresses) => addresses[0] ?? null,

@@ -1,6 +1,7 @@
 import type { InventoryDisk } from "../../../src/api/contract/disks.ts";
 import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/events.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
+import type { RecoveryPlan } from "../../../src/api/contract/recovery.ts";
 import type { StatusReport } from "../../../src/api/contract/status.ts";
 import { notInitialized } from "../../../src/api/not-initialized.ts";
 import type { ForwardReply, ForwardRequest, Operations } from "../../../src/api/operations.ts";
@@ -160,6 +161,14 @@ export class StubOperations implements Operations {
   encryption = { supported: true, reason_unsupported: "" };
   jobResult: Job["result"] = null;
   maintenanceError = "";
+  recovery: RecoveryPlan = {
+    ...{ survivor: "n1", refused: null, generation: 2, lost: ["n2"] },
+    members: [
+      { name: "n1", voter: true, monitor: true, presence: "alive", last: { generation: 1, revision: 40 } },
+      { name: "n2", voter: true, monitor: true, presence: "failed", last: null },
+    ],
+    steps: ["this node becomes the only voter"],
+  };
   readonly joinTokens: { name: string; expires_at: string; used_by: string | null }[] = [];
   readonly peers: { address: string; port: number }[] = [];
   readonly #settings = new Map<string, string>([["rbd_default_features", "63"]]);
@@ -268,6 +277,17 @@ export class StubOperations implements Operations {
     this.peers.splice(0, this.peers.length, ...this.peers.filter((one) => one.address !== address));
     return this.peers;
   }
+  async planRecovery() {
+    this.#note("planRecovery", undefined);
+    return this.recovery;
+  }
+
+  async recover(input: { readonly lost: readonly string[] }) {
+    this.#note("recover", input);
+    this.jobResult = { survivor: "n1", generation: 2, ceph: true };
+    return this.#newJob("cluster.recover");
+  }
+
   async renameMember(input: { readonly node: string; readonly name: string }) {
     this.#note("renameMember", input);
     return { name: input.name, id: ids.n2 };

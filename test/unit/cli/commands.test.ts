@@ -597,6 +597,29 @@ describe("names and settings", () => {
   });
 });
 
+describe("a cluster without a majority", () => {
+  test("is recovered only when every lost voter is named, and what each knew is shown", async () => {
+    await using api = await runServer();
+    const dry = await run(api, "cluster recover --dry-run");
+    expect(dry.stdout).toMatch(/n1 .* 1\.40 [\s\S]*n2 .* not known [\s\S]*On n1:\n {2}- this node becomes/);
+    const unnamed = await run(api, "cluster recover");
+    expect(unnamed.code).toBe(4);
+    expect(unnamed.stderr).toMatch(/cluster recover --lost n2 \[RECOVERY_UNCONFIRMED\]/);
+    expect(JSON.stringify(api.operations.calls)).not.toContain('"recover"');
+    const done = await run(api, "cluster recover --lost n2");
+    expect(done.stdout).toMatch(/^n1 decides alone now\. Ceph's monitors answer\./);
+    expect(api.operations.inputOf("recover")).toEqual({ lost: ["n2"] });
+  });
+
+  test("is not recovered where that is refused", async () => {
+    await using api = await runServer();
+    api.operations.recovery = { ...api.operations.recovery, refused: "a majority of the voters is there" };
+    const refused = await run(api, "cluster recover --lost n2");
+    expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining("[RECOVERY_REFUSED]")]);
+    expect((await run(api, "cluster recover --dry-run")).stdout).toContain("Refused: a majority");
+  });
+});
+
 describe("members that leave", () => {
   test("the plan is said before it is done, and alone with --dry-run", async () => {
     await using api = await runServer();

@@ -140,6 +140,7 @@ function planners() {
       })),
     voters: async () => voters.map(peer),
     monitorsLost: () => [],
+    lostForGood: () => new Set<PeerId>(),
     knownMonitors: () => monitors.map(placed),
     networks: () => ({
       publicNetwork: "10.0.0.0/24",

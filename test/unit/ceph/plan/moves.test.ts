@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { type Host, hostOf, movedMonitors, planRenumbering } from "../../../../src/ceph/plan/moves.ts";
+import {
+  type Host,
+  hostOf,
+  movedMonitors,
+  planRebuild,
+  planRenumbering,
+} from "../../../../src/ceph/plan/moves.ts";
 import type { Handle, PeerId } from "../../../../src/ids/ids.ts";
 
 const monitor = (name: string, address: string) => ({
@@ -94,5 +100,51 @@ describe("all monitors at new addresses", () => {
   it("not at all when nobody has moved", () => {
     const still = [host("a", "10.0.0.1"), host("b", "10.0.0.2", false), host("c", "10.0.0.3", false)];
     expect(plan(still)).toEqual({ next: null, reasons: [] });
+  });
+});
+
+describe("a map of those who are left", () => {
+  const lost = new Set(["peer-b", "peer-c"] as PeerId[]);
+  const rebuild = (hosts: readonly Host[], among: ReadonlySet<PeerId> = lost) =>
+    planRebuild({ monitors: three, hosts, networks: ["10.0.0."], addressIn, stableMs: 0, lost: among });
+  const alone = [host("a", "10.0.0.1"), host("b", "10.0.0.2", false), host("c", "10.0.0.3", false)];
+
+  it("has their monitors only, where they are", () => {
+    expect(rebuild(alone).next).toEqual({
+      publicNetwork: "10.0.0.",
+      places: [{ name: "a", peer: "peer-a", address: "10.0.0.1" }],
+    });
+  });
+
+  it.each<[string, Host[], ReadonlySet<PeerId>, RegExp]>([
+    ["nobody was declared lost", alone, new Set(), /^$/],
+    ["one is away that was not declared lost", alone, new Set(["peer-b" as PeerId]), /are waited for/],
+    [
+      "those declared lost are back",
+      [host("a", "10.0.0.1"), host("b", "10.0.0.2"), host("c", "10.0.0.3")],
+      lost,
+      /^$/,
+    ],
+    [
+      "the others are a majority",
+      [host("a", "10.0.0.1"), host("b", "10.0.0.2"), host("c", "10.0.0.3", false)],
+      lost,
+      /^$/,
+    ],
+    [
+      "no monitor's host is left",
+      alone.map(({ handle }) => host(handle, "10.0.0.1", false)),
+      new Set([...lost, "peer-a" as PeerId]),
+      /no host with a monitor/,
+    ],
+    [
+      "those left share no subnet with this node",
+      [host("a", "10.7.0.1"), ...alone.slice(1)],
+      lost,
+      /no subnet/,
+    ],
+  ])("is not made while %s", (_what, hosts, among, reason) => {
+    const { next, reasons } = rebuild(hosts, among);
+    expect([next, reasons.join()]).toEqual([null, expect.stringMatching(reason)]);
   });
 });

@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { kinds } from "../../../../src/ceph/control/decisions.ts";
-import { foundingOf, foundKind, fsidOf, votersOf } from "../../../../src/daemon/cluster/cluster-facts.ts";
+import {
+  foundingOf,
+  foundKind,
+  fsidOf,
+  lostForGood,
+  networksOf,
+  recoveredKind,
+  recoveryOf,
+  votersOf,
+  votesNoMore,
+} from "../../../../src/daemon/cluster/cluster-facts.ts";
 import { entryId, type PeerId, peerId } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
 import type { Entry } from "../../../../src/state/journal/types.ts";
@@ -73,5 +83,42 @@ describe("fsidOf", () => {
     ["once it is there", [entry(kinds.bootstrap, body, "abandoned"), entry(kinds.bootstrap, body)], fsid],
   ])("%s", (_what, entries, expected) => {
     expect(fsidOf(entries)).toBe(expected);
+  });
+});
+
+describe("after a recovery", () => {
+  const body = { peer: one, generation: 2, lost: [founder, two] };
+  const before = [entry(foundKind, full), voter(one, "n2"), voter(two, "n3")];
+  const after = [...before, entry(recoveredKind, body)];
+
+  it("only the one that was left votes, until others are seated again", () => {
+    expect(votersOf(after)).toEqual([one]);
+    expect([founder, one, two].map((of) => votesNoMore(after, of))).toEqual([true, false, true]);
+    const again = [...after, voter(two, "n3")];
+    expect(votersOf(again)).toEqual([one, two]);
+    expect(votesNoMore(again, two)).toBe(false);
+    expect([...lostForGood(after)]).toEqual([founder, two]);
+    expect([...lostForGood(again)]).toEqual([founder]);
+  });
+
+  it("nothing counts before it is done", () => {
+    const open = [...before, entry(recoveredKind, body, "open")];
+    expect(votersOf(open)).toEqual([founder, one, two]);
+    expect(votesNoMore(open, two)).toBe(false);
+    expect(recoveryOf(open)).toBeNull();
+    expect(recoveryOf(after)).toEqual(body);
+  });
+});
+
+describe("the networks", () => {
+  it("are those of the last renumbering, else of the founding", () => {
+    const moved = { publicNetwork: "10.9.0.0/24", clusterNetwork: null };
+    const monitors = [{ name: "n1", peer: founder, addresses: [] }];
+    const founding = entry(foundKind, full);
+    expect(networksOf([founding])).toMatchObject({
+      publicNetwork: "10.0.0.0/24",
+      clusterNetwork: "10.1.0.0/24",
+    });
+    expect(networksOf([founding, entry(kinds.renumber, { ...moved, monitors })])).toMatchObject(moved);
   });
 });

@@ -21,6 +21,10 @@ let answer: Json;
 let maps: number;
 let hasCommands: boolean;
 let upkeep: MemberUpkeep;
+let clock: number;
+let cephAnswers: boolean;
+let moves: (string | null)[];
+let reconnected: string[];
 
 function runtime(): ClusterRuntime {
   const cephNode = {
@@ -32,14 +36,19 @@ function runtime(): ClusterRuntime {
         maps += 1;
         return { monitors: [] };
       };
-      return hasCommands ? { monMap } : null;
+      return hasCommands ? { monMap, reconnect: () => void reconnected.push("reconnect") } : null;
     },
     configure: async (given: unknown) => void configured.push(given),
     follow: async () => undefined,
+    followMove: async (move: { id: string } | null) => {
+      moves.push(move?.id ?? null);
+      return false;
+    },
     osds: async () => [],
     services: async () => ["mon"],
   };
   return {
+    handle: "n1",
     options: { settings: { name: "n1", lobbyPort: 7443 } },
     mesh: {
       port: 7444,
@@ -52,7 +61,7 @@ function runtime(): ClusterRuntime {
     journal: { entries: () => entries },
     document: { setFacts: (said: { addresses: string[] }) => void facts.push(said) },
     voters: () => [voter],
-    cephView: { refresh: () => undefined },
+    cephView: { refresh: () => undefined, answers: cephAnswers },
     deps: {
       cephNode,
       log: pino({ level: "silent" }),
@@ -60,6 +69,7 @@ function runtime(): ClusterRuntime {
       interfaces: () => [{ name: "eth0", address, cidr: `${address}/24`, defaultRoute: true }],
       disks: () => [],
       now: () => 0,
+      steadyNow: () => clock,
     },
   } as unknown as ClusterRuntime;
 }
@@ -67,6 +77,10 @@ function runtime(): ClusterRuntime {
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
   facts = [];
+  clock = 0;
+  cephAnswers = false;
+  moves = [];
+  reconnected = [];
   address = "10.0.0.1";
   entries = [];
   connected = [voter];
@@ -129,6 +143,45 @@ describe("what a member sees to", () => {
     await settle();
     expect(asked).toEqual([voter, voter]);
     expect(configured).toEqual([access]);
+  });
+
+  it("asks another member where the monitors are when they do not answer for long", async () => {
+    entries.push({ kind: "ceph.bootstrap", state: "done" });
+    configured.push(access);
+    hasCommands = true;
+    upkeep.start();
+    clock = 30_000;
+    upkeep.look();
+    await settle();
+    expect(asked).toEqual([]);
+    clock = 30_001;
+    answer = { ...access, publicNetwork: "10.9.0.0/24" };
+    upkeep.look();
+    await settle();
+    expect(configured.at(-1)).toEqual(answer);
+    expect(reconnected).toHaveLength(1);
+    clock = 60_000;
+    upkeep.look();
+    await settle();
+    expect(asked).toHaveLength(1);
+  });
+
+  it("has Ceph's daemons follow the last renumbering that is done", async () => {
+    configured.push(access);
+    const body = {
+      publicNetwork: "10.9.0.0/24",
+      clusterNetwork: null,
+      monitors: [{ name: "n1", peer: voter, addresses: [] }],
+    };
+    upkeep.start();
+    entries.push({ ...{ id: "7-a", body }, kind: "ceph.renumber", state: "open" } as never);
+    await settle();
+    upkeep.journalChanged();
+    await settle();
+    entries.push({ ...{ id: "8-a", body }, kind: "ceph.renumber", state: "done" } as never);
+    upkeep.journalChanged();
+    await settle();
+    expect(moves).toEqual([null, null, "8-a"]);
   });
 
   it("reads the monitor map anew when a monitor was decided, and one reading at a time", async () => {
