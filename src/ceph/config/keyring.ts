@@ -33,7 +33,10 @@ export function isCephKey(text: unknown): text is string {
   return bytes.length === 12 + keyBytes && bytes.readUInt16LE(0) === 1 && bytes.readUInt16LE(10) === keyBytes;
 }
 
-/** Capabilities that MicroCeph and Ceph's own tools give to each kind of entity. */
+/**
+ * Capabilities that MicroCeph and Ceph's own tools give to each kind of entity. Ceph compares them word by word when
+ * an entity is asked for that exists, so each is written here only.
+ */
 export const adminCapabilities = {
   mon: "allow *",
   osd: "allow *",
@@ -41,10 +44,10 @@ export const adminCapabilities = {
   mgr: "allow *",
 } as const;
 export const monCapabilities = { mon: "allow *" } as const;
-export const mgrCapabilities = { mon: "allow profile mgr", osd: "allow *", mds: "allow *" } as const;
+export const mgrCapabilities = { mon: "profile mgr", osd: "allow *", mds: "allow *" } as const;
 export const mdsCapabilities = {
-  mon: "allow profile mds",
-  mgr: "allow profile mds",
+  mon: "profile mds",
+  mgr: "profile mds",
   mds: "allow *",
   osd: "allow *",
 } as const;

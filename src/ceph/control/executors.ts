@@ -4,6 +4,7 @@ import type { Json } from "../../ids/json.ts";
 import type { OsdRemoval } from "../../state/document/cluster-document.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
+import { mdsCapabilities, mgrCapabilities } from "../config/keyring.ts";
 import type { Order } from "./agent.ts";
 import type { Executor, Outcome } from "./controller.ts";
 import { crushExecutors } from "./crush-executors.ts";
@@ -68,8 +69,6 @@ export interface VoterChange {
   promote(handle: Handle, signal: AbortSignal): Promise<void>;
 }
 
-const managerCaps = { mon: "profile mgr", osd: "allow *", mds: "allow *" };
-const metadataCaps = { mon: "profile mds", mgr: "profile mds", mds: "allow *", osd: "allow *" };
 /** One executor for each kind of decision; each is run again from its start until it has ended. */
 export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
   const ceph = (): CephCommands => {
@@ -169,7 +168,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
 
   const daemon: Executor = async (entry, signal) => {
     const { type, handle } = daemonBody.parse(entry.body);
-    const caps = type === "mgr" ? managerCaps : metadataCaps;
+    const caps = type === "mgr" ? mgrCapabilities : mdsCapabilities;
     const key = await ceph().authGetOrCreate(`${type}.${handle}`, caps, {
       deadlineMs: deps.callMs(),
       signal,

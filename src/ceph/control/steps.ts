@@ -1,12 +1,20 @@
 import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
-import { adminCapabilities, monCapabilities } from "../config/keyring.ts";
+import {
+  adminCapabilities,
+  type KeyringEntry,
+  makeCephKey,
+  mgrCapabilities,
+  monCapabilities,
+} from "../config/keyring.ts";
 import { monitorAddresses } from "../config/monitor-address.ts";
 import { hasten } from "../daemons/build-pace.ts";
 import { ensureCephFolders, unitName } from "../daemons/deps.ts";
+import { keptKey } from "../daemons/keyed-daemon.ts";
 import { prepareMds, startMds } from "../daemons/mds.ts";
 import { prepareMgr, startMgr } from "../daemons/mgr.ts";
 import {
@@ -54,16 +62,24 @@ export function cephSteps(node: CephNode): Record<string, Step> {
     const monitors: CephAccess["monitors"] = [{ name: handle, addresses: monitorAddresses(address) }];
     await ensureCephFolders(deps.paths);
     await node.configure({ fsid, adminKey, publicNetwork, clusterNetwork, monitors });
-    const keys = [
+    const keys: KeyringEntry[] = [
       { entity: "mon.", key: monKey, capabilities: monCapabilities },
       { entity: "client.admin", key: adminKey, capabilities: adminCapabilities },
     ];
+    // The first manager starts beside the first monitor, which knows its key from the beginning.
+    const managerKey = await firstManagerKey(node);
+    if (managerKey !== undefined) {
+      await prepareMgr(deps, { handle, key: managerKey });
+      keys.push({ entity: `mgr.${handle}`, key: managerKey, capabilities: mgrCapabilities });
+    }
     await bootstrapMon(deps, { handle, fsid, address, monKey, keys, signal });
     await confirm();
     node.rememberMonAddress(address);
     await startMon(deps, { handle, address });
+    if (managerKey !== undefined) await startMgr(deps, handle);
     await waitMonInQuorum(deps, handle, { deadlineMs: quorumDeadlineMs, signal });
     await hasten(deps.paths, "mon", handle);
+    if (managerKey !== undefined) await hasten(deps.paths, "mgr", handle);
     await firstSettings(commandsOf(node), signal);
     return { monitor: handle };
   };
@@ -162,6 +178,13 @@ export function cephUndo(node: CephNode): Record<string, Undo> {
     [kinds.osdPurge]: startOsdAgain,
     [kinds.renumber]: renumberUndo(node),
   };
+}
+
+/** The key that the first manager has, or gets; undefined when a monitor was made already that does not know it. */
+async function firstManagerKey({ deps, handle }: CephNode): Promise<string | undefined> {
+  const kept = await keptKey(deps, "mgr", handle);
+  if (kept !== undefined || (await storeFsid(deps, handle)) !== undefined) return kept;
+  return makeCephKey(randomBytes, Date.now());
 }
 
 async function hasOsd(node: CephNode, osd: OsdId, uuid: string): Promise<boolean> {

@@ -4,7 +4,7 @@ import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { Handle } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
 import type { CephDaemonType } from "../config/ceph-paths.ts";
-import { renderKeyring } from "../config/keyring.ts";
+import { keyOf, renderKeyring } from "../config/keyring.ts";
 import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
 
 /** A daemon whose whole state is its key: manager and metadata server. */
@@ -22,6 +22,16 @@ export async function prepareKeyedDaemon(
   const keyring = renderKeyring([{ entity: `${type}.${daemon.handle}`, key: daemon.key }]);
   const path = join(home, "keyring");
   if ((await readFileIfPresent(path)) !== keyring) await writeFileAtomic(path, keyring);
+}
+
+/** Its key, once it was prepared. */
+export async function keptKey(
+  deps: Pick<DaemonDeps, "paths">,
+  type: KeyedDaemon,
+  handle: Handle,
+): Promise<string | undefined> {
+  const text = await readFileIfPresent(join(deps.paths.dataDir(type, handle), "keyring"));
+  return text === undefined ? undefined : keyOf(text, `${type}.${handle}`);
 }
 
 /** Start it, or adopt the running one. Idempotent. */

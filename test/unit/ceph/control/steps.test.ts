@@ -10,6 +10,7 @@ import type { Order, Step } from "../../../../src/ceph/control/agent.ts";
 import { CephNode } from "../../../../src/ceph/control/ceph-node.ts";
 import { kinds } from "../../../../src/ceph/control/decisions.ts";
 import { cephSteps, cephUndo } from "../../../../src/ceph/control/steps.ts";
+import { keptKey } from "../../../../src/ceph/daemons/keyed-daemon.ts";
 import { prepareMon, startMon } from "../../../../src/ceph/daemons/mon.ts";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { entryId, fsid, handle } from "../../../../src/ids/ids.ts";
@@ -36,6 +37,8 @@ let map: MonMap | MicrocephError;
 /** What was asked of Ceph, in order. */
 let asked: string[];
 let settings: Map<string, string>;
+/** With which a monitor's store was made last. */
+let keyring: string;
 let socket: Server | undefined;
 
 function mapOf(...names: string[]): MonMap {
@@ -67,7 +70,10 @@ beforeEach(async () => {
   settings = new Map();
   map = mapOf("n0");
   fake = await fakeNode(async (_, args) => {
-    if (args.includes("ceph-mon")) await mkdir(join(after(args, "--mon-data"), "store.db"));
+    if (args.includes("ceph-mon")) {
+      keyring = await readFile(after(args, "--keyring"), "utf8");
+      await mkdir(join(after(args, "--mon-data"), "store.db"));
+    }
     return nothing;
   });
   const ceph = {
@@ -170,11 +176,15 @@ describe("the order for the first monitor", () => {
     await monitorSays(["n1"], "n1");
     const done = await run(kinds.bootstrap, body, { adminKey: key, monKey: key }, open);
     expect(done).toEqual({ monitor: "n1" });
-    expect([...fake.units.keys()]).toEqual(["mon.n1"]);
+    // The manager waits for nobody: the monitor was made with its key.
+    expect([...fake.units.keys()]).toEqual(["mon.n1", "mgr.n1"]);
+    const managerKey = await keptKey(fake.deps, "mgr", self);
+    expect(keyring).toContain(`[mgr.n1]\n\tkey = ${managerKey}\n\tcaps mon = "profile mgr"`);
     expect(settings.get("global osd_pool_default_crush_rule")).toBe("1");
     settings.set("global osd_pool_default_crush_rule", "7");
     await run(kinds.bootstrap, body, { adminKey: key, monKey: key }, open);
     expect(settings.get("global osd_pool_default_crush_rule")).toBe("7");
+    expect(await keptKey(fake.deps, "mgr", self)).toBe(managerKey);
   });
 
   it("starts nothing when the decision is no longer open", async () => {
