@@ -13,6 +13,7 @@ export function cliPage(): string {
     signal: new AbortController().signal,
     now: () => 0,
     pause: async () => undefined,
+    ask: async () => null,
     every: () => () => undefined,
   });
   return [

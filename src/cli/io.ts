@@ -15,6 +15,8 @@ export interface CliIo {
   now(): number;
   /** Resolves after so many milliseconds, or at once when the signal aborts. */
   pause(ms: number): Promise<void>;
+  /** Ask a person, or whoever writes to standard input: one line without its end; null when the input has ended. */
+  ask(question: string): Promise<string | null>;
   /** Call again and again until the result is called. */
   every(ms: number, run: () => void): () => void;
 }

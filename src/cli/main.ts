@@ -17,6 +17,24 @@ function interruptSignal(): AbortSignal {
   return controller.signal;
 }
 
+let lines: AsyncIterator<string> | undefined;
+let reader: { close(): void } | undefined;
+/** The next line of standard input; loaded only by the one command that asks. */
+async function askOnTerminal(question: string, signal: AbortSignal): Promise<string | null> {
+  process.stderr.write(question);
+  if (lines === undefined) {
+    const { createInterface } = await import("node:readline");
+    const input = createInterface({ input: process.stdin, terminal: false });
+    reader = input;
+    lines = input[Symbol.asyncIterator]();
+  }
+  const aborted = new Promise<null>((resolve) => {
+    signal.addEventListener("abort", () => resolve(null), { once: true });
+  });
+  const line = await Promise.race([lines.next().then(({ done, value }) => (done ? null : value)), aborted]);
+  return line ?? null;
+}
+
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {
     // `microceph … | head` closes the pipe; nothing is left to say to it.
@@ -44,10 +62,16 @@ runCli(process.argv.slice(2), {
       signal.addEventListener("abort", done);
       if (signal.aborted) done();
     }),
+  ask: (question) => askOnTerminal(question, interruptSignal()),
   every: (ms, run) => {
     const timer = setInterval(run, ms);
     return () => clearInterval(timer);
   },
 }).then((exitCode) => {
+  // Standard input would keep the program.
+  if (reader !== undefined) {
+    reader.close();
+    process.stdin.destroy();
+  }
   process.exitCode = exitCode;
 });

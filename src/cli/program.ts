@@ -5,6 +5,7 @@ import { addClusterCommands } from "./cluster-commands.ts";
 import { addDiskCommands } from "./disk-commands.ts";
 import { addEventCommands } from "./event-commands.ts";
 import { reportFailure } from "./failure.ts";
+import { addInitCommand } from "./init-command.ts";
 import type { CliIo } from "./io.ts";
 import { addMeshCommands } from "./mesh-commands.ts";
 import { formats } from "./session.ts";
@@ -32,6 +33,7 @@ export function buildProgram(io: CliIo): Command {
       // Usage errors are reported with their code, once, in runCli.
       writeErr: () => undefined,
     });
+  addInitCommand(program, io);
   addClusterCommands(program, io);
   addDiskCommands(program, io);
   addMeshCommands(program, io);

@@ -21,6 +21,8 @@ export class TestIo implements CliIo {
   readonly signal = this.interrupt.signal;
   readonly tickers = new Set<() => void>();
   clock = 0;
+  /** What a person answers, one after the other; then the input has ended. */
+  answers: string[] = [];
   /** Run at each pause. */
   onPause: (ms: number) => void = () => undefined;
 
@@ -42,6 +44,10 @@ export class TestIo implements CliIo {
   async pause(ms: number): Promise<void> {
     this.clock += ms;
     this.onPause(ms);
+  }
+  async ask(question: string): Promise<string | null> {
+    this.stderr.write(question);
+    return this.answers.shift() ?? null;
   }
   every(_ms: number, run: () => void): () => void {
     this.tickers.add(run);
