@@ -36,6 +36,7 @@ import type {
 } from "./contract/mesh.ts";
 import type { RecoveryPlan, recoveryRequest } from "./contract/recovery.ts";
 import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
+import type { ResetReply, resetRequest } from "./contract/reset.ts";
 import type { Draft } from "./contract/shape.ts";
 import type {
   Health,
@@ -139,6 +140,8 @@ export class ApiClient {
     this.request("POST", "/1.0/cluster/members/remove", request, options);
   cancelRemoval = (request: Draft<typeof removalCancel>, options?: CallOptions): Promise<RemovalReply> =>
     this.request("POST", "/1.0/cluster/members/remove/cancel", request, options);
+  reset = (request: Draft<typeof resetRequest>, options?: CallOptions): Promise<ResetReply> =>
+    this.request("POST", "/1.0/cluster/reset", request, { deadlineMs: 120_000, ...options });
   planRecovery = (options?: CallOptions): Promise<RecoveryPlan> =>
     this.#get("/1.0/cluster/recovery", { deadlineMs: 10_000, ...options });
   recover = (request: Draft<typeof recoveryRequest>, options?: CallOptions): Promise<Job> =>

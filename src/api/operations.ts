@@ -43,6 +43,7 @@ import type {
   removalRequest,
   renameRequest,
 } from "./contract/removal.ts";
+import type { ResetReply, resetRequest } from "./contract/reset.ts";
 import type { Shape } from "./contract/shape.ts";
 import type {
   Health,
@@ -135,6 +136,8 @@ export interface Operations {
   planRemoval(input: Shape<typeof removalRequest>, context: RequestContext): Promise<RemovalPlan>;
   removeMember(input: Shape<typeof removalRequest>, context: RequestContext): Promise<Job>;
   cancelRemoval(input: Shape<typeof removalCancel>, context: RequestContext): Promise<RemovalReply>;
+  /** Throws RESET_REFUSED. */
+  reset(input: Shape<typeof resetRequest>, context: RequestContext): Promise<ResetReply>;
   planRecovery(input: Nothing, context: RequestContext): Promise<RecoveryPlan>;
   /** The job's result is a `RecoveryReply`. Throws RECOVERY_REFUSED, NOT_FOUND. */
   recover(input: Shape<typeof recoveryRequest>, context: RequestContext): Promise<Job>;

@@ -1,17 +1,33 @@
 import type { Command } from "commander";
+import type { SelfStatus } from "../api/contract/mesh.ts";
 import type { RecoveryPlan, RecoveryReply } from "../api/contract/recovery.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
 import { borderedTable } from "./render/table.ts";
 import { Session } from "./session.ts";
 
+/** Milliseconds until the daemon must have started anew, and between two looks. */
+const restartMs = 60_000;
+const lookMs = 200;
+
 interface RecoverOptions {
   readonly lost: readonly string[];
   readonly dryRun?: true;
 }
 
-/** `microceph cluster recover` */
+/** `microceph cluster reset` and `microceph cluster recover` */
 export function addRecoveryCommands(cluster: Command, io: CliIo): void {
+  cluster
+    .command("reset")
+    .description("Make this node a fresh one with another key, when no cluster counts on it any more")
+    .option("--keep-disks", "forget its OSDs, and leave what is on their disks as it is")
+    .action(async (options: { readonly keepDisks?: true }, command: Command) => {
+      const session = new Session(io, command);
+      const { id } = await session.client.reset({ keep_disks: options.keepDisks ?? false });
+      const self = await freshSelf(session, id);
+      await session.print(self, (clean) => `${clean.name} is a fresh node now.\n`);
+    });
+
   cluster
     .command("recover")
     .description(
@@ -36,6 +52,23 @@ export function addRecoveryCommands(cluster: Command, io: CliIo): void {
       const { result } = await session.finish(job);
       await session.print(result as unknown as RecoveryReply, replyText);
     });
+}
+
+/** The node once its daemon has started anew. Throws NOT_READY when that does not come. */
+async function freshSelf(session: Session, former: string): Promise<SelfStatus> {
+  const { client, io } = session;
+  const startedAt = io.now();
+  for (;;) {
+    const self = await client.mesh().then(
+      (status) => status.self,
+      () => null,
+    );
+    if (self !== null && self.id !== former) return self;
+    if (io.signal.aborted) throw new MicrocephError("CANCELLED", "no longer waiting; the reset goes on");
+    if (io.now() - startedAt > restartMs)
+      throw new MicrocephError("NOT_READY", "the daemon has not started anew");
+    await io.pause(lookMs);
+  }
 }
 
 function collect(value: string, before: readonly string[]): string[] {

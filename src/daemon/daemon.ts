@@ -67,6 +67,7 @@ import { processMetrics } from "./metrics/process.ts";
 import { renderMetrics } from "./metrics/registry.ts";
 import { stateMetrics } from "./metrics/state.ts";
 import { NodeDisks } from "./node-disks.ts";
+import { checkReset, finishReset, markReset } from "./node-reset.ts";
 import { daemonOperations } from "./operations.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import { recoverCluster } from "./recovery.ts";
@@ -89,6 +90,7 @@ export class Daemon {
   /** What touches a disk of this node does so one at a time for each disk. */
   readonly diskTurns = new Exclusive();
   readonly #log: Logger;
+  readonly #onReset: () => void;
   readonly #startedAt = Date.now();
   #lock: InstanceLock | undefined;
   #parts: Parts | undefined;
@@ -98,9 +100,11 @@ export class Daemon {
   #stopped = false;
   #stopping: Promise<void> | null = null;
 
-  constructor(settings: DaemonSettings, deps: { readonly log: Logger }) {
+  /** `onReset`: this daemon is to be stopped, and another one started in its place. */
+  constructor(settings: DaemonSettings, deps: { readonly log: Logger; readonly onReset?: () => void }) {
     this.settings = settings;
     this.#log = deps.log;
+    this.#onReset = deps.onReset ?? (() => undefined);
     this.disks = new NodeDisks({
       owners: () => diskOwners({ paths: cephPaths(settings.stateDir) }),
       onChange: () => this.#cluster?.upkeep.publishFacts(),
@@ -168,6 +172,7 @@ export class Daemon {
     // From here on this process alone writes below it.
     const left = await removeTemporaries(settings.stateDir).catch(() => 0);
     if (left > 0) log.info({ files: left }, "removed what a run that was killed had left");
+    if (await finishReset(settings.stateDir)) log.info("this node was reset: it is a fresh one now");
     const { store, setAside } = openOrSetAside(join(settings.stateDir, "state.db"));
     if (setAside) log.error(setAside, "the state was damaged and set aside");
     const identity = await loadOrCreateIdentity(settings.stateDir);
@@ -412,6 +417,22 @@ export class Daemon {
       },
     );
     await this.#cluster.start();
+  }
+
+  /** Make a node of no use to any cluster a fresh one, with another key. Throws RESET_REFUSED. */
+  async reset(options: { readonly keepDisks: boolean }): Promise<void> {
+    await checkReset(this, options);
+    await this.#change(async () => {
+      const cluster = this.#cluster;
+      const { lifecycle } = this.membership;
+      const handle = lifecycle.state === "removed" ? lifecycle.tombstone.handle : cluster?.handle;
+      this.#cluster = null;
+      await cluster?.stop();
+      if (handle !== undefined) await this.#cephNode(handle).retire();
+      await markReset(this.settings.stateDir, this.now());
+    });
+    // The answer to who asked for it goes out first.
+    setImmediate(this.#onReset);
   }
 
   async #removed(): Promise<void> {

@@ -35,12 +35,24 @@ async function makeStateDir(stateDir: string): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const settings = parseSettings(process.argv.slice(2), process.env);
-  if (settings === "help") return say(daemonUsage);
-  if (settings === "version") return say(`microcephd ${productVersion}\n`);
+  const parsed = parseSettings(process.argv.slice(2), process.env);
+  if (parsed === "help") return say(daemonUsage);
+  if (parsed === "version") return say(`microcephd ${productVersion}\n`);
+  const settings = parsed;
   const log = pino({ level: settings.logLevel, base: { node: settings.name } });
   await makeStateDir(settings.stateDir);
-  const daemon = new Daemon(settings, { log });
+  let daemon = new Daemon(settings, { log, onReset });
+
+  /** A node that was reset is another one: nothing of the former is left in memory either. */
+  function onReset(): void {
+    daemon
+      .stop()
+      .then(() => {
+        daemon = new Daemon(settings, { log, onReset });
+        return daemon.start();
+      })
+      .catch(fail);
+  }
 
   const stop = (signal: string): void => {
     log.info({ signal }, "stopping");

@@ -229,6 +229,10 @@ export function daemonOperations(daemon: Daemon): Operations {
     async cancelRemoval({ node }) {
       return cancelRemoval(daemon, node);
     },
+    async reset({ keep_disks }) {
+      await daemon.reset({ keepDisks: keep_disks });
+      return { id: daemon.identity.peerId };
+    },
     async planRecovery(_input, { signal }) {
       return planRecovery(daemon, signal);
     },

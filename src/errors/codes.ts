@@ -289,6 +289,12 @@ export const errorCodes = {
     meaning: "Another member has this name already.",
     remedy: "Choose another name; `microceph cluster list` shows those in use.",
   },
+  RESET_REFUSED: {
+    http: 409,
+    exit: 4,
+    meaning: "A cluster may count on this node, or it has OSDs.",
+    remedy: "Leave the cluster first (`microceph cluster leave`), or give --keep-disks.",
+  },
   RECOVERY_REFUSED: {
     http: 409,
     exit: 4,

@@ -13,6 +13,8 @@ labSuite("members that come and go", () => {
   let fsid = "";
   /** Members that are left. */
   let survivors: readonly string[] = four;
+  /** The one that was removed as dead, and came back. */
+  let removed = "";
   /** Seats: voters by the members' own status, monitors by Ceph's map. */
   const seats = (node: string, names: readonly string[]): Promise<true> =>
     lab.waitFor(
@@ -231,6 +233,23 @@ labSuite("members that come and go", () => {
     await gone(dead);
     await cluster.formed(left);
     survivors = left;
+    removed = dead;
+  });
+
+  it("become fresh nodes with another key when they are reset; a member that is needed does not", async () => {
+    const [asked = ""] = survivors;
+    const refused = await cluster.cli(asked, "cluster", "reset", "--keep-disks");
+    expect([refused.exitCode, refused.stderr]).toEqual([4, expect.stringContaining("[RESET_REFUSED]")]);
+    await cluster.run(asked, "mesh", "admission", "approve");
+    const former = (await lab.mesh(removed)).self.id;
+    await cluster.run(removed, "cluster", "reset", "--keep-disks");
+    const { id, state } = (await lab.mesh(removed)).self;
+    expect([id === former, state]).toEqual([false, "fresh"]);
+    await lab.waitFor(
+      "it to wait for approval, as any fresh node",
+      async () => (await lab.mesh(asked)).pending.some((node) => node.id === id),
+      minutes(2),
+    );
   });
 
   it("hand everything over when the only voter leaves by itself; the last one cannot leave", async () => {

@@ -40,6 +40,7 @@ import {
   removalRequest,
   renameRequest,
 } from "./removal.ts";
+import { resetReply, resetRequest } from "./reset.ts";
 import type { Shape } from "./shape.ts";
 import {
   health,
@@ -257,6 +258,14 @@ export const endpoints = {
     summary: "Call a removal off; what has moved stays where it is",
     body: removalCancel,
     reply: removalReply,
+    kind: "sync",
+  },
+  reset: {
+    method: "POST",
+    path: "/1.0/cluster/reset",
+    summary: "Make a node that no cluster counts on a fresh one, with another key; the daemon starts anew",
+    body: resetRequest,
+    reply: resetReply,
     kind: "sync",
   },
   planRecovery: {

@@ -277,6 +277,13 @@ export class StubOperations implements Operations {
     this.peers.splice(0, this.peers.length, ...this.peers.filter((one) => one.address !== address));
     return this.peers;
   }
+  async reset(input: { readonly keep_disks: boolean }) {
+    this.#note("reset", input);
+    const { self } = this.report;
+    this.report = { ...this.report, self: { ...self, id: ids.n2, state: "fresh" as const }, cluster: null };
+    return { id: self.id };
+  }
+
   async planRecovery() {
     this.#note("planRecovery", undefined);
     return this.recovery;

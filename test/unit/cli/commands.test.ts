@@ -597,6 +597,14 @@ describe("names and settings", () => {
   });
 });
 
+describe("a node that no cluster counts on", () => {
+  test("is reset, and waited for", async () => {
+    await using api = await runServer();
+    expect((await run(api, "cluster reset --keep-disks")).stdout).toBe("n1 is a fresh node now.\n");
+    expect(api.operations.inputOf("reset")).toEqual({ keep_disks: true });
+  });
+});
+
 describe("a cluster without a majority", () => {
   test("is recovered only when every lost voter is named, and what each knew is shown", async () => {
     await using api = await runServer();
