@@ -188,7 +188,7 @@ export class SimulatedCeph {
   }
 
   /** Commands about OSDs that go; what they take away too early is lost. */
-  async #run(words: readonly string[], read: Ask, write: Tell): Promise<Json> {
+  async #run(words: readonly string[], write: Tell): Promise<Json> {
     const said = words.join(" ");
     const id = Number(/(?:osd\.)?(\d+)/.exec(said)?.[1]);
     const osd = this.osds[id];
@@ -200,12 +200,6 @@ export class SimulatedCeph {
           osd.weight = Number(words.at(-1));
           // Data comes back to what has a weight.
           if (osd.weight > 0) osd.left = 2;
-          return null;
-        });
-      case "safe-to-destroy":
-        return read(() => {
-          if (osd.weight === 0 && osd.left > 0) osd.left -= 1;
-          if (osd.left > 0) throw refusal("EBUSY");
           return null;
         });
       case "down":
@@ -257,6 +251,13 @@ export class SimulatedCeph {
           if (index >= 0) this.monitors.splice(index, 1);
           this.epoch += index >= 0 ? 1 : 0;
         }),
+      safeToDestroy: (id) =>
+        read(() => {
+          const osd = this.osds[id];
+          if (!osd) throw refusal("ENOENT");
+          if (osd.weight === 0 && osd.left > 0) osd.left -= 1;
+          return osd.left === 0;
+        }),
       mgrStat: () => read(() => ({ epoch: 1, available: false, activeName: null })),
       osdNew: (uuid, key) =>
         write("osd new", () => {
@@ -290,7 +291,7 @@ export class SimulatedCeph {
           ...{ epoch: 1, fsid: this.monMap().fsid, osds: osdEntries(), flags: [] },
           ...{ nearfullRatio: 0.85, fullRatio: 0.95 },
         })),
-      run: (words) => this.#run(words, read, write),
+      run: (words) => this.#run(words, write),
       crushRules: () => read(() => this.rules),
       createReplicatedRule: (name, failureDomain) =>
         write(`rule ${name}`, () => {
@@ -319,7 +320,6 @@ export class SimulatedCeph {
   }
 }
 
-type Ask = <T>(answer: () => T) => Promise<T>;
 type Tell = <T>(what: string, apply: () => T) => Promise<T>;
 
 function refusal(errno: string): MicrocephError {

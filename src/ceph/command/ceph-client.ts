@@ -30,6 +30,7 @@ import type {
 } from "./commands.ts";
 import {
   crushRulesSchema,
+  okToStopSchema,
   osdDfSchema,
   osdDumpSchema,
   osdNewSchema,
@@ -38,6 +39,7 @@ import {
   placementGroupsSchema,
   poolsSchema,
   poolUsageSchema,
+  safeToDestroySchema,
 } from "./osd-schemas.ts";
 import { monMapSchema, parseAnswer, parseMonStatus } from "./schemas.ts";
 import {
@@ -182,6 +184,22 @@ export class CephClient implements CephCommands {
   async placementGroupsOf(osd: OsdId, options?: CallOptions): Promise<string[]> {
     const words = ["pg", "ls-by-osd", `osd.${osd}`];
     return parseAnswer("pg ls-by-osd", placementGroupsSchema, await this.#read(words, options));
+  }
+
+  /**
+   * The answer alone tells. Asked for JSON, Ceph refuses nothing here: the command succeeds for an OSD that serves
+   * data, too (seen with Ceph 16; as text it ends with EBUSY).
+   */
+  async safeToDestroy(osd: OsdId, options?: CallOptions): Promise<boolean | null> {
+    const reply = await orUnknown(this.#read(["osd", "safe-to-destroy", String(osd)], options));
+    if (typeof reply === "boolean" || reply === null) return reply;
+    return parseAnswer("osd safe-to-destroy", safeToDestroySchema(osd), reply);
+  }
+
+  async okToStop(osd: OsdId, options?: CallOptions): Promise<boolean | null> {
+    const reply = await orUnknown(this.#read(["osd", "ok-to-stop", String(osd)], options));
+    if (typeof reply === "boolean" || reply === null) return reply;
+    return parseAnswer("osd ok-to-stop", okToStopSchema, reply).ok_to_stop;
   }
 
   async osdDump(options?: CallOptions): Promise<OsdDump> {
@@ -373,5 +391,16 @@ export class CephClient implements CephCommands {
         { cause: error },
       );
     }
+  }
+}
+
+/** A question that Ceph may refuse instead of answering no. False for EBUSY, null for what it cannot tell. */
+async function orUnknown(asked: Promise<Json>): Promise<Json> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (isRefusal(error, "EBUSY")) return false;
+    if (isMicrocephError(error, "CEPH_REFUSED")) return null;
+    throw error;
   }
 }

@@ -219,6 +219,11 @@ export interface CephCommands {
   /** States of the placement groups that have data on an OSD (`active+clean`); asks the manager. */
   placementGroupsOf(osd: OsdId, options?: CallOptions): Promise<string[]>;
 
+  /** Whether no data would have fewer copies without this OSD; null while Ceph has no statistics to tell from. */
+  safeToDestroy(osd: OsdId, options?: CallOptions): Promise<boolean | null>;
+  /** Whether all data stays served without this OSD; null while Ceph cannot tell. */
+  okToStop(osd: OsdId, options?: CallOptions): Promise<boolean | null>;
+
   crushRules(options?: CallOptions): Promise<CrushRule[]>;
   /** The CRUSH map in Ceph's binary form, for `crushtool`. */
   crushMapBinary(options?: CallOptions): Promise<Uint8Array>;

@@ -155,6 +155,23 @@ export const placementGroupsSchema = z
   .object({ pg_stats: z.array(placementGroup).max(most * 10) })
   .transform(({ pg_stats }) => pg_stats.map(({ state }) => state));
 
+const osdNumbers = z.array(z.int().min(0)).max(most);
+const safeToDestroy = z.object({
+  safe_to_destroy: osdNumbers,
+  active: osdNumbers,
+  missing_stats: osdNumbers,
+  stored_pgs: osdNumbers,
+});
+/** `osd safe-to-destroy` of one OSD: true only when Ceph names it so, null when Ceph lacks the statistics. */
+export function safeToDestroySchema(osd: number) {
+  return safeToDestroy.transform(({ safe_to_destroy, active, missing_stats, stored_pgs }) => {
+    if (active.includes(osd) || stored_pgs.includes(osd)) return false;
+    return safe_to_destroy.includes(osd) && !missing_stats.includes(osd) ? true : null;
+  });
+}
+/** `osd ok-to-stop`, since Ceph 16. */
+export const okToStopSchema = z.object({ ok_to_stop: z.boolean() });
+
 export const crushRulesSchema = z
   .array(
     z.object({

@@ -1,10 +1,9 @@
 import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
-import type { PeerId } from "../../ids/ids.ts";
+import { osdId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { OsdRemoval } from "../../state/document/cluster-document.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CallOptions, CephCommands, OsdDump } from "../command/commands.ts";
-import { isRefusal } from "../command/words.ts";
 import { planRemoval, type RemovalMode, type RemovalStep } from "../plan/osd-removal.ts";
 import type { Executor, Outcome, Planner, Proposal } from "./controller.ts";
 import { kinds, osdDrainBody, osdPurgeBody } from "./decisions.ts";
@@ -49,8 +48,8 @@ export function removalPlanner(deps: RemovalPlannerDeps): Planner {
       const plan = planRemoval({
         ...{ osd, uuid, mode, weight, drainedFrom: drained.get(uuid)?.weight ?? null },
         isDecided: isPurging(deps.entries(), uuid),
-        isSafe: asks ? await isSafe(ceph, osd, call) : null,
-        mayStop: asks && mode === "fewer-copies" ? await mayStop(ceph, osd, call) : null,
+        isSafe: asks ? await ceph.safeToDestroy(osdId(osd), call) : null,
+        mayStop: asks && mode === "fewer-copies" ? await ceph.okToStop(osdId(osd), call) : null,
         isSpare: entry && mode === "replace" ? await isSpare(ceph, entry, call) : null,
       });
       if (plan.reason !== "") reasons.push(plan.reason);
@@ -121,15 +120,6 @@ export function purgedOsds(entries: readonly Entry[]): Set<string> {
   );
 }
 
-/** Null while Ceph cannot tell: no manager, or no statistics of its placement groups yet. */
-async function isSafe(ceph: CephCommands, osd: number, call: CallOptions): Promise<boolean | null> {
-  return answered(ceph.run(["osd", "safe-to-destroy", String(osd)], call));
-}
-
-async function mayStop(ceph: CephCommands, osd: number, call: CallOptions): Promise<boolean | null> {
-  return answered(ceph.run(["osd", "ok-to-stop", String(osd)], call));
-}
-
 /**
  * Whether all that an OSD holds is whole elsewhere. Of one that is down the others must serve all data without
  * it; null while they are still finding each other, or Ceph cannot tell.
@@ -143,7 +133,7 @@ async function isSpare(
     if (up) {
       const states = await ceph.placementGroupsOf(id, call);
       if (states.some((state) => !/^active\+clean(\+|$)/.test(state))) return false;
-      return await mayStop(ceph, id, call);
+      return await ceph.okToStop(id, call);
     }
     const { pgs } = await ceph.status(call);
     const states = Object.keys(pgs.states);
@@ -157,17 +147,6 @@ async function isSpare(
 
 function keepsId(mode: RemovalMode | null): boolean {
   return mode === "replace" || mode === "replace-now";
-}
-
-async function answered(asked: Promise<unknown>): Promise<boolean | null> {
-  try {
-    await asked;
-    return true;
-  } catch (error) {
-    if (isRefusal(error, "EBUSY")) return false;
-    if (isMicrocephError(error, "CEPH_REFUSED")) return null;
-    throw error;
-  }
 }
 
 export interface RemovalExecutorDeps {
@@ -215,10 +194,14 @@ export function removalExecutors(deps: RemovalExecutorDeps): Record<string, Exec
   };
 
   async function giveBack(osd: number, uuid: string, weight: number, call: CallOptions): Promise<void> {
-    const [dump, tree] = await Promise.all([ceph().osdDump(call), ceph().osdTree(call)]);
-    const isEmpty = tree.osds.find(({ id }) => id === osd)?.crushWeight === 0;
+    const [dump, now] = await Promise.all([ceph().osdDump(call), weightOf(osd, call)]);
+    const isEmpty = now === 0;
     if (inMap(dump, osd, uuid) === undefined || !isEmpty || weight === 0) return;
     await ceph().run(["osd", "crush", "reweight", `osd.${osd}`, String(weight)], call);
+  }
+
+  async function weightOf(osd: number, call: CallOptions): Promise<number | undefined> {
+    return (await ceph().osdTree(call)).osds.find(({ id }) => id === osd)?.crushWeight;
   }
 
   const purge: Executor = async (entry, signal) => {
@@ -236,7 +219,7 @@ export function removalExecutors(deps: RemovalExecutorDeps): Record<string, Exec
     if (entry.agent !== null && there.up) await deps.give(entry, null, signal);
     await ceph().run(["osd", "down", String(osd)], call);
     // Between the first look and now the world has turned; this is the last moment.
-    const late = await whyNot({ ...there, up: false }, keepId, call);
+    const late = await whyNot({ ...there, up: false }, keepId, call, true);
     if (late !== null) throw new MicrocephError("NOT_READY", `osd.${osd}: ${late}`);
     const end = keepId ? "destroy" : "purge";
     await ceph().run(["osd", end, String(osd), "--yes-i-really-mean-it"], call);
@@ -246,11 +229,15 @@ export function removalExecutors(deps: RemovalExecutorDeps): Record<string, Exec
     return gone();
   };
 
-  /** Why an OSD must not be purged now; null when it may. `later`: Ceph cannot tell yet. */
+  /**
+   * Why an OSD must not be purged now; null when it may. `later`: Ceph cannot tell yet. `stopped`: it might have been
+   * purged a moment ago, while it ran.
+   */
   async function whyNot(
     entry: OsdDump["osds"][number],
     keepId: boolean,
     call: CallOptions,
+    stopped = false,
   ): Promise<string | null> {
     const { id: osd, uuid } = entry;
     const mode = deps.wishes()[uuid]?.mode;
@@ -263,8 +250,12 @@ export function removalExecutors(deps: RemovalExecutorDeps): Record<string, Exec
       if (spare === null) return "later";
       return spare ? null : `other copies of the data of osd.${osd} are not whole`;
     }
-    if ((await isSafe(ceph(), osd, call)) === true) return null;
-    if (mode === "fewer-copies" && (await mayStop(ceph(), osd, call)) === true) return null;
+    const safe = await ceph().safeToDestroy(osd, call);
+    if (safe === true) return null;
+    // Of one that is down Ceph has no statistics until all data everywhere is clean; without a weight nothing has
+    // come to it since.
+    if (safe === null && stopped && (await weightOf(osd, call)) === 0) return null;
+    if (mode === "fewer-copies" && (await ceph().okToStop(osd, call)) === true) return null;
     return `data depends on osd.${osd} still`;
   }
 

@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
-import { crushRulesSchema, osdTreeSchema, poolsSchema } from "../../../../src/ceph/command/osd-schemas.ts";
+import {
+  crushRulesSchema,
+  osdTreeSchema,
+  poolsSchema,
+  safeToDestroySchema,
+} from "../../../../src/ceph/command/osd-schemas.ts";
 import { parseAnswer, parseMonStatus } from "../../../../src/ceph/command/schemas.ts";
 import { healthSchema, mdsStatSchema, statusSchema } from "../../../../src/ceph/command/status-schemas.ts";
 
@@ -195,4 +200,24 @@ it.each<[z.ZodType, unknown]>([
   expect(() => parseAnswer("it", schema, value)).toThrowError(
     expect.objectContaining({ code: "CEPH_REFUSED" }),
   );
+});
+
+describe("whether an OSD may be destroyed", () => {
+  const none = { safe_to_destroy: [], active: [], missing_stats: [], stored_pgs: [] };
+  // As Ceph 16 answers in JSON, always with exit code 0.
+  it.each<[string, Partial<Record<keyof typeof none, number[]>>, boolean | null]>([
+    ["is said by name only", { safe_to_destroy: [3] }, true],
+    ["is denied while it serves data", { active: [3] }, false],
+    ["is denied while it holds data that is not whole elsewhere", { stored_pgs: [3] }, false],
+    ["is not known without its statistics", { missing_stats: [3] }, null],
+    ["is not known from an answer about others", { safe_to_destroy: [1, 2] }, null],
+    ["is not known from an empty answer", {}, null],
+  ])("%s", (_what, lists, expected) => {
+    expect(safeToDestroySchema(3).parse({ ...none, ...lists })).toBe(expected);
+  });
+
+  it("is nothing to be guessed from another form of answer", () => {
+    expect(safeToDestroySchema(3).safeParse(null).success).toBe(false);
+    expect(safeToDestroySchema(3).safeParse({ safe_to_destroy: [3] }).success).toBe(false);
+  });
 });

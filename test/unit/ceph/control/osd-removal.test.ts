@@ -7,7 +7,6 @@ import {
   removalExecutors,
   removalPlanner,
 } from "../../../../src/ceph/control/osd-removal.ts";
-import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { osdId, type PeerId } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
 import type { OsdRemoval } from "../../../../src/state/document/cluster-document.ts";
@@ -35,21 +34,21 @@ const ceph = {
   osdTree: async () => ({ osds: [{ id: 1, crushWeight: weight }] }),
   placementGroupsOf: async () => placementGroups,
   status: async () => ({ pgs: { states } }),
+  safeToDestroy: async () => answer("safe-to-destroy"),
+  okToStop: async () => answer("ok-to-stop"),
   run: async (words: readonly string[]) => {
     const said = words.join(" ");
     const question = words[1] ?? "";
-    if (question === "safe-to-destroy" || question === "ok-to-stop") {
-      const answer = answers[question];
-      if (answer === true) return null;
-      const errno = answer === null ? "EAGAIN" : "EBUSY";
-      throw new MicrocephError("CEPH_REFUSED", "refused", { data: { errno } });
-    }
     commands.push(said);
     if (question === "down") onDown();
     if (question === "purge" || question === "destroy") entry = null;
     return null;
   },
 } as unknown as CephCommands;
+
+function answer(question: string): boolean | null {
+  return answers[question] === undefined ? false : answers[question];
+}
 
 function wish(mode: OsdRemoval["mode"]): void {
   wishes = { [uuid]: { osd: 1, mode, at: "", by: owner } };
@@ -203,6 +202,19 @@ describe("decisions about OSDs that go", () => {
     await expect(carryOut(kinds.osdPurge)).rejects.toMatchObject({ code: "NOT_READY" });
     expect(commands).toEqual(["osd down 1"]);
     expect(entry).not.toBeNull();
+  });
+
+  it("purge what was stopped although Ceph has no statistics of it any more, while it has no weight", async () => {
+    wish("drain");
+    answers = { "safe-to-destroy": true };
+    onDown = () => {
+      answers = { "safe-to-destroy": null };
+    };
+    weight = 0.5;
+    await expect(carryOut(kinds.osdPurge)).rejects.toMatchObject({ code: "NOT_READY" });
+    weight = 0;
+    answers = { "safe-to-destroy": true };
+    expect(await carryOut(kinds.osdPurge)).toMatchObject({ state: "done" });
   });
 
   it("need nobody of a dead host", async () => {
