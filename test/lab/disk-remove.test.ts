@@ -76,18 +76,8 @@ labSuite("OSDs that are taken out", () => {
     const reply = await lab.api("n2", "DELETE", `/1.0/disks/${osd}`, {});
     expect(reply.status, JSON.stringify(reply.body)).toBe(202);
     await lab.waitFor("the drain to begin", async () => (await weight(osd)) === 0, minutes(2));
-    await lab.waitFor(
-      "no placement group to be served by it any more",
-      async () => {
-        const { pg_stats } = await cluster.cephJson<{ pg_stats: unknown[] }>(
-          ...(["n1", "pg", "ls-by-osd", `osd.${osd}`] as const),
-        );
-        return pg_stats.length === 0;
-      },
-      minutes(2),
-    );
     // It holds copies that are nowhere else yet: for some looks of the planner it must stay.
-    for (let look = 0; look < 5; look += 1) expect(await inMap()).toContain(osd);
+    for (let look = 0; look < 8; look += 1) expect(await inMap()).toContain(osd);
     await cluster.run("n3", "disk", "remove", String(osd), "--cancel");
     await lab.waitFor("its weight to be back", async () => (await weight(osd)) === before, minutes(2));
     for (const flag of frozen) await cluster.ceph("n1", "osd", "unset", flag);
