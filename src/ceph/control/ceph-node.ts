@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
-import type { Handle, OsdId } from "../../ids/ids.ts";
+import { type Handle, type OsdId, osdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
 import { renderCephConf } from "../config/ceph-conf.ts";
@@ -12,7 +12,7 @@ import { type DaemonDeps, ensureCephFolders, unitName } from "../daemons/deps.ts
 import { hasMds, startMds } from "../daemons/mds.ts";
 import { hasMgr, startMgr } from "../daemons/mgr.ts";
 import { removeMon, startMon, storeFsid } from "../daemons/mon.ts";
-import { listLocalOsds, startOsd } from "../daemons/osd.ts";
+import { listLocalOsds, startOsd, waitOsdUp } from "../daemons/osd.ts";
 import { type OsdReport, reportOsds } from "../daemons/osd-control.ts";
 import { type CephAccess, cephAccess } from "./decisions.ts";
 
@@ -30,6 +30,8 @@ export interface CephNodeDeps extends DaemonDeps {
   readonly addressIn: (networks: string) => string | null;
   /** Whether this is an address of this node. */
   readonly hasAddress: (address: string) => boolean;
+  /** Milliseconds that an OSD gets to come up after its restart at a new address; default 45 s. */
+  readonly upMs?: number;
   /** Path of a ceph.conf fragment merged over ours. */
   readonly extraConfig: string | undefined;
   readonly log: Logger;
@@ -38,6 +40,7 @@ export interface CephNodeDeps extends DaemonDeps {
 const accessKey = "ceph/access";
 const monAddressKey = "ceph/mon-address";
 const boundKey = "ceph/bound";
+const defaultUpMs = 45_000;
 
 /** The address and the renumbering with which this node's daemons were started. */
 const boundTo = z.object({ address: z.string().nullable(), move: z.string().nullable() });
@@ -147,12 +150,30 @@ export class CephNode {
       ({ unit, state }) => !unit.startsWith("mon.") && state !== "stopped",
     );
     await Promise.all(running.map(({ unit }) => deps.runner.restart(unit)));
+    await Promise.all(running.map(({ unit }) => this.#untilServing(unit)));
     deps.memory.put(boundKey, now);
     deps.log.info(
       { ...now, restarted: running.map(({ unit }) => unit) },
       "Ceph's daemons follow new addresses",
     );
     return true;
+  }
+
+  /**
+   * An OSD that does not come up after its restart is restarted once more: seen with Ceph 16, whose first connection
+   * to a monitor may never begin. Whatever keeps it then is shown by its state.
+   */
+  async #untilServing(unit: string): Promise<void> {
+    const osd = Number(/^osd\.(\d+)$/.exec(unit)?.[1]);
+    if (Number.isNaN(osd)) return;
+    const wait = { deadlineMs: this.deps.upMs ?? defaultUpMs, signal: this.#stopped.signal };
+    try {
+      await waitOsdUp(this.deps, osdId(osd), wait);
+    } catch (error) {
+      if (!isMicrocephError(error, "DEADLINE_EXCEEDED")) throw error;
+      this.deps.log.warn({ osd }, "the OSD does not come up at its new address, it is restarted once more");
+      await this.deps.runner.restart(unit);
+    }
   }
 
   /**

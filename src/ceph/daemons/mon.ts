@@ -160,11 +160,12 @@ export async function injectMonMap(
     await runBound(deps, "ceph-mon", [...own, "--extract-monmap", file], options);
     const { stdout } = await deps.run("monmaptool", ["--print", file], options);
     const present = [...stdout.matchAll(/^\d+: .* mon\.(\S+)$/gm)].flatMap(([, name]) => name ?? []);
+    // In one run it would add before it removes, whatever the order of its arguments.
     const changes = [
-      ...present.flatMap((name) => ["--rm", name]),
-      ...monitors.flatMap(({ name, addresses }) => ["--addv", name, vectorOf(addresses)]),
+      present.flatMap((name) => ["--rm", name]),
+      monitors.flatMap(({ name, addresses }) => ["--addv", name, vectorOf(addresses)]),
     ];
-    await deps.run("monmaptool", [...changes, file], options);
+    for (const change of changes) await deps.run("monmaptool", [...change, file], options);
     await runBound(deps, "ceph-mon", [...own, "--inject-monmap", file], options);
   } finally {
     await rm(file, { force: true });
