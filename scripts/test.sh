@@ -3,7 +3,8 @@
 set -u
 here=$(dirname "$0")
 # Without root the packages cannot be installed; lab tests that miss them are skipped and say so.
-with=--with-vm
+with=
+case " $* " in *"--project vm "* | *"--project=vm "*) with=--with-vm ;; esac
 if [ "$(id -u)" != 0 ]; then with=--without-packages; fi
 # shellcheck disable=SC2086
 if ! sh "$here/setup.sh" --quiet $with; then

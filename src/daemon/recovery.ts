@@ -57,8 +57,10 @@ async function survey(cluster: ClusterRuntime, signal: AbortSignal): Promise<Sur
       return { ...member, voter: voters.includes(member.id), presence: state, last };
     }),
   );
+  members.sort((a, b) => (a.name < b.name ? -1 : 1));
   const seats = members.filter(({ voter }) => voter);
-  const there = seats.filter(({ presence: state }) => state !== "failed");
+  // Who answers is there; presence takes a while to tell, after this daemon's own start too.
+  const there = seats.filter(({ id, last }) => id === self || last !== null);
   const own = journal.head()?.revision ?? 0;
   const ahead = there.find(({ id, last }) => id !== self && (last?.revision ?? 0) > own);
   const names = there.map(({ name }) => name).join(", ");

@@ -81,16 +81,16 @@ labSuite("a cluster that lost its majority", () => {
     );
     await lab.kill(survivor, "daemon");
     await lab.start(survivor);
-    await lab.waitFor(
+    const ended = await lab.waitFor(
       "the recovery to have ended",
       async (note) => {
-        const ended = (await lab.get(survivor, `/1.0/jobs/${job.id}`)) as { state: string; result: unknown };
-        note(ended);
-        if (ended.state === "failure") throw new Error(JSON.stringify(ended));
-        return ended.state === "success";
+        const now = (await lab.get(survivor, `/1.0/jobs/${job.id}`)) as { state: string };
+        note(now);
+        return now.state === "running" ? undefined : now;
       },
       minutes(6),
     );
+    expect(ended).toMatchObject({ state: "success", result: { generation: 2, ceph: true } });
     const { lease } = await lab.mesh(survivor);
     expect(lease.quorum).toBe("ok");
     expect(await cluster.monitors(survivor)).toEqual([survivor]);
