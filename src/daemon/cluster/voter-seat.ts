@@ -26,6 +26,8 @@ const seatSchema = z.object({
   members: z.array(z.object({ handle: z.custom<Handle>(isHandle), peer: z.custom<PeerId>(isPeerId) })),
   /** Decisions are numbered with at least this generation, since a recovery. */
   generation: z.int().min(1).optional(),
+  /** Its etcd is still to part from the members that were lost. */
+  alone: z.literal(true).optional(),
 });
 type Seat = z.infer<typeof seatSchema>;
 
@@ -174,36 +176,42 @@ export class VoterSeat {
    * Only for the guided recovery. Run again after a crash it completes. Throws NOT_READY without a seat.
    */
   async recover(generation: number): Promise<void> {
-    const { store, log } = this.#runtime.deps;
-    const { handle, self, options } = this.#runtime;
+    const { handle, self, deps } = this.#runtime;
+    const { store } = deps;
     await Promise.all([this.#sitting, this.#standing]);
     if (!seatSchema.safeParse(store.get(seatKey)).success || this.lost !== null) {
       throw new MicrocephError("NOT_READY", "this node has no vote, or its etcd has lost its data");
     }
-    const seat: Seat = { mode: "existing", members: [{ handle, peer: self }], generation };
+    const seat: Seat = { mode: "existing", members: [{ handle, peer: self }], generation, alone: true };
     const made = this.#sitting.then(async () => {
       await this.#stopParts();
-      const dir = join(options.settings.stateDir, "etcd");
-      const etcd = new EtcdProcess(
-        {
-          ...{ dir, name: handle, peers: [{ name: handle }], mode: "existing", token: options.cluster.id },
-          forceNewCluster: true,
-        },
-        { log },
-      );
-      await etcd.start();
-      try {
-        // A linearizable read: its log is whole and it is its own majority.
-        const client = new EtcdClient({ socketPath: etcd.clientSocket });
-        await client.range(leaseKey, { deadlineMs: aloneMs });
-      } finally {
-        await etcd.stop();
-      }
-      store.put(seatKey, seat as unknown as Json);
+      // From here on no start of this etcd decides anything under an earlier generation.
+      store.put(seatKey, { ...seat } as unknown as Json);
     });
     this.#sitting = made.catch(() => undefined);
     await made;
     await this.#sit(seat);
+  }
+
+  /** Make the data of this voter's etcd a cluster of its own. Idempotent. */
+  async #partFromOthers(): Promise<void> {
+    const { handle, options, deps } = this.#runtime;
+    const dir = join(options.settings.stateDir, "etcd");
+    const etcd = new EtcdProcess(
+      {
+        ...{ dir, name: handle, peers: [{ name: handle }], mode: "existing", token: options.cluster.id },
+        forceNewCluster: true,
+      },
+      { log: deps.log },
+    );
+    await etcd.start();
+    try {
+      // A linearizable read: its log is whole and it is its own majority.
+      const client = new EtcdClient({ socketPath: etcd.clientSocket });
+      await client.range(leaseKey, { deadlineMs: aloneMs });
+    } finally {
+      await etcd.stop();
+    }
   }
 
   /** What the journal has decided about this seat. */
@@ -277,6 +285,11 @@ export class VoterSeat {
     const { log } = deps;
     const dir = join(options.settings.stateDir, "etcd");
     await mkdir(dir, { recursive: true, mode: 0o700 });
+    if (seat.alone === true) {
+      await this.#partFromOthers();
+      const { alone: _done, ...parted } = seat;
+      deps.store.put(seatKey, parted as unknown as Json);
+    }
     const peers = seat.members.map((member) => ({ name: member.handle }));
     const etcd = new EtcdProcess(
       { dir, name: handle, peers, mode: seat.mode, token: options.cluster.id },
