@@ -291,8 +291,14 @@ labSuite("the disks of two hosts", () => {
     expect(pidOf("n2", osd)).toBeUndefined();
     await lab.kill("n2", "daemon");
     await lab.start("n2");
-    // Its daemon answers on its own socket before the other one has it back in the mesh.
-    await cluster.formed(["n1", "n2"]);
+    await lab.waitFor(
+      "n1 to have n2 back in the mesh, which comes after n2's own socket answers",
+      async () => {
+        const asked = ["disk", "encryption-support", "--target", "n2", "--format", "json"];
+        return (await cluster.cli("n1", ...asked)).stdout.includes("supported");
+      },
+      minutes(2),
+    );
     expect(await osdSaid(osd, ({ state }) => state === "stopped", "n1")).toMatchObject({
       reason: "stopped by an operator",
     });
