@@ -1,4 +1,4 @@
-import { MicrocephError } from "../../errors/microceph-error.ts";
+import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
 import type { Json } from "../../ids/json.ts";
 
 /** Flags that Ceph's monitors take as words. All others would be options of the `ceph` program itself. */
@@ -63,6 +63,11 @@ export function refusedError(words: readonly string[], refusal: Refusal): Microc
 
 export function isRefusal(error: unknown, errno: string): error is MicrocephError {
   return error instanceof MicrocephError && error.code === "CEPH_REFUSED" && error.data.errno === errno;
+}
+
+/** Ceph had no answer: no monitor could be reached, or none of those reached has a quorum. */
+export function isUnanswered(error: unknown): boolean {
+  return isMicrocephError(error, "CEPH_UNREACHABLE") || isMicrocephError(error, "DEADLINE_EXCEEDED");
 }
 
 /** JSON where the output is JSON, else its text; null when there is none. */

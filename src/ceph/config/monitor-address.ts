@@ -10,8 +10,14 @@ export function hostPart(address: string): string {
 
 /** `[v2:10.0.0.1:3300,v1:10.0.0.1:6789]`, as `monmaptool --addv` and `mon host` want it. */
 export function monitorAddressVector(address: string): string {
-  const host = hostPart(address);
-  return `[v2:${host}:${monitorPorts.v2},v1:${host}:${monitorPorts.v1}]`;
+  return addressVector(monitorAddresses(address));
+}
+
+/** The vector of these addresses, each with its port already. */
+export function addressVector(
+  addresses: readonly { readonly type: string; readonly address: string }[],
+): string {
+  return `[${addresses.map(({ type, address }) => `${type}:${address}`).join(",")}]`;
 }
 
 /** Both protocols on Ceph's own ports (Ceph doc: msgr2). */

@@ -6,7 +6,9 @@ import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type Handle, type OsdId, osdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
+import { isUnanswered } from "../command/words.ts";
 import { renderCephConf } from "../config/ceph-conf.ts";
+import { addressVector } from "../config/monitor-address.ts";
 import { removeAdminKeyring, writeAdminKeyring, writeCephConf } from "../config/write-conf.ts";
 import { type DaemonDeps, ensureCephFolders, unitName } from "../daemons/deps.ts";
 import { hasMds, startMds } from "../daemons/mds.ts";
@@ -95,7 +97,7 @@ export class CephNode {
       monitors: access.monitors.map(({ name, addresses }) => ({
         name,
         address: addresses[0]?.address ?? "",
-        vector: `[${addresses.map(({ type, address }) => `${type}:${address}`).join(",")}]`,
+        vector: addressVector(addresses),
       })),
       publicNetwork: access.publicNetwork,
       ...(access.clusterNetwork === null ? {} : { clusterNetwork: access.clusterNetwork }),
@@ -226,9 +228,7 @@ export class CephNode {
       try {
         return await startOsd(this.deps, osd);
       } catch (error) {
-        if (!isMicrocephError(error, "CEPH_UNREACHABLE") && !isMicrocephError(error, "DEADLINE_EXCEEDED")) {
-          throw error;
-        }
+        if (!isUnanswered(error)) throw error;
         this.deps.log.warn({ osd, error: messageOf(error) }, "an encrypted OSD waits for its key");
         await delay(pauseMs, undefined, { signal: this.#stopped.signal, ref: false });
       }

@@ -1,8 +1,8 @@
 import type { z } from "zod";
-import { isMicrocephError } from "../../errors/microceph-error.ts";
 import type { Handle, PeerId } from "../../ids/ids.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CallOptions, CephCommands, MonMap } from "../command/commands.ts";
+import { isUnanswered } from "../command/words.ts";
 import { monitorAddresses } from "../config/monitor-address.ts";
 import { movedMonitors, type PlacedMonitor, planRebuild, planRenumbering } from "../plan/moves.ts";
 import { planSeats, type SeatMember } from "../plan/seats.ts";
@@ -164,11 +164,6 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   };
 
   return { seats, daemons, crush: crushPlanner(options, deps) };
-}
-
-/** Ceph had no answer: no monitor could be reached, or none of those reached has a quorum. */
-function isUnanswered(error: unknown): boolean {
-  return isMicrocephError(error, "CEPH_UNREACHABLE") || isMicrocephError(error, "DEADLINE_EXCEEDED");
 }
 
 /** Keeps in mind since when the members' addresses are what they are, and plans what follows from a change. */

@@ -19,6 +19,7 @@ import {
   voterOutBody,
 } from "./decisions.ts";
 import { because, done } from "./done.ts";
+import { handOver } from "./hand-over.ts";
 import { removalExecutors } from "./osd-removal.ts";
 import { renumberExecutor } from "./renumber.ts";
 
@@ -77,21 +78,12 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     return commands;
   };
 
-  /** Hand the entry to its agent; a number that the agent calls overtaken is renewed once. */
+  /** Hand the entry to its agent. */
   async function give(entry: Entry, payload: Json, signal: AbortSignal): Promise<Json> {
     const agent = entry.agent;
     if (agent === null) throw new Error(`decision ${entry.id} names no agent`);
     await deps.handed(entry.id);
-    const send = (current: Entry): Promise<Json> => {
-      const { id, kind, number, body } = current;
-      return deps.order(agent, { entry: id, kind, number, body, payload }, signal);
-    };
-    try {
-      return await send(deps.current(entry.id));
-    } catch (error) {
-      if (!isMicrocephError(error, "STALE_DECISION")) throw error;
-      return send(await deps.restamp(entry.id));
-    }
+    return handOver(deps, entry, agent, payload, signal);
   }
 
   const voter: Executor = async (entry, signal) => {

@@ -195,8 +195,7 @@ export function removalExecutors(deps: RemovalExecutorDeps): Record<string, Exec
 
   async function giveBack(osd: number, uuid: string, weight: number, call: CallOptions): Promise<void> {
     const [dump, now] = await Promise.all([ceph().osdDump(call), weightOf(osd, call)]);
-    const isEmpty = now === 0;
-    if (inMap(dump, osd, uuid) === undefined || !isEmpty || weight === 0) return;
+    if (inMap(dump, osd, uuid) === undefined || now !== 0 || weight === 0) return;
     await ceph().run(["osd", "crush", "reweight", `osd.${osd}`, String(weight)], call);
   }
 

@@ -1,8 +1,9 @@
-import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { MonMap, QuorumStatus } from "../command/commands.ts";
+import { isUnanswered } from "../command/words.ts";
 import { unitName } from "../daemons/deps.ts";
 import { injectMonMap, monState, startMon, storeFsid } from "../daemons/mon.ts";
 import { hostOf } from "../plan/moves.ts";
@@ -12,6 +13,7 @@ import type { Executor, Outcome } from "./controller.ts";
 import { type CephAccess, kinds, type RenumberBody, renumberBody, renumberPayload } from "./decisions.ts";
 import { because, done } from "./done.ts";
 import type { ExecutorDeps } from "./executors.ts";
+import { handOver } from "./hand-over.ts";
 
 /** The last renumbering that was carried out: where the monitors are to be found since, and in which network. */
 export function renumberingOf(entries: readonly Entry[]): (RenumberBody & { readonly entry: string }) | null {
@@ -46,23 +48,10 @@ export function renumberExecutor(deps: RenumberDeps): Executor {
     try {
       return (await deps.ceph()?.quorumStatus({ deadlineMs, signal })) ?? null;
     } catch (error) {
-      if (isMicrocephError(error, "CEPH_UNREACHABLE") || isMicrocephError(error, "DEADLINE_EXCEEDED"))
-        return null;
+      if (isUnanswered(error)) return null;
       throw error;
     }
   };
-
-  async function give(entry: Entry, peer: PeerId, payload: Json, signal: AbortSignal): Promise<Json> {
-    const { kind, body } = entry;
-    const order = ({ id, number }: Entry): Promise<Json> =>
-      deps.order(peer, { entry: id, kind, number, body, payload }, signal);
-    try {
-      return await order(deps.current(entry.id));
-    } catch (error) {
-      if (!isMicrocephError(error, "STALE_DECISION")) throw error;
-      return order(await deps.restamp(entry.id));
-    }
-  }
 
   /** Ended without effect once every agent that is there has promised not to begin it; null when one has. */
   async function giveUp(
@@ -101,7 +90,7 @@ export function renumberExecutor(deps: RenumberDeps): Executor {
     const access = accessAfter(await deps.access(signal), body);
     await deps.handed(entry.id);
     const given = await Promise.allSettled(
-      peers.map((peer) => give(entry, peer, { access } as unknown as Json, signal)),
+      peers.map((peer) => handOver(deps, entry, peer, { access } as unknown as Json, signal)),
     );
     const moved = given.filter(({ status }) => status === "fulfilled").length;
     if (moved * 2 <= body.monitors.length) {

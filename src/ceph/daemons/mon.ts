@@ -8,7 +8,7 @@ import { askAdminSocket } from "../command/admin-socket.ts";
 import type { CallOptions, MonitorAddress, MonStatus } from "../command/commands.ts";
 import { parseMonStatus } from "../command/schemas.ts";
 import { type KeyringEntry, monCapabilities, renderKeyring } from "../config/keyring.ts";
-import { monitorAddressVector } from "../config/monitor-address.ts";
+import { addressVector, monitorAddressVector } from "../config/monitor-address.ts";
 import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
 import { runBound } from "./run-bound.ts";
@@ -163,17 +163,13 @@ export async function injectMonMap(
     // In one run it would add before it removes, whatever the order of its arguments.
     const changes = [
       present.flatMap((name) => ["--rm", name]),
-      monitors.flatMap(({ name, addresses }) => ["--addv", name, vectorOf(addresses)]),
+      monitors.flatMap(({ name, addresses }) => ["--addv", name, addressVector(addresses)]),
     ];
     for (const change of changes) await deps.run("monmaptool", [...change, file], options);
     await runBound(deps, "ceph-mon", [...own, "--inject-monmap", file], options);
   } finally {
     await rm(file, { force: true });
   }
-}
-
-function vectorOf(addresses: readonly MonitorAddress[]): string {
-  return `[${addresses.map(({ type, address }) => `${type}:${address}`).join(",")}]`;
 }
 
 /** The cluster of a finished store; undefined when there is none or only half a one. */

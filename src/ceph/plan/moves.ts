@@ -90,9 +90,7 @@ export function planRenumbering(facts: RenumberFacts): RenumberPlan {
   if (present.length < monitors.length && facts.stableMs < allMs) {
     return wait(`${names} moved; the hosts of the other monitors are waited for`);
   }
-  const publicNetwork = facts.networks.find((network) =>
-    present.every(({ addresses }) => facts.addressIn(addresses, network) !== null),
-  );
+  const publicNetwork = sharedNetwork(facts, present);
   if (publicNetwork === undefined) {
     return wait(`${names} moved; no subnet of this node has an address of every monitor's host`);
   }
@@ -107,6 +105,14 @@ export function planRenumbering(facts: RenumberFacts): RenumberPlan {
     next: { publicNetwork, places },
     reasons: [`${names} moved, and the monitors do not answer at their old addresses`],
   };
+}
+
+/** The first network in which all of these have an address. */
+function sharedNetwork(
+  { networks, addressIn }: Pick<RenumberFacts, "networks" | "addressIn">,
+  hosts: readonly Host[],
+): string | undefined {
+  return networks.find((network) => hosts.every(({ addresses }) => addressIn(addresses, network) !== null));
 }
 
 /**
@@ -131,9 +137,7 @@ export function planRebuild(facts: RenumberFacts & { readonly lost: ReadonlySet<
   if (left.length + gone.length < monitors.length) {
     return wait(`${names} are lost; the other monitors' hosts are waited for`);
   }
-  const publicNetwork = facts.networks.find((network) =>
-    left.every(({ addresses }) => facts.addressIn(addresses, network) !== null),
-  );
+  const publicNetwork = sharedNetwork(facts, left);
   if (publicNetwork === undefined) return wait(`the hosts that are left share no subnet with this node`);
   const places = left.map(({ handle, peer, addresses }) => ({
     ...{ name: handle, peer },
