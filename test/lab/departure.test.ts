@@ -58,15 +58,8 @@ labSuite("members that come and go", () => {
   beforeAll(async () => {
     lab = await Lab.up("departure", { nodes: 4 });
     cluster = new LabCluster(lab);
-    await cluster.formed(four);
-    await cluster.seated("n1", 3);
-    await cluster.settled("n1");
+    await cluster.holding(four, text);
     fsid = await cluster.ceph("n1", "fsid");
-    await cluster.run("n1", "disk", "add", "loop,1G,1", "--target", "all");
-    await cluster.ceph("n1", "osd", "pool", "create", "data", "8");
-    await cluster.ceph("n1", "osd", "pool", "application", "enable", "data", "test");
-    await cluster.healthy("n1");
-    await cluster.put("n1", "data", "kept", text);
   });
   afterAll(async () => {
     await lab?.down();
@@ -246,7 +239,7 @@ labSuite("members that come and go", () => {
     const { id, state } = (await lab.mesh(removed)).self;
     expect([id === former, state]).toEqual([false, "fresh"]);
     await lab.waitFor(
-      "it to wait for approval, as any fresh node",
+      "the reset node to be pending, as any fresh node is",
       async () => (await lab.mesh(asked)).pending.some((node) => node.id === id),
       minutes(2),
     );

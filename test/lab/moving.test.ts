@@ -15,14 +15,7 @@ labSuite("hosts that move", () => {
   beforeAll(async () => {
     lab = await Lab.up("moving", { nodes: 3 });
     cluster = new LabCluster(lab);
-    await cluster.formed(three);
-    await cluster.seated("n1", 3);
-    await cluster.settled("n1");
-    await cluster.run("n1", "disk", "add", "loop,1G,1", "--target", "all");
-    await cluster.ceph("n1", "osd", "pool", "create", "data", "8");
-    await cluster.ceph("n1", "osd", "pool", "application", "enable", "data", "test");
-    await cluster.healthy("n1");
-    await cluster.put("n1", "data", "kept", text);
+    await cluster.holding(three, text);
   });
   afterAll(async () => {
     await lab?.down();

@@ -16,14 +16,7 @@ labSuite("a cluster that lost its majority", () => {
   beforeAll(async () => {
     lab = await Lab.up("recovery", { nodes: 3 });
     cluster = new LabCluster(lab);
-    await cluster.formed(three);
-    await cluster.seated("n1", 3);
-    await cluster.settled("n1");
-    await cluster.run("n1", "disk", "add", "loop,1G,1", "--target", "all");
-    await cluster.ceph("n1", "osd", "pool", "create", "data", "8");
-    await cluster.ceph("n1", "osd", "pool", "application", "enable", "data", "test");
-    await cluster.healthy("n1");
-    await cluster.put("n1", "data", "kept", text);
+    await cluster.holding(three, text);
     const holder = (await cluster.holder("n1")).name;
     // The holder is among the lost: what it alone knew is what a recovery gives up.
     survivor = three.find((name) => name !== holder) ?? "";

@@ -149,6 +149,19 @@ export class LabCluster {
       .then(() => undefined);
   }
 
+  /** Formed and seated by itself, with an OSD on each of these nodes, and this text in a pool of its own. */
+  async holding(nodes: readonly string[], text: string): Promise<void> {
+    const [first = ""] = nodes;
+    await this.formed(nodes);
+    await this.seated(first, 3);
+    await this.settled(first);
+    await this.run(first, "disk", "add", "loop,1G,1", "--target", "all");
+    await this.ceph(first, "osd", "pool", "create", "data", "8");
+    await this.ceph(first, "osd", "pool", "application", "enable", "data", "test");
+    await this.healthy(first);
+    await this.put(first, "data", "kept", text);
+  }
+
   /** The holder's node name and the epoch, once `node` knows of a quorum and a holder. */
   holder(
     node: string,

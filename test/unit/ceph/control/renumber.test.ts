@@ -193,6 +193,9 @@ describe("a node whose monitors or address have moved", () => {
 
   const config = (): Promise<string> => readFile(fake.deps.paths.cephConf, "utf8");
   const move = { id: "7-a", access: accessAfter(access, body as never) };
+  const { id: entry, number } = decided();
+  const payload = { access: move.access } as unknown as Json;
+  const order = { entry, kind: kinds.renumber, number, body: body as Json, payload };
 
   it("restarts what is bound to an address that it has no more, once, and never a monitor", async () => {
     expect(await node.followMove(null)).toBe(false);
@@ -232,14 +235,6 @@ describe("a node whose monitors or address have moved", () => {
       before = [...fake.units.keys(), ...fake.calls.flat().filter((word) => word === "--inject-monmap")];
     };
     const step = cephSteps(node)[kinds.renumber] as Step;
-    const { number, id } = decided();
-    const order = {
-      entry: id,
-      kind: kinds.renumber,
-      number,
-      body: body as Json,
-      payload: { access: move.access } as unknown as Json,
-    };
     await step(order, { confirm, signal: new AbortController().signal, log: fake.deps.log });
     expect(before).toEqual(["mgr.n1", "osd.4"]);
     const changes = fake.calls.filter((call) => call.includes("--addv") || call.includes("--rm"));
@@ -264,14 +259,6 @@ describe("a node whose monitors or address have moved", () => {
       throw new MicrocephError("STALE_DECISION", "no longer open");
     };
     const step = cephSteps(node)[kinds.renumber] as Step;
-    const { number, id } = decided();
-    const order = {
-      entry: id,
-      kind: kinds.renumber,
-      number,
-      body: body as Json,
-      payload: { access: move.access } as unknown as Json,
-    };
     const tools = { confirm, signal: new AbortController().signal, log: fake.deps.log };
     await expect(step(order, tools)).rejects.toMatchObject({ code: "STALE_DECISION" });
     expect(fake.calls.flat()).not.toContain("--inject-monmap");
