@@ -248,15 +248,7 @@ labSuite("members that come and go", () => {
   it("hand everything over when the only voter leaves by itself; the last one cannot leave", async () => {
     const { name: leaver } = await cluster.holder(survivors[0] ?? "");
     const [last = ""] = survivors.filter((name) => name !== leaver);
-    await cluster.ceph(last, "config", "set", "global", "mon_allow_pool_size_one", "true");
-    const pools = await cluster.cephJson<{ poolname: string }[]>(last, "osd", "lspools");
-    for (const { poolname } of pools) {
-      for (const [key, value] of [
-        ["size", "1"],
-        ["min_size", "1"],
-      ] as const)
-        await cluster.ceph(last, "osd", "pool", "set", poolname, key, value, "--yes-i-really-mean-it");
-    }
+    await cluster.singleCopies(last);
     await cluster.run(leaver, "cluster", "leave");
     await gone(leaver);
     await seats(last, [last]);

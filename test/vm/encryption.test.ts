@@ -120,8 +120,8 @@ vmSuite("encrypted OSDs in a virtual machine", () => {
   it("keep what is written unreadable on the disk, also after the power is cut", async () => {
     // One `ceph` for all of them: here its start takes longer than they do.
     const commands = [
-      "osd pool create vault 8",
       "config set global mon_allow_pool_size_one true",
+      "osd pool create vault 8",
       "osd pool set vault size 1 --yes-i-really-mean-it",
     ];
     await vm.ok(

@@ -162,6 +162,26 @@ export class LabCluster {
     await this.put(first, "data", "kept", text);
   }
 
+  /** Every pool keeps one copy. Monitors heed the permission for it a moment after it was given. */
+  async singleCopies(node: string): Promise<void> {
+    await this.ceph(node, "config", "set", "global", "mon_allow_pool_size_one", "true");
+    const pools = await this.cephJson<{ poolname: string }[]>(node, "osd", "lspools");
+    for (const { poolname } of pools) {
+      const set = ["ceph", "--connect-timeout", "20", "osd", "pool", "set", poolname];
+      await this.lab.waitFor(
+        `one copy in ${poolname}`,
+        async (note) => {
+          const asked = [...set, "size", "1", "--yes-i-really-mean-it"];
+          const { exitCode, stderr } = await this.lab.exec(node, asked, minutes(2));
+          note(stderr);
+          return exitCode === 0;
+        },
+        { ...minutes(2), everyMs: 500 },
+      );
+      await this.lab.run(node, [...set, "min_size", "1"], minutes(2));
+    }
+  }
+
   /** The holder's node name and the epoch, once `node` knows of a quorum and a holder. */
   holder(
     node: string,
