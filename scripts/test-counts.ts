@@ -11,6 +11,7 @@ interface Report {
   readonly numPendingTests: number;
   readonly numTodoTests: number;
   readonly testResults: readonly {
+    readonly name?: string;
     readonly status: string;
     readonly assertionResults: readonly {
       readonly status: string;
@@ -43,6 +44,32 @@ export function countReport(text: string, exitCode: number): Counts {
   };
 }
 
+/** Test files of which something failed, as the report names them; none if the report cannot be read. */
+export function failedFiles(text: string): readonly string[] {
+  try {
+    const { testResults } = JSON.parse(text) as Report;
+    return testResults.flatMap(({ name, status }) =>
+      status === "failed" && name !== undefined ? [name] : [],
+    );
+  } catch {
+    return [];
+  }
+}
+
+/** Tests of these files in a report, by how they ended; a file that broke as a whole counts as one failed. */
+export function countFiles(text: string, files: readonly string[]): Counts {
+  const { testResults } = JSON.parse(text) as Report;
+  let sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const file of testResults.filter(({ name }) => files.includes(name ?? ""))) {
+    const passed = file.assertionResults.filter(({ status }) => status === "passed").length;
+    const failed = file.assertionResults.filter(({ status }) => status === "failed").length;
+    const broken = failed === 0 && file.status === "failed" ? 1 : 0;
+    const skipped = file.assertionResults.length - passed - failed;
+    sum = addCounts(sum, { passed, failed: failed + broken, skipped });
+  }
+  return sum;
+}
+
 /** Why tests were skipped, as their names or those of their suites say it, with the number of tests. */
 export function skipReasons(text: string): ReadonlyMap<string, number> {
   const reasons = new Map<string, number>();
@@ -69,6 +96,15 @@ export function wholeStep(exitCode: number): Counts {
 
 export function addCounts(a: Counts, b: Counts): Counts {
   return { passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped };
+}
+
+/** What a run comes to when some of its files were run again: the second time counts for those. */
+export function replaceCounts(all: Counts, first: Counts, second: Counts): Counts {
+  return addCounts(all, {
+    passed: second.passed - first.passed,
+    failed: second.failed - first.failed,
+    skipped: second.skipped - first.skipped,
+  });
 }
 
 /** The last line of a test run; the form is fixed. */

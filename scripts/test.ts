@@ -3,8 +3,18 @@
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { addCounts, type Counts, countReport, skipReasons, summaryLine, wholeStep } from "./test-counts.ts";
+import { basename, join } from "node:path";
+import {
+  addCounts,
+  type Counts,
+  countFiles,
+  countReport,
+  failedFiles,
+  replaceCounts,
+  skipReasons,
+  summaryLine,
+  wholeStep,
+} from "./test-counts.ts";
 
 const root = join(import.meta.dirname, "..");
 const tools = join(root, "node_modules");
@@ -41,13 +51,20 @@ function labSurroundings(): Surroundings | undefined {
   return { before: [], env: { MICROCEPH_LAB_OBSTACLE: said } };
 }
 
+/** A vitest run: what it came to, and its JSON report. */
+interface Run {
+  readonly counts: Counts;
+  readonly text: string;
+}
+
 async function vitest(
   project: string,
   args: readonly string[],
   folder: string,
   around?: Surroundings,
-): Promise<Counts> {
+): Promise<Run> {
   const file = join(folder, `${project}.json`);
+  rmSync(file, { force: true });
   const options = [
     ...["run", "--project", project, "--passWithNoTests"],
     ...["--reporter=default", "--reporter=json", `--outputFile.json=${file}`],
@@ -61,16 +78,45 @@ async function vitest(
     // No report: the run itself failed.
   }
   for (const [reason, count] of skipReasons(text)) console.log(`${count} skipped: ${reason}`);
-  return countReport(text, code);
+  return { counts: countReport(text, code), text };
+}
+
+/** More files than these are not bad luck. */
+const filesRunAgain = 2;
+
+/** Said before the last line, so that nobody overlooks what passed only at the second try. */
+const remarks: string[] = [];
+
+/**
+ * Tests on real parts share a machine with whatever else runs there. A file that fails is run once more, in a lab
+ * of its own and with the same seed: what fails twice has failed, and what does not is named at the end.
+ */
+async function onRealParts(
+  project: string,
+  args: readonly string[],
+  folder: string,
+  around: Surroundings = { before: [], env: {} },
+): Promise<Counts> {
+  const seed = process.env.CRASH_SEED ?? String(Date.now() % 2 ** 31);
+  const surroundings = { ...around, env: { ...around.env, CRASH_SEED: seed } };
+  const first = await vitest(project, args, folder, surroundings);
+  const failed = failedFiles(first.text);
+  if (args.length > 0 || failed.length === 0 || failed.length > filesRunAgain) return first.counts;
+  console.log(`\n== ${project}, again: ${failed.map((file) => basename(file)).join(", ")}`);
+  const second = await vitest(project, failed, folder, surroundings);
+  const outcome = second.counts.failed === 0 ? "passed" : "failed";
+  for (const file of failed)
+    remarks.push(`${basename(file)} failed at first, see above; run again it ${outcome}.`);
+  return replaceCounts(first.counts, countFiles(first.text, failed), second.counts);
 }
 
 const steps: Readonly<Record<string, (args: readonly string[], folder: string) => Promise<Counts>>> = {
   lint: async () => wholeStep(await runTool("@biomejs/biome/bin/biome", ["check", "."])),
   types: async () => wholeStep(await runTool("typescript/bin/tsc", ["--noEmit"])),
-  unit: (args, folder) => vitest("unit", args, folder),
-  sim: (args, folder) => vitest("sim", args, folder),
-  lab: (args, folder) => vitest("lab", args, folder, labSurroundings()),
-  vm: (args, folder) => vitest("vm", args, folder),
+  unit: async (args, folder) => (await vitest("unit", args, folder)).counts,
+  sim: async (args, folder) => (await vitest("sim", args, folder)).counts,
+  lab: (args, folder) => onRealParts("lab", args, folder, labSurroundings()),
+  vm: (args, folder) => onRealParts("vm", args, folder),
 };
 
 /** Projects asked for, all but `vm` if none is, and what is left for vitest. */
@@ -110,7 +156,7 @@ for (const project of projects) {
 }
 rmSync(folder, { recursive: true, force: true });
 
-console.log(`\n${lines.join("\n")}`);
+console.log(`\n${[...lines, ...remarks].join("\n")}`);
 const incomplete = labSkipped > 0 && process.env.CI === "true" && rest.length === 0;
 if (incomplete)
   console.log(`Failed: ${labSkipped} tests on real Ceph were skipped, and CI=true asks for all of them.`);

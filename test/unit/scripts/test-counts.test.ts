@@ -1,5 +1,14 @@
 import { expect, it } from "vitest";
-import { addCounts, countReport, skipReasons, summaryLine, wholeStep } from "../../../scripts/test-counts.ts";
+import {
+  addCounts,
+  countFiles,
+  countReport,
+  failedFiles,
+  replaceCounts,
+  skipReasons,
+  summaryLine,
+  wholeStep,
+} from "../../../scripts/test-counts.ts";
 
 const report = (numbers: object, files: { status: string; tests: string[] }[] = []): string =>
   JSON.stringify({
@@ -43,6 +52,28 @@ it.each([
   ["an unhandled error", report({ numPassedTests: 2 }), 1, "2 passed, 1 failed, 0 skipped"],
   ["no report", "", 0, "0 passed, 1 failed, 0 skipped"],
 ])("%s", (_, text, code, line) => expect(summaryLine(countReport(text, code))).toBe(line));
+
+it("counts a file that was run again as its second run went, and every other as its first", () => {
+  const tests = (...all: string[]): object[] => all.map((status) => ({ status }));
+  const first = JSON.stringify({
+    ...{ numPassedTests: 4, numFailedTests: 1, numPendingTests: 2, numTodoTests: 0 },
+    testResults: [
+      { name: "/lab/a", status: "passed", assertionResults: tests("passed", "passed") },
+      { name: "/lab/b", status: "failed", assertionResults: tests("passed", "failed", "passed") },
+      { name: "/lab/c", status: "failed", assertionResults: tests("skipped", "skipped") },
+    ],
+  });
+  const failed = failedFiles(first);
+  expect(failed).toEqual(["/lab/b", "/lab/c"]);
+  const before = countFiles(first, failed);
+  expect(before).toEqual({ passed: 2, failed: 2, skipped: 2 });
+  const all = countReport(first, 1);
+  expect(replaceCounts(all, before, { passed: 5, failed: 0, skipped: 0 })).toEqual({
+    ...{ passed: 7, failed: 0, skipped: 0 },
+  });
+  expect(replaceCounts(all, before, { passed: 4, failed: 1, skipped: 0 }).failed).toBe(1);
+  expect(failedFiles("no report")).toEqual([]);
+});
 
 it("sums up", () => {
   expect(addCounts(wholeStep(0), wholeStep(2))).toEqual({ passed: 1, failed: 1, skipped: 0 });
