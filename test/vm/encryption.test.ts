@@ -160,10 +160,11 @@ vmSuite("encrypted OSDs in a virtual machine", () => {
     expect((await vm.run("cryptsetup isLuks /dev/vdb")).code).not.toBe(0);
     expect((await vm.run("test -e /dev/mapper/luksosd-0")).code).not.toBe(0);
     expect((await diskLists()).ConfiguredDisks).toEqual([]);
+    const named = expect.objectContaining({ Path: "/dev/disk/by-id/virtio-secret" });
     // udev names it anew after its content has changed.
     await expect
-      .poll(async () => (await diskLists()).AvailableDisks.map(({ Path }) => Path), { timeout: 120_000 })
-      .toContain("/dev/disk/by-id/virtio-secret");
+      .poll(diskLists, { timeout: 120_000 })
+      .toMatchObject({ AvailableDisks: expect.arrayContaining([named]) });
   });
 });
 

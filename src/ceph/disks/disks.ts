@@ -1,5 +1,3 @@
-import { Buffer } from "node:buffer";
-import { constants } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import { runProgram } from "../../process/run-program.ts";
@@ -11,11 +9,11 @@ import {
   deviceNumber,
   isClaimed,
   listBlockDevices,
-  openClaimed,
   systemRoots,
 } from "./inventory.ts";
 import { byName } from "./match/plan.ts";
 import { contentOf } from "./pristine.ts";
+import { endOfDevice, startOfDevice, writeZeros } from "./zeros.ts";
 
 /** What is handed in; the defaults are the real system. */
 export interface DiskDeps {
@@ -139,33 +137,16 @@ export async function wipeDisk(path: string, deps: DiskDeps = systemDeps): Promi
     device.partitions.includes(name),
   );
   // The label at the start goes last: a run that was interrupted is known by it, and is done again.
-  await zero(device, [{ offset: device.bytes - 2 * mib, length: 2 * mib }, ...labelCopies]);
+  await writeZeros(device.path, device.bytes, [endOfDevice(device.bytes), ...labelCopies]);
   for (const each of [...partitions, device]) {
     await deps.run("wipefs", ["--all", "--force", "--quiet", each.path], { deadlineMs: programDeadlineMs });
   }
-  await zero(device, [{ offset: 0, length: 2 * mib }]);
+  await writeZeros(device.path, device.bytes, [startOfDevice]);
 }
 
-const mib = 1024 ** 2;
 const gib = 1024 ** 3;
 /** Further copies of BlueStore's label, where a release has them. */
 const labelCopies = [1, 10, 100, 1000].map((count) => ({ offset: count * gib, length: 4096 }));
-
-async function zero(
-  { path, bytes }: BlockDevice,
-  places: readonly { readonly offset: number; readonly length: number }[],
-): Promise<void> {
-  const file = await openClaimed(path, constants.O_WRONLY);
-  try {
-    for (const { offset, length } of places) {
-      const size = Math.min(length, bytes - offset);
-      if (offset >= 0 && size > 0) await file.write(Buffer.alloc(size), 0, size, offset);
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
 
 async function useReasons(device: BlockDevice): Promise<string[]> {
   const reasons = [...device.usedBy];

@@ -1,6 +1,7 @@
 import { access } from "node:fs/promises";
 import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
 import type { runProgram } from "../../process/run-program.ts";
+import { endOfDevice, sizeOfDevice, startOfDevice, writeZeros } from "./zeros.ts";
 
 export interface LuksDeps {
   readonly run: typeof runProgram;
@@ -24,6 +25,9 @@ const wrongKey = 2;
  * taken from the OSDs, for each device at each boot.
  */
 const keyDerivation = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
+
+/** Both copies of the header by which LUKS2 is known: behind them come the key slots (LUKS2 specification, 2.1). */
+const headerBytes = 32 * 1024;
 
 /** A new key: 96 random bytes as 128 characters. */
 export function makeLuksKey(random: (bytes: number) => Buffer): string {
@@ -150,11 +154,20 @@ export async function luksRemoveKey(deps: LuksDeps, device: string, key: string)
   await deps.run("cryptsetup", remove, withKey(key));
 }
 
-/** Make what is on the device unreadable for good, whoever has a key: every key slot and the header go. */
+/**
+ * Make what is on the device unreadable for good, whoever has a key: every key slot and the header go. Afterwards
+ * it is an empty disk to whoever looks. The header is known until the last step, so a run that was cut off is made
+ * again.
+ */
 export async function luksErase(deps: LuksDeps, device: string): Promise<void> {
   if (!(await isLuks(deps, device))) return;
   await deps.run("cryptsetup", ["luksErase", "--batch-mode", device], { deadlineMs: programDeadlineMs });
-  await deps.run("wipefs", ["--all", "--force", "--quiet", device], { deadlineMs: programDeadlineMs });
+  const bytes = await sizeOfDevice(device);
+  await writeZeros(device, bytes, [
+    endOfDevice(bytes),
+    { offset: headerBytes, length: startOfDevice.length - headerBytes },
+  ]);
+  await writeZeros(device, bytes, [{ offset: 0, length: headerBytes }]);
 }
 
 function withKey(key: string): { input: string; secrets: string[]; deadlineMs: number } {

@@ -1,5 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -15,6 +24,7 @@ import {
   makeLuksKey,
   mappingName,
 } from "../../../../src/ceph/disks/luks.ts";
+import { contentOf } from "../../../../src/ceph/disks/pristine.ts";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { type RunResult, runProgram } from "../../../../src/process/run-program.ts";
 
@@ -59,11 +69,15 @@ describe("a LUKS header", () => {
     expect(await luksOpensWith(deps, device, key)).toBe(false);
   });
 
-  it("is gone for every key once erased", async () => {
+  it("is gone for every key once erased, and the disk is empty for whoever looks", async () => {
+    const end = openSync(device, "r+");
+    writeSync(end, "ciphertext", 64 * 2 ** 20 - 512);
+    closeSync(end);
     await luksErase(deps, device);
     await luksErase(deps, device);
     expect(await isLuks(deps, device)).toBe(false);
     expect(await luksOpensWith(deps, device, another)).toBe(false);
+    expect(await contentOf(device, 64 * 2 ** 20)).toBeUndefined();
   });
 });
 
