@@ -17,7 +17,7 @@ const operations: readonly (Omit<CrashPlan, "step"> & { readonly steps: number }
   { operation: "monitor", victim: "newcomer", steps: 20 },
   { operation: "disk", victim: "node", steps: 12 },
   { operation: "remove", victim: "node", steps: 12 },
-  { operation: "remove", victim: "node", steps: 24 },
+  { operation: "replace", victim: "node", steps: 30 },
 ];
 
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 2 ** 31);

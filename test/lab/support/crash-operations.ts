@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { loadOrCreateIdentity } from "../../../src/mesh/identity/node-identity.ts";
 import type { LabCluster } from "./cluster.ts";
@@ -15,6 +15,8 @@ export interface Trial {
 export interface CrashOperation {
   /** Nodes at its end, all members. */
   readonly nodes: readonly string[];
+  /** Hosts of the lab, where it needs more of them than are members at its end. */
+  readonly hosts?: number;
   readonly seats: number;
   /** What must be there before; the nodes that it starts itself are bare hosts until then. */
   prepare(trial: Trial): Promise<void>;
@@ -26,6 +28,8 @@ export interface CrashOperation {
   again?(trial: Trial): Promise<void>;
   /** Resolves once it is carried out to its end. */
   end(trial: Trial): Promise<void>;
+  /** What is done before one looks whether all is whole. */
+  after?(trial: Trial): Promise<void>;
 }
 
 async function bootstrapped(trial: Trial, ...nodes: string[]): Promise<void> {
@@ -46,6 +50,26 @@ let byPeer: string[] = [];
 const nth = (index: number) => (): string => byPeer[index] ?? "n1";
 
 const all = ["n1", "n2", "n3"];
+
+/** Who held the lease before, and who did not. */
+let holder = "";
+let others: string[] = [];
+
+/** Three that formed by themselves, each with a vote and a monitor. */
+async function formedTrio(trial: Trial): Promise<void> {
+  const { cluster } = trial;
+  await startAll(trial, all);
+  await cluster.formed(all);
+  await cluster.seated("n1", 3);
+  await cluster.settled("n1");
+  holder = (await cluster.holder("n1")).name;
+  others = all.filter((name) => name !== holder);
+}
+
+const newAddress = (index: number): string => `10.88.0.${index + 11}`;
+
+/** Of the OSD that is replaced: its uuid before, and the disk that it goes to. */
+let replaced = { uuid: "", disk: "" };
 
 export const crashOperations: Readonly<Record<string, CrashOperation>> = {
   formation: {
@@ -166,7 +190,156 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
       await cluster.healthy("n1");
     },
   },
+  replace: {
+    nodes: ["n1"],
+    seats: 1,
+    prepare: async (trial) => {
+      await bootstrapped(trial);
+      await trial.cluster.run("n1", "disk", "add", "loop,1G,4");
+      await trial.cluster.healthy("n1");
+      const [disk = ""] = await trial.lab.disk("n1", "1G");
+      replaced = { uuid: (await uuidOf(trial.cluster, 1)) ?? "", disk };
+    },
+    victims: { node: () => "n1" },
+    begin: async ({ cluster }) => {
+      await cluster.cli("n1", "disk", "replace", "osd.1", replaced.disk);
+    },
+    again: async ({ lab, cluster }) => {
+      if ((await uuidOf(cluster, 1)) === replaced.uuid && !(await jobRuns(lab, "n1"))) {
+        await cluster.cli("n1", "disk", "replace", "osd.1", replaced.disk);
+      }
+    },
+    end: async ({ lab, cluster }) => {
+      await lab.waitFor(
+        "another osd.1 on the new disk",
+        async (note) => {
+          const uuid = await uuidOf(cluster, 1);
+          const block = join(lab.hosts.node("n1").files.state, "data", "osd", "ceph-1", "block");
+          const path = existsSync(block) ? readlinkSync(block) : "";
+          note({ uuid, path });
+          return uuid !== undefined && uuid !== replaced.uuid && path === replaced.disk;
+        },
+        minutes(3),
+      );
+      await noJobRuns(lab, "n1");
+      await cluster.healthy("n1");
+    },
+  },
+  depart: {
+    nodes: ["n1", "n2"],
+    hosts: 3,
+    seats: 1,
+    prepare: async (trial) => {
+      await bootstrapped(trial, "n2", "n3");
+      await trial.cluster.seated("n1", 3);
+      await trial.cluster.settled("n1");
+    },
+    // The first one holds the lease: its cluster was three times as large for seconds only.
+    victims: { holder: () => "n1", leaver: () => "n3", other: () => "n2" },
+    begin: async ({ cluster }) => {
+      await cluster.cli("n2", "cluster", "remove", "n3");
+    },
+    again: async ({ lab, cluster }) => {
+      const { members } = await lab.mesh("n2");
+      if (members.some(({ name }) => name === "n3") && !(await jobRuns(lab, "n2"))) {
+        await cluster.cli("n2", "cluster", "remove", "n3");
+      }
+    },
+    end: async ({ lab, cluster }) => {
+      await lab.waitFor(
+        "n3 to have stopped and forgotten all",
+        async (note) => {
+          const { self } = await lab.mesh("n3");
+          const daemons = [...cluster.daemons("n3").keys()];
+          note({ self, daemons });
+          return self.state === "removed" && daemons.length === 0;
+        },
+        minutes(5),
+      );
+      await cluster.formed(["n1", "n2"]);
+      await cluster.seated("n1", 1);
+      await noJobRuns(lab, "n2");
+    },
+  },
+  move: {
+    nodes: all,
+    seats: 3,
+    prepare: formedTrio,
+    victims: { holder: () => holder, other: () => others[0] ?? "" },
+    begin: async ({ lab }) => {
+      for (const [index, node] of all.entries()) await lab.renumber(node, newAddress(index));
+    },
+    end: async ({ lab, cluster }) => {
+      await lab.waitFor(
+        "all monitors in quorum at their new addresses",
+        async (note) => {
+          const { quorum_names, monmap } = await cluster.cephJson<{
+            quorum_names: string[];
+            monmap: { mons: { addr: string }[] };
+          }>("n1", "quorum_status");
+          const addresses = monmap.mons.map(({ addr }) => addr.split(":")[0]).sort();
+          note({ quorum_names, addresses });
+          return (
+            quorum_names.length === 3 && `${addresses}` === `${all.map((_, index) => newAddress(index))}`
+          );
+        },
+        { ...minutes(5), everyMs: 1000 },
+      );
+    },
+  },
+  recover: {
+    nodes: all,
+    seats: 3,
+    prepare: async (trial) => {
+      await formedTrio(trial);
+      const [survivor = "", lost = ""] = others;
+      for (const node of [holder, lost]) await trial.lab.kill(node, "all");
+      await trial.lab.waitFor(
+        "the majority to be seen as lost",
+        async (note) => {
+          const { lease, members } = await trial.lab.mesh(survivor);
+          note({ lease, members: members.map(({ name, presence }) => [name, presence]) });
+          const failed = members.filter(({ presence }) => presence === "failed");
+          return lease.quorum === "lost" && failed.length === 2;
+        },
+        minutes(2),
+      );
+    },
+    victims: { survivor: () => others[0] ?? "" },
+    begin: recoverHere,
+    again: async (trial) => {
+      const jobs = (await trial.lab.get(others[0] ?? "", "/1.0/jobs")) as unknown[];
+      if (jobs.length === 0) await recoverHere(trial);
+    },
+    end: async ({ lab, cluster }) => {
+      const survivor = others[0] ?? "";
+      await lab.waitFor(
+        "one recovery, and decisions again",
+        async (note) => {
+          const { lease } = await lab.mesh(survivor);
+          const journal = await cluster.journal(survivor);
+          const recovered = journal.filter(({ kind }) => kind === "cluster.recovered");
+          note({ lease, recovered });
+          return lease.quorum === "ok" && `${recovered.map(({ state }) => state)}` === "done";
+        },
+        minutes(5),
+      );
+      await noJobRuns(lab, survivor);
+    },
+    after: async (trial) => startAll(trial, all),
+  },
 };
+
+/** Refused where it is over already. */
+async function recoverHere({ lab }: Trial): Promise<void> {
+  const [survivor = "", lost = ""] = others;
+  await lab.api(survivor, "POST", "/1.0/cluster/recovery", { lost: [holder, lost] }).catch(() => undefined);
+}
+
+async function uuidOf(cluster: LabCluster, osd: number): Promise<string | undefined> {
+  const map = await cluster.cephJson<{ osds: { osd: number; uuid: string }[] }>("n1", "osd", "dump");
+  return map.osds.find((one) => one.osd === osd)?.uuid;
+}
 
 function osdNumbers(cluster: LabCluster): Promise<number[]> {
   return cluster.cephJson<number[]>("n1", "osd", "ls");

@@ -25,7 +25,8 @@ export async function crashTrial(purpose: string, plan: CrashPlan): Promise<Daem
   if (operation === undefined || victimOf === undefined) {
     throw new RangeError(`there is no ${plan.victim} of ${plan.operation}`);
   }
-  const lab = await Lab.up(purpose, { nodes: operation.nodes.length, bare: true, steps: true, expect: 3 });
+  const nodes = operation.hosts ?? operation.nodes.length;
+  const lab = await Lab.up(purpose, { nodes, bare: true, steps: true, expect: 3 });
   try {
     const trial = { lab, cluster: new LabCluster(lab) };
     await operation.prepare(trial);
@@ -42,6 +43,7 @@ export async function crashTrial(purpose: string, plan: CrashPlan): Promise<Daem
     await begun;
     await operation.again?.(trial);
     await operation.end(trial);
+    await operation.after?.(trial);
     await oneWholeResult(operation, trial);
     if (plan.thorough !== false) await healthyWithDisks(operation, trial);
     for (const node of operation.nodes) await nothingLeftOver(trial, node);
@@ -88,7 +90,8 @@ async function oneWholeResult({ nodes, seats }: CrashOperation, trial: Trial): P
   }
   const monitors = await cluster.monitors("n1");
   if (monitors.length !== seats) throw new Error(`monitors ${monitors.join()} instead of ${seats}`);
-  const etcd = await etcdMembers(lab, "n1");
+  const voter = (await lab.mesh("n1")).members.find((member) => member.voter)?.name ?? "n1";
+  const etcd = await etcdMembers(lab, voter);
   if (etcd.length !== seats || etcd.some(({ isLearner }) => isLearner === true)) {
     throw new Error(`etcd has ${JSON.stringify(etcd)} instead of ${seats} voters`);
   }
