@@ -12,6 +12,8 @@ export interface CrushState {
   readonly nearfullRatio: number;
   /** Whether every live OSD has reported its size: before that nobody can tell what would fit. */
   readonly sized: boolean;
+  /** No pool but Ceph's own: there is next to nothing to move, and nothing that might not fit. */
+  readonly unused: boolean;
 }
 
 /** Without a manager nobody answers how full the OSDs are. */
@@ -42,6 +44,7 @@ export async function readCrush(
       return { host: osd.host ?? "", rack: osd.rack, sizeKiB, usedKiB };
     }),
     sized: live.every((osd) => usage.some((row) => row.id === osd.id && row.sizeKiB > 0)),
+    unused: cephPools.every((pool) => isCephsOwn(pool.name, pool.applications)),
   };
 }
 

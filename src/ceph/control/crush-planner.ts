@@ -67,13 +67,15 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
     return [];
   }
 
-  async function topology(state: CrushState, call: CallOptions): Promise<readonly Proposal[]> {
+  type Plan = (state: CrushState, settleMs: number, call: CallOptions) => Promise<readonly Proposal[]>;
+
+  const topology: Plan = async (state, settleMs, call) => {
     const { members, former } = deps.zones();
     const { buckets } = state.tree;
     const seen = JSON.stringify([buckets, [...members]]);
     const plan = planTopology(
       { buckets, zones: members, formerHosts: former, stableMs: steadyTree.forMs(seen, deps.now()) },
-      options.settleMs,
+      settleMs,
     );
     deps.explain("topology", plan.reasons);
     if (plan.next === null) return [];
@@ -82,9 +84,9 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
     return plan.next.op === "place"
       ? withConsent(proposal, { moves: plan.moves, domain: null }, call)
       : [proposal];
-  }
+  };
 
-  async function domain(state: CrushState, call: CallOptions): Promise<readonly Proposal[]> {
+  const domain: Plan = async (state, settleMs, call) => {
     const places = [...new Set(state.osds.map(({ host, rack }) => `${rack ?? ""}/${host}`))].sort().join();
     const plan = planFailureDomain(
       {
@@ -94,16 +96,16 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
         osds: state.osds,
         stableMs: steadyHosts.forMs(places, deps.now()),
       },
-      { settleMs: options.settleMs, nearfullRatio: state.nearfullRatio },
+      { settleMs, nearfullRatio: state.nearfullRatio },
     );
     deps.explain("failure-domain", plan.reasons);
     if (plan.next === null) return [];
     const { from, to, reason } = plan.next;
     const proposal = crushProposal(kinds.failureDomain, { from, to }, reason);
     return withConsent(proposal, { moves: [], domain: to }, call);
-  }
+  };
 
-  async function profile(state: CrushState, call: CallOptions): Promise<readonly Proposal[]> {
+  const profile: Plan = async (state, _settleMs, call) => {
     const ceph = deps.ceph();
     if (ceph === null) return [];
     const chosen = await poolChoice(ceph, "osd_pool_default_size", call);
@@ -125,7 +127,7 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
     );
     if (!plan) return [];
     return [crushProposal(kinds.poolProfile, { size: plan.size, minSize: plan.minSize }, plan.reason)];
-  }
+  };
 
   return async (signal) => {
     const ceph = deps.ceph();
@@ -148,13 +150,15 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
       deps.later(options.crushPauseMs);
       return [];
     }
-    if (!state.sized) {
+    // Hosts are to settle because data would be moved twice; where there is none nothing is waited for.
+    const settleMs = state.unused ? 0 : options.settleMs;
+    if (!state.sized && !state.unused) {
       deps.later(options.crushPauseMs);
       deps.explain("failure-domain", ["not every OSD has reported its size yet"]);
       return [];
     }
     for (const plan of [topology, domain, profile]) {
-      const proposals = await plan(state, call);
+      const proposals = await plan(state, settleMs, call);
       if (proposals.length > 0) return proposals;
     }
     const now = deps.now();

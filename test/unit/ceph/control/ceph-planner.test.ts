@@ -107,7 +107,7 @@ beforeEach(() => {
   asked = [];
   now = 1_000_000;
   hosts = [];
-  pools = [];
+  pools = [pool("rbd")];
   rules = [
     { id: 1, name: "microceph_auto_osd", failureDomain: "osd" },
     { id: 2, name: "replicated_rule", failureDomain: "host" },
@@ -205,6 +205,14 @@ describe("seats", () => {
       },
     ]);
     expect(asked).toEqual(["quorumStatus"]);
+  });
+
+  it("gives a voter its monitor before the next vote, unless Ceph does not answer", async () => {
+    nodes = 3;
+    voters = [0, 1];
+    expect(await plan("seats")).toMatchObject([{ kind: kinds.monitor, body: { handle: "n1" } }]);
+    silent = true;
+    expect(await plan("seats")).toMatchObject([{ kind: kinds.voter, body: { handle: "n2" } }]);
   });
 
   it("asks no more once as many monitors are decided as are wanted", async () => {
@@ -325,6 +333,12 @@ describe("failure domain and pool profile", () => {
     expect(await plan("crush", made)).toMatchObject([
       { kind: kinds.failureDomain, body: { from: "osd", to: "host" }, agent: null, lane: "crush" },
     ]);
+  });
+
+  it("does not wait for anything while there are no pools but Ceph's own", async () => {
+    pools = [pool("device_health_metrics")];
+    sized = 0;
+    expect(await plan("crush")).toMatchObject([{ kind: kinds.failureDomain, body: { to: "host" } }]);
   });
 
   it("waits until every OSD has reported its size, and says so", async () => {
