@@ -5,7 +5,7 @@ import type { CallOptions, CephCommands, MonMap } from "../command/commands.ts";
 import { isUnanswered } from "../command/words.ts";
 import { monitorAddresses } from "../config/monitor-address.ts";
 import { movedMonitors, type PlacedMonitor, planRebuild, planRenumbering } from "../plan/moves.ts";
-import { planSeats, type SeatMember } from "../plan/seats.ts";
+import { planSeats, type SeatMember, seatTarget } from "../plan/seats.ts";
 import { type CountedDaemon, planDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import type { CrushChange, MovedData } from "./crush-estimate.ts";
@@ -80,6 +80,10 @@ export interface PlannerDeps {
 }
 
 const callMs = 20_000;
+/** What is placed at once: a manager, without which Ceph tells little of itself. */
+const firstDaemons = { mgr: 1, mds: 0 };
+/** Milliseconds that all others are put off for monitors. */
+const growingMs = 30_000;
 /** Milliseconds that the next vote is put off for monitors that might get a seat first. */
 const aheadCallMs = 3_000;
 /** Monitors that have moved are not waited for as long; and how soon it is looked at again, in milliseconds. */
@@ -89,6 +93,21 @@ const moveLookMs = 10_000;
 /** The planners of Ceph and its quorum: facts from Ceph and the members in, proposals out. */
 export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record<string, Planner> {
   const moves = moveWatch(deps);
+  let growingSince: number | null = null;
+
+  /** While a cluster gets its monitors, what only stands by would take their time. Not for long: they may never come. */
+  function isGrowing(members: readonly PlannedMember[]): boolean {
+    const alive = members.filter((member) => member.alive).length;
+    const target = seatTarget(members.length);
+    if (alive < target || decidedMonitors(deps.entries()).size >= target) {
+      growingSince = null;
+      return false;
+    }
+    growingSince ??= deps.now();
+    const leftMs = growingSince + growingMs - deps.now();
+    if (leftMs > 0) deps.later(leftMs);
+    return leftMs > 0;
+  }
 
   const seats: Planner = async (signal) => {
     const members = deps.members();
@@ -154,10 +173,11 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
       .filter((entry) => entry.kind === kinds.daemon && entry.state !== "abandoned")
       .map((entry) => daemonBody.parse(entry.body) as { type: CountedDaemon; handle: Handle })
       .filter((daemon) => members.some(({ handle }) => handle === daemon.handle));
-    if (planDaemons({ members, monitors: [], placed, limit: options.daemonLimit }).length === 0) return [];
+    const limit = isGrowing(members) ? firstDaemons : { mgr: options.daemonLimit, mds: options.daemonLimit };
+    if (planDaemons({ members, monitors: [], placed, limit }).length === 0) return [];
     const monmap = await ceph.monMap({ deadlineMs: callMs, signal });
     const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
-    return planDaemons({ members, monitors, placed, limit: options.daemonLimit }).map(
+    return planDaemons({ members, monitors, placed, limit }).map(
       ({ type, peer, handle, reason }): Proposal => ({
         kind: kinds.daemon,
         body: { type, handle },

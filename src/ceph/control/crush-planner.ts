@@ -102,6 +102,7 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
     if (plan.next === null) return [];
     const { from, to, reason } = plan.next;
     const proposal = crushProposal(kinds.failureDomain, { from, to }, reason);
+    if (state.unused) return [proposal];
     return withConsent(proposal, { moves: [], domain: to }, call);
   };
 

@@ -16,7 +16,7 @@ export interface DaemonFacts {
   /** What is decided already, done or open. */
   readonly placed: readonly { readonly type: CountedDaemon; readonly handle: Handle }[];
   /** Highest number of each type. */
-  readonly limit: number;
+  readonly limit: Readonly<Record<CountedDaemon, number>>;
 }
 
 export interface DaemonStep {
@@ -37,13 +37,16 @@ export function planDaemons(facts: DaemonFacts): DaemonStep[] {
     const have = facts.placed.filter((daemon) => daemon.type === type).map((daemon) => daemon.handle);
     const free = order.filter((member) => member.alive && !have.includes(member.handle));
     const lost = have.filter((handle) => facts.members.some((one) => one.handle === handle && one.lost));
-    const missing = Math.max(0, Math.min(facts.limit, facts.members.length) - have.length + lost.length);
+    const missing = Math.max(
+      0,
+      Math.min(facts.limit[type], facts.members.length) - have.length + lost.length,
+    );
     for (const member of free.slice(0, missing)) {
       steps.push({
         type,
         peer: member.peer,
         handle: member.handle,
-        reason: `up to ${facts.limit} ${type} daemons are wanted, ${have.length} are placed${lost.length === 0 ? "" : `, of which ${lost.map((handle) => `that of ${handle}`).join(" and ")} is lost`}`,
+        reason: `${facts.limit[type]} of ${type} are wanted at most, ${have.length} are placed${lost.length === 0 ? "" : `, of which ${lost.map((handle) => `that of ${handle}`).join(" and ")} is lost`}`,
       });
     }
   }

@@ -312,6 +312,20 @@ describe("daemons", () => {
     expect(asked).toEqual(lanes.length === 0 ? [] : ["monMap"]);
   });
 
+  it("places one manager only while monitors are added, and all the others once they are there, or late", async () => {
+    nodes = 3;
+    const lanes = async (made = planners()): Promise<string[]> =>
+      (await plan("daemons", made)).map(({ lane }) => lane);
+    const made = planners();
+    expect(await lanes(made)).toEqual(["mgr.n0"]);
+    now += 30_000;
+    expect(await lanes(made)).toHaveLength(6);
+    entries.push(daemon("mgr", "n0"));
+    expect(await lanes()).toEqual([]);
+    entries.push(entry(kinds.monitor, { handle: "n1" }), entry(kinds.monitor, { handle: "n2" }));
+    expect(await lanes()).toEqual(["mgr.n1", "mgr.n2", "mds.n0", "mds.n1", "mds.n2"]);
+  });
+
   it("places nothing before Ceph is there", async () => {
     hasCeph = false;
     expect(await plan("daemons")).toEqual([]);

@@ -11,7 +11,7 @@ const members = [1, 2, 3, 4].map((n) => ({
 
 describe("planDaemons", () => {
   it("places up to the limit of each type, monitor hosts first, dead members never", () => {
-    const steps = planDaemons({ members, monitors: ["n4" as Handle], placed: [], limit: 3 });
+    const steps = planDaemons({ members, monitors: ["n4" as Handle], placed: [], limit: { mgr: 3, mds: 3 } });
     expect(steps.map((step) => `${step.type}.${step.handle}`)).toEqual([
       "mgr.n4",
       "mgr.n1",
@@ -29,14 +29,14 @@ describe("planDaemons", () => {
       { type: "mgr", handle: "n2" as Handle },
       { type: "mds", handle: "n1" as Handle },
     ] as const;
-    const steps = planDaemons({ members, monitors: [], placed, limit: 2 });
+    const steps = planDaemons({ members, monitors: [], placed, limit: { mgr: 2, mds: 2 } });
     expect(steps.map((step) => `${step.type}.${step.handle}`)).toEqual(["mds.n3"]);
   });
 
   it("counts no more what a member runs that is lost, and says so", () => {
     const placed = (["n1", "n2", "n3"] as Handle[]).map((handle) => ({ type: "mgr" as const, handle }));
     const lost = members.map((one) => ({ ...one, lost: one.handle === "n2" }));
-    const steps = planDaemons({ members: lost, monitors: [], placed, limit: 3 });
+    const steps = planDaemons({ members: lost, monitors: [], placed, limit: { mgr: 3, mds: 3 } });
     expect(steps.filter(({ type }) => type === "mgr")).toMatchObject([
       { handle: "n4", reason: expect.stringContaining("that of n2 is lost") },
     ]);
