@@ -4,7 +4,11 @@ set -u
 here=$(dirname "$0")
 # Without root the packages cannot be installed; lab tests that miss them are skipped and say so.
 with=
-case " $* " in *"--project vm "* | *"--project=vm "*) with=--with-vm ;; esac
+case " $* " in
+  *"--project vm "* | *"--project=vm "*) with=--with-vm ;;
+  *" --project"*) ;;
+  *) if [ "${CI:-}" = true ]; then with=--with-vm; fi ;;
+esac
 if [ "$(id -u)" != 0 ]; then with=--without-packages; fi
 # shellcheck disable=SC2086
 if ! sh "$here/setup.sh" --quiet $with; then

@@ -14,10 +14,12 @@ export async function healthyTrio(
   await cluster.formed(trio);
   await cluster.seated("n1", 3);
   await cluster.settled("n1");
-  for (const node of trio) {
-    const [disk = "loop,1G,1"] = options.devices === true ? await lab.disk(node, "1G") : [];
-    await cluster.run("n1", "disk", "add", disk, "--target", node);
-  }
+  await Promise.all(
+    trio.map(async (node) => {
+      const [disk = "loop,1G,1"] = options.devices === true ? await lab.disk(node, "1G") : [];
+      await cluster.run("n1", "disk", "add", disk, "--target", node);
+    }),
+  );
   await lab.waitFor(
     "copies on three hosts",
     async (note) => {
