@@ -37,6 +37,7 @@ import { nodeSigner, nodeVerifier } from "../node-signature.ts";
 import type { ProgramVersions } from "../program-versions.ts";
 import type { DaemonSettings } from "../settings.ts";
 import { fsidOf, networksOf, seatsOf, votersOf } from "./cluster-facts.ts";
+import { type ForwardedRequest, forwardTo } from "./forward.ts";
 import { LobbyExchange } from "./lobby-exchange.ts";
 import { Losses } from "./losses.ts";
 import { methods } from "./member-rpc.ts";
@@ -349,22 +350,19 @@ export class ClusterRuntime {
   }
 
   /** Hand a request of the API to another member. */
-  async forward(
+  forward(
     peer: PeerId,
-    request: { readonly method: string; readonly path: string; readonly body: Json },
-    { deadlineMs, signal }: { readonly deadlineMs: number; readonly signal: AbortSignal },
+    request: ForwardedRequest,
+    options: { readonly deadlineMs: number; readonly signal: AbortSignal },
   ): Promise<{ status: number; body: Json }> {
-    // What may take longer, as the wait for a job, has a longer deadline here too.
-    const reply = await this.mesh.request(peer, methods.forward, { ...request }, { deadlineMs, signal });
-    if (
-      reply === null ||
-      typeof reply !== "object" ||
-      Array.isArray(reply) ||
-      typeof reply.status !== "number"
-    ) {
-      throw new MicrocephError("PEER_UNREACHABLE", "the other member's answer cannot be read");
-    }
-    return { status: reply.status, body: reply.body ?? null };
+    const { mesh, presence } = this;
+    const deps = {
+      request: mesh.request.bind(mesh),
+      reaches: mesh.reaches.bind(mesh),
+      hasFailed: () => presence.view().get(peer)?.state === "failed",
+      next: this.deps.events.next.bind(this.deps.events),
+    };
+    return forwardTo(deps, peer, request, options);
   }
 
   /** How to reach Ceph, from the holder of the secrets; asked by members that have none yet. */
