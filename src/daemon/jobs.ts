@@ -57,8 +57,8 @@ const keptJobs = 100;
 export class Jobs {
   readonly #deps: JobsDeps;
   readonly #running = new Map<string, { readonly done: Promise<void>; readonly stop: AbortController }>();
-  /** Ends that could not be written: known to this run only. */
-  readonly #unrecorded = new Map<string, JobRecord>();
+  /** What this run of the daemon alone knows: how far a job is, and ends that could not be written. */
+  readonly #latest = new Map<string, JobRecord>();
   #stopped = false;
 
   constructor(deps: JobsDeps) {
@@ -92,16 +92,14 @@ export class Jobs {
   }
 
   get(id: string): JobRecord | undefined {
-    return (
-      this.#unrecorded.get(id) ?? (this.#deps.store.get(prefix + id) as unknown as JobRecord | undefined)
-    );
+    return this.#latest.get(id) ?? (this.#deps.store.get(prefix + id) as unknown as JobRecord | undefined);
   }
 
   list(): JobRecord[] {
     return this.#deps.store
       .list(prefix)
       .map(([, value]) => value as unknown as JobRecord)
-      .map((job) => this.#unrecorded.get(job.id) ?? job)
+      .map((job) => this.#latest.get(job.id) ?? job)
       .sort((a, b) => Number(a.createdAt > b.createdAt) - Number(a.createdAt < b.createdAt));
   }
 
@@ -135,9 +133,13 @@ export class Jobs {
 
   async #run(job: JobRecord, signal: AbortSignal): Promise<void> {
     let current = job;
-    const update = (change: Partial<JobRecord>): void => {
-      current = { ...current, ...change, updatedAt: new Date(this.#deps.now()).toISOString() };
+    const change = (to: Partial<JobRecord>): void => {
+      current = { ...current, ...to, updatedAt: new Date(this.#deps.now()).toISOString() };
+    };
+    const update = (to: Partial<JobRecord>): void => {
+      change(to);
       this.#save(current);
+      this.#latest.delete(job.id);
       this.#deps.onChange(current);
     };
     const runner = this.#deps.runners[job.kind];
@@ -147,12 +149,20 @@ export class Jobs {
         signal,
         memory: job.memory,
         remember: (memory) => update({ memory }),
-        report: (progress, step) => update({ progress, step }),
+        // Nothing is resumed from it: it is not worth a write that waits for the disk.
+        report: (progress, step) => {
+          change({ progress, step });
+          this.#latest.set(job.id, current);
+          this.#deps.onChange(current);
+        },
       });
       update({ state: "success", progress: 100, step: "done", result });
     } catch (error) {
       // A stopping daemon leaves the job as it is: the next run takes it up.
-      if (this.#stopped) return;
+      if (this.#stopped) {
+        this.#latest.delete(job.id);
+        return;
+      }
       const code = isMicrocephError(error) ? error.code : "INTERNAL";
       this.#deps.log.warn({ job: job.id, kind: job.kind, error: messageOf(error) }, "job failed");
       try {
@@ -160,7 +170,7 @@ export class Jobs {
       } catch (unsaved) {
         // What is on disk stays as it was: the next run of the daemon takes the job up.
         this.#deps.log.error({ job: job.id, error: messageOf(unsaved) }, "job cannot be recorded");
-        this.#unrecorded.set(job.id, current);
+        this.#latest.set(job.id, current);
       }
     }
   }

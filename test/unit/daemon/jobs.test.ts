@@ -75,13 +75,15 @@ function held(): {
 }
 
 describe("Jobs", () => {
-  it("records each step before it is reported, and the result at the end", async () => {
+  it("keeps in mind how far a job is, and on disk what it resumes from, and the result at the end", async () => {
     const { runner, tools, end } = held();
     const made = jobs({ a: runner });
     const { id } = made.start("a", { of: 1 });
     expect(made.get(id)).toMatchObject({ kind: "a", request: { of: 1 }, state: "running", progress: 0 });
     now += 1000;
     tools[0]?.report(40, "half way");
+    expect(made.list()).toMatchObject([{ progress: 40, step: "half way" }]);
+    expect(jobs({}).get(id)).toMatchObject({ progress: 0, step: "starting" });
     tools[0]?.remember(["osd"]);
     const kept = { progress: 40, step: "half way", memory: ["osd"], updatedAt: "2023-11-14T22:13:21.000Z" };
     expect(jobs({}).get(id)).toMatchObject(kept);
