@@ -1,13 +1,18 @@
-import { MicrocephError } from "../errors/microceph-error.ts";
+import { z } from "zod";
+import { isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
 import { lobbiesIn, readToken } from "./join-tokens.ts";
+import type { StaticPeer } from "./static-peers.ts";
 
 interface TokenJoin {
   readonly token: string;
   readonly availabilityZone?: string;
 }
+
+/** Addresses that this job has added: of those that an operator added it takes none away. */
+const memorySchema = z.object({ added: z.array(z.object({ address: z.string(), port: z.int() })) });
 
 /** Milliseconds for which a token that no member knows is shown again: what one member was told takes a moment. */
 const unknownMs = 15_000;
@@ -30,12 +35,31 @@ export async function joinByToken(daemon: Daemon, request: Json, tools: JobTools
   const content = readToken(token);
   const { membership, staticPeers } = daemon;
   const lobbies = lobbiesIn(content, daemon.settings.lobbyPort);
+  const isKnown = ({ address, port }: StaticPeer): boolean =>
+    staticPeers.list().some((peer) => peer.address === address && peer.port === port);
+  const { added } = memorySchema.safeParse(tools.memory).data ?? {
+    added: lobbies.filter((peer) => !isKnown(peer)),
+  };
+  const forget = (): void => {
+    for (const peer of added) staticPeers.remove(peer);
+    membership.refreshStaticPeers();
+  };
   if (membership.lifecycle.state !== "member") {
+    tools.remember({ added });
     // Until it is a member, where no multicast goes.
-    for (const peer of lobbies) staticPeers.add(peer);
+    for (const peer of added) staticPeers.add(peer);
     membership.refreshStaticPeers();
     membership.join(content.cluster);
-    await shown(daemon, content, lobbies, tools);
+    try {
+      await shown(daemon, content, lobbies, tools);
+    } catch (error) {
+      // It is as if nobody had asked: neither bound to that cluster nor looking for it.
+      if (isMicrocephError(error, "TOKEN_REFUSED")) {
+        forget();
+        membership.joinAny();
+      }
+      throw error;
+    }
   }
   for (;;) {
     const { lifecycle } = membership;
@@ -43,8 +67,7 @@ export async function joinByToken(daemon: Daemon, request: Json, tools: JobTools
     tools.report(60, "a member takes this node in");
     await daemon.events.next(tools.signal, 1_000);
   }
-  for (const peer of lobbies) staticPeers.remove(peer);
-  membership.refreshStaticPeers();
+  forget();
   const { cluster } = daemon;
   if (cluster === null) throw new MicrocephError("INTERNAL", "the member did not start");
   if (cluster.options.cluster.id !== content.cluster) {

@@ -232,6 +232,7 @@ labSuite("a cluster that asks before it takes a node", () => {
     expect((await lab.mesh("n8")).self.state).toBe("member");
     await refused(cluster, "n9", ["cluster", "join", token ?? ""], "TOKEN_REFUSED", 4);
     expect((await lab.mesh("n9")).self.state).toBe("fresh");
+    expect(JSON.parse(await cluster.run("n9", "mesh", "peers", "--format", "json"))).toEqual([]);
     expect(await cluster.run("n3", "cluster", "list", "-f", "csv")).toContain("shelf,");
     const list = JSON.parse(await cluster.run("n3", "cluster", "token", "list", "--format", "json"));
     expect(list).toMatchObject([{ name: "shelf", used_by: (await lab.mesh("n8")).self.id }]);

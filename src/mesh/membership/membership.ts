@@ -243,6 +243,12 @@ export class Membership {
     return joined;
   }
 
+  /** Be bound to no cluster any more, as before `join` named one. A claim that was accepted stays. */
+  joinAny(): void {
+    this.#record.wish(null);
+    this.#stepper.wake();
+  }
+
   /**
    * Found a cluster of this node alone, now. Throws ALREADY_INITIALIZED unless fresh, NO_PUBLIC_NETWORK, USAGE.
    */
