@@ -78,6 +78,8 @@ import { joinByToken } from "./token-join.ts";
 const handleKey = "handle";
 /** Events that are kept for those who ask for them later; some hundred bytes each. */
 const keptEvents = 10_000;
+/** Milliseconds that a monitor waits at most for what the other members know, before it starts. */
+const heardMs = 5_000;
 
 /**
  * The composition root: makes the parts, hands them what they need, and wires their events. The order of the
@@ -280,7 +282,9 @@ export class Daemon {
     if (lifecycle.state === "member") {
       // Ceph first, from local disk alone: neither mesh nor etcd is needed for it.
       const node = this.#cephNode(lifecycle.certificate.handle);
-      node.startAll().catch((error) => log.error({ error: messageOf(error) }, "Ceph was not started"));
+      node
+        .startAll(() => this.#mayMonitorJoin())
+        .catch((error) => log.error({ error: messageOf(error) }, "Ceph was not started"));
     }
     // An earlier run may have ended in the middle of it.
     this.#retire().catch((error) => log.error({ error: messageOf(error) }, "not all of the cluster is gone"));
@@ -296,6 +300,19 @@ export class Daemon {
     health.start();
     this.loop.start();
     log.info({ peer: identity.peerId, version: productVersion }, "microcephd is up");
+  }
+
+  /**
+   * Whether the monitor may start, once the other members have told what they know, or after some seconds: a cluster
+   * may have gone on without it by a recovery, and two such monitors would be a majority for each other.
+   */
+  async #mayMonitorJoin(): Promise<boolean> {
+    const end = this.steadyNow() + heardMs;
+    const { signal } = new AbortController();
+    while (!this.#stopped && this.#cluster?.hasHeardAll !== true && this.steadyNow() < end) {
+      await this.events.next(signal, 200);
+    }
+    return !this.#stopped && (this.#cluster?.hasMonitorSeat ?? true);
   }
 
   /** Stops everything; asked again, by a second signal, it is the same stop. */

@@ -200,8 +200,11 @@ export class CephNode {
     return done;
   }
 
-  /** Start, or adopt, every daemon that this node's disk has: each for itself, so none holds up another. */
-  async startAll(): Promise<void> {
+  /**
+   * Start, or adopt, every daemon that this node's disk has: each for itself, so none holds up another. `mayJoin` is
+   * asked before a monitor starts that has others to meet, and may take its time.
+   */
+  async startAll(mayJoin: () => Promise<boolean> = async () => true): Promise<void> {
     if (this.#access === null) return;
     const { handle, deps } = this;
     const starts: Promise<void>[] = [];
@@ -210,16 +213,27 @@ export class CephNode {
         doing.catch((error) => deps.log.error({ daemon: what, error: messageOf(error) }, "not started")),
       );
     };
-    const address = this.monAddress();
-    if (address !== null && (await storeFsid(deps, handle)) !== undefined) {
-      start(unitName("mon", handle), startMon(deps, { handle, address }));
-    }
+    start(unitName("mon", handle), this.#startMonitor(mayJoin));
     if (await hasMgr(deps, handle)) start(unitName("mgr", handle), startMgr(deps, handle));
     if (await hasMds(deps, handle)) start(unitName("mds", handle), startMds(deps, handle));
     for (const { osd, stopped } of await listLocalOsds(deps)) {
       if (!stopped) start(unitName("osd", osd), this.#startOsd(osd));
     }
     await Promise.all(starts);
+  }
+
+  async #startMonitor(mayJoin: () => Promise<boolean>): Promise<void> {
+    const { handle, deps } = this;
+    const has = async (): Promise<boolean> =>
+      this.monAddress() !== null && (await storeFsid(deps, handle)) !== undefined;
+    if (!(await has())) return;
+    const runs = (await deps.runner.status(unitName("mon", handle)))?.pid != null;
+    const isAlone = (this.#access?.monitors.length ?? 0) <= 1;
+    if (!runs && !isAlone && !(await mayJoin())) return;
+    await this.inOrder(async () => {
+      const address = this.monAddress();
+      if (address !== null && (await has())) await startMon(deps, { handle, address });
+    });
   }
 
   /** An encrypted OSD waits until the monitors answer, because they keep its key; all others start at once. */

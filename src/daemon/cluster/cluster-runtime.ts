@@ -41,7 +41,7 @@ import { type ForwardedRequest, forwardTo } from "./forward.ts";
 import { LobbyExchange } from "./lobby-exchange.ts";
 import { Losses } from "./losses.ts";
 import { methods } from "./member-rpc.ts";
-import { MemberUpkeep } from "./member-upkeep.ts";
+import { hasNoMonitor, MemberUpkeep } from "./member-upkeep.ts";
 import { meshMembers } from "./mesh-members.ts";
 import { QuorumView } from "./quorum-view.ts";
 import { serveMembers } from "./serve-members.ts";
@@ -330,6 +330,17 @@ export class ClusterRuntime {
   addressesOf(peer: PeerId): readonly string[] {
     if (peer === this.self) return reachableAddresses(this.deps.interfaces());
     return this.document.view().nodes[peer]?.addresses ?? [];
+  }
+
+  /** Whether every other member has told what it knows since this daemon started. */
+  get hasHeardAll(): boolean {
+    const others = [...this.journal.members().keys()].filter((peer) => peer !== this.self);
+    return others.every((peer) => this.journalSync.hasHeard(peer));
+  }
+
+  /** Whether this node's monitor is to join the others, as far as is known here. */
+  get hasMonitorSeat(): boolean {
+    return !hasNoMonitor(this.journal.entries(), this.handle);
   }
 
   /** Resolves with Ceph's UUID once its monitors answer; waits for events, not for time. */

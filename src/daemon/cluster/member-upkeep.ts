@@ -256,7 +256,7 @@ export class MemberUpkeep {
 const monitorNamed = monitorBody.pick({ handle: true });
 
 /** Whether the last decision about this node's monitor took it out of the map. */
-function hasNoMonitor(entries: readonly Entry[], handle: Handle): boolean {
+export function hasNoMonitor(entries: readonly Entry[], handle: Handle): boolean {
   const last = entries.findLast(({ kind, state, body }) => {
     if (kind === kinds.renumber) return state === "done";
     if (state === "abandoned" || (kind !== kinds.monitor && kind !== kinds.monitorOut)) return false;

@@ -47,6 +47,7 @@ export class JournalSync {
   readonly #options: JournalSyncOptions;
   readonly #deps: JournalSyncDeps;
   readonly #asked = new Set<PeerId>();
+  readonly #heardFrom = new Set<PeerId>();
   #stop = new AbortController();
   #worker: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -108,6 +109,11 @@ export class JournalSync {
     return this.#heard;
   }
 
+  /** Whether all that a member knew was pulled from it at least once since the start. */
+  hasHeard(peer: PeerId): boolean {
+    return this.#heardFrom.has(peer);
+  }
+
   onConnect(peer: PeerId): void {
     this.#ask(peer);
   }
@@ -138,6 +144,7 @@ export class JournalSync {
       }
       try {
         await this.#pull(peer, signal);
+        this.#heardFrom.add(peer);
       } catch (error) {
         this.#deps.log.debug({ peer, error: messageOf(error) }, "pull of the journal failed");
       }

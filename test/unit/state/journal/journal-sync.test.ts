@@ -94,6 +94,14 @@ test("a new connection brings a copy up, page by page", async () => {
   expect(behind.published).toEqual([]);
 });
 
+test("it knows whom it has heard since its start", async () => {
+  const { records } = chainOf(3);
+  const [first, second] = pair(records, []);
+  expect(second.sync.hasHeard(first.peer)).toBe(false);
+  await vi.waitFor(() => expect(second.sync.hasHeard(first.peer)).toBe(true), patience);
+  expect(second.copy.head()?.revision).toBe(3);
+});
+
 test("a hint that is news makes it ask; one that is none, or nonsense, does not", async () => {
   const chain = chainOf(2);
   const [ahead, behind] = pair(chain.records, chain.records);
