@@ -3,6 +3,7 @@ import { bootstrapBody, kinds, voterBody } from "../../ceph/control/decisions.ts
 import { renumberingOf } from "../../ceph/control/renumber.ts";
 import type { Fsid, PeerId } from "../../ids/ids.ts";
 import { isPeerId } from "../../ids/ids.ts";
+import { compareNumbers } from "../../state/journal/numbers.ts";
 import type { Entry } from "../../state/journal/types.ts";
 
 /** Kind of the first entry of every journal; its body names the founder and the public network. */
@@ -53,11 +54,23 @@ export function recoveryOf(entries: readonly Entry[]): z.infer<typeof recoveredB
   return last === undefined ? null : (recoveredBody.safeParse(last.body).data ?? null);
 }
 
+/**
+ * Decisions about votes in the order in which they were carried out: one that was open over a recovery has a number
+ * after it, although it was opened before.
+ */
+function voteEntries(entries: readonly Entry[]): Entry[] {
+  const about: readonly string[] = [kinds.voter, kinds.voterOut, recoveredKind];
+  return entries
+    .filter(({ kind }) => about.includes(kind))
+    .sort((a, b) => compareNumbers(a.number, b.number));
+}
+
 /** Members that an operator declared lost in the last recovery, and that have not been given a seat since. */
 export function lostForGood(entries: readonly Entry[]): ReadonlySet<PeerId> {
   const lost = new Set(recoveryOf(entries)?.lost);
-  const since = entries.findLastIndex(({ kind, state }) => kind === recoveredKind && state === "done");
-  for (const { kind, state, body } of entries.slice(since + 1)) {
+  const votes = voteEntries(entries);
+  const since = votes.findLastIndex(({ kind, state }) => kind === recoveredKind && state === "done");
+  for (const { kind, state, body } of votes.slice(since + 1)) {
     const named = kind === kinds.voter && state === "done" ? voterNamed.safeParse(body).data : undefined;
     if (named !== undefined) lost.delete(named.peer);
   }
@@ -73,7 +86,7 @@ const voterNamed = voterBody.pick({ peer: true });
 export function votersOf(entries: readonly Entry[]): PeerId[] {
   const founder = foundingOf(entries)?.founder;
   const voters = new Set<PeerId>(founder === undefined ? [] : [founder]);
-  for (const { kind, state, body } of entries) {
+  for (const { kind, state, body } of voteEntries(entries)) {
     const named = state === "done" ? voterNamed.safeParse(body).data : undefined;
     if (named === undefined) continue;
     if (kind === kinds.voter) voters.add(named.peer);
@@ -88,9 +101,8 @@ export function votersOf(entries: readonly Entry[]): PeerId[] {
 
 /** Whether the last word on this member's vote is that it is, or is being, taken away. */
 export function votesNoMore(entries: readonly Entry[], peer: PeerId): boolean {
-  const last = entries.findLast(({ kind, state, body }) => {
+  const last = voteEntries(entries).findLast(({ kind, state, body }) => {
     if (kind === recoveredKind) return state === "done";
-    if (kind !== kinds.voter && kind !== kinds.voterOut) return false;
     return state !== "abandoned" && voterNamed.safeParse(body).data?.peer === peer;
   });
   if (last?.kind === recoveredKind) return voterNamed.safeParse(last.body).data?.peer !== peer;

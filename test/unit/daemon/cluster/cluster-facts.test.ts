@@ -68,6 +68,31 @@ describe("votersOf", () => {
   });
 });
 
+describe("a vote that was being given while the majority was lost", () => {
+  const recovered = {
+    ...entry(recoveredKind, { peer: one, generation: 2, lost: [founder, two] }),
+    number: { generation: 2, revision: 9 },
+  };
+  const given = (revision: number, generation: number): Entry => ({
+    ...voter(two, "n3"),
+    number: { generation, revision },
+  });
+
+  it("counts when it was given after the recovery", () => {
+    const entries = [entry(foundKind, full), voter(one, "n2"), given(12, 2), recovered];
+    expect(votersOf(entries)).toEqual([one, two]);
+    expect(votesNoMore(entries, two)).toBe(false);
+    expect([...lostForGood(entries)]).toEqual([founder]);
+  });
+
+  it("is gone when it was given before", () => {
+    const entries = [entry(foundKind, full), voter(one, "n2"), given(8, 1), recovered];
+    expect(votersOf(entries)).toEqual([one]);
+    expect(votesNoMore(entries, two)).toBe(true);
+    expect([...lostForGood(entries)]).toEqual([founder, two]);
+  });
+});
+
 describe("fsidOf", () => {
   const fsid = "00000000-1111-2222-3333-444444444444";
   const body = {
