@@ -84,8 +84,6 @@ const callMs = 20_000;
 const firstDaemons = { mgr: 1, mds: 0 };
 /** Milliseconds that all others are put off for monitors. */
 const growingMs = 30_000;
-/** Milliseconds that the next vote is put off for monitors that might get a seat first. */
-const aheadCallMs = 3_000;
 /** Monitors that have moved are not waited for as long; and how soon it is looked at again, in milliseconds. */
 const movedCallMs = 8_000;
 const moveLookMs = 10_000;
@@ -119,22 +117,19 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     let plan = planSeats({ self, members, voters, ...noMonitors });
     let monmap: MonMap | null = null;
     const ceph = deps.ceph();
-    const isAhead = plan.next?.kind === "voter" && decidedMonitors(deps.entries()).size < voters.length;
-    const isAsked = plan.next === null && (moved || !isSettled(deps, members, voters, plan.target));
-    if (ceph !== null && (isAhead || isAsked)) {
-      const deadlineMs = isAhead ? aheadCallMs : moved ? movedCallMs : callMs;
-      const quorum = await ceph.quorumStatus({ deadlineMs, signal }).catch((error: unknown) => {
-        if ((isAhead || moved) && isUnanswered(error)) return null;
-        throw error;
-      });
-      if (quorum === null && !isAhead) return moves.renumbering(members);
-      if (quorum !== null) {
-        monmap = quorum.monMap;
-        const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
-        const monitorsInQuorum = quorum.quorum as readonly Handle[];
-        const monitorsLost = [...deps.monitorsLost(monitors), ...moves.lost(monmap.monitors, members)];
-        plan = planSeats({ self, members, voters, monitors, monitorsInQuorum, monitorsLost });
-      }
+    if (plan.next === null && ceph !== null && (moved || !isSettled(deps, members, voters, plan.target))) {
+      const quorum = await ceph
+        .quorumStatus({ deadlineMs: moved ? movedCallMs : callMs, signal })
+        .catch((error: unknown) => {
+          if (moved && isUnanswered(error)) return null;
+          throw error;
+        });
+      if (quorum === null) return moves.renumbering(members);
+      monmap = quorum.monMap;
+      const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
+      const monitorsInQuorum = quorum.quorum as readonly Handle[];
+      const monitorsLost = [...deps.monitorsLost(monitors), ...moves.lost(monmap.monitors, members)];
+      plan = planSeats({ self, members, voters, monitors, monitorsInQuorum, monitorsLost });
     }
     deps.explain("seats", plan.reasons);
     const { next } = plan;

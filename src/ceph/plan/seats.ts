@@ -87,10 +87,9 @@ function spread(
 
 /**
  * The next single change of the voters or the monitors. Both come from one plan (monitors sit where voters sit).
- * The seats of the dead go first, because they cost tolerance as long as they count. Then seats are given: a vote,
- * then a monitor to the same member, then the next vote, because etcd and Ceph both need some seconds of quiet
- * after a change; growing starts only when enough members are alive to reach an odd count, because an even count
- * tolerates nothing more. One that is lost gives its seat up when another can take it, one at a time.
+ * The seats of the dead go first, because they cost tolerance as long as they count. Then seats are given: every
+ * voter, then the monitors; growing starts only when enough members are alive to reach an odd count, because an
+ * even count tolerates nothing more. One that is lost gives its seat up when another can take it, one at a time.
  * Seats of those who leave, and seats too many, are taken last and in reverse order. No step leaves fewer than a
  * majority of the remaining seats alive.
  */
@@ -108,8 +107,6 @@ export function planSeats(facts: SeatFacts): SeatPlan {
   const seated = staying.filter((member) => facts.voters.includes(member.peer));
   const free = staying.filter((member) => member.alive && !facts.voters.includes(member.peer));
   if (seated.length < target) {
-    const followed = followVoters(facts, staying, seated, Math.min(free.length, target - seated.length));
-    if (followed) return seatsNow(followed);
     const step = growVoters(seated, free, target, staying.length, reasons);
     if (step) return seatsNow(step);
   } else {
@@ -237,26 +234,12 @@ function growVoters(
   return { kind: "voter", peer: first.peer, handle: first.handle, reason };
 }
 
-/** The monitor of a voter that has none, while more members are to get a vote and then a monitor. */
-function followVoters(
-  facts: SeatFacts,
-  staying: readonly SeatMember[],
-  seated: readonly SeatMember[],
-  toCome: number,
-): SeatStep | null {
-  const { monitors } = facts;
-  if (monitors === null || monitors.length >= seated.length) return null;
-  return growMonitors(facts, staying, monitors, seatTarget(staying.length), [], toCome);
-}
-
-/** `toCome`: members that will be voters soon, and get a monitor then. */
 function growMonitors(
   facts: SeatFacts,
   staying: readonly SeatMember[],
   monitors: readonly Handle[],
   target: number,
   reasons: string[],
-  toCome = 0,
 ): SeatStep | null {
   // One that an operator made by hand is nobody's: it counts and is left alone.
   const kept = monitors.filter(
@@ -271,7 +254,7 @@ function growMonitors(
   const needed = Math.min(nextOdd, target) - kept.length;
   const chosen = spread(waiting, seated, needed);
   const first = chosen[0];
-  if (!first || chosen.length + toCome < needed) {
+  if (!first || chosen.length < needed) {
     reasons.push(`${needed} more monitors are wanted, ${chosen.length} voters without one are alive`);
     return null;
   }

@@ -207,14 +207,6 @@ describe("seats", () => {
     expect(asked).toEqual(["quorumStatus"]);
   });
 
-  it("gives a voter its monitor before the next vote, unless Ceph does not answer", async () => {
-    nodes = 3;
-    voters = [0, 1];
-    expect(await plan("seats")).toMatchObject([{ kind: kinds.monitor, body: { handle: "n1" } }]);
-    silent = true;
-    expect(await plan("seats")).toMatchObject([{ kind: kinds.voter, body: { handle: "n2" } }]);
-  });
-
   it("asks no more once as many monitors are decided as are wanted", async () => {
     nodes = 3;
     voters = [0, 1, 2];

@@ -57,34 +57,8 @@ describe("planSeats", () => {
   });
 
   it("finishes a growth that was begun: two voters want the third", () => {
-    const monitors = [name(1), name(2)];
-    const plan = planSeats(facts({ members: members(3), voters: [peer(1), peer(2)], monitors }));
+    const plan = planSeats(facts({ members: members(3), voters: [peer(1), peer(2)] }));
     expect(plan.next).toMatchObject({ kind: "voter", peer: peer(3) });
-  });
-
-  it("gives a member its vote and its monitor before the next gets any", () => {
-    let { voters, monitors } = facts({ members: members(3) });
-    const given: string[] = [];
-    for (;;) {
-      const { next } = planSeats(facts({ members: members(3), voters, monitors }));
-      if (next === null) break;
-      given.push(`${next.kind} ${next.handle}`);
-      if (next.kind === "voter") voters = [...voters, next.peer];
-      else monitors = [...(monitors ?? []), next.handle];
-    }
-    expect(given).toEqual(["voter n2", "monitor n2", "voter n3", "monitor n3"]);
-  });
-
-  it("goes on with the votes where Ceph does not answer, and adds no monitor that would be the second of two", () => {
-    const voters = [peer(1), peer(2)];
-    const silent = planSeats(facts({ members: members(3), voters, monitors: null }));
-    expect(silent.next).toMatchObject({ kind: "voter", handle: "n3" });
-    const gone = members(3, (n) => ({ alive: n !== 3 }));
-    expect(planSeats(facts({ members: gone, voters })).next).toBeNull();
-    const down = { monitors: [name(1), name(9)], monitorsInQuorum: [name(1)] };
-    const three = [peer(1), peer(2), peer(3)];
-    const growing = planSeats(facts({ members: members(7), voters: three, ...down }));
-    expect(growing.next).toMatchObject({ kind: "voter", handle: "n4" });
   });
 
   it("adds monitors after the voters, one at a time, on the voters", () => {
