@@ -5,6 +5,7 @@ import { z } from "zod";
 import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type Handle, type OsdId, osdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import type { DecisionNumber } from "../../state/journal/types.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
 import { isUnanswered } from "../command/words.ts";
 import { renderCephConf } from "../config/ceph-conf.ts";
@@ -41,6 +42,9 @@ export interface CephNodeDeps extends DaemonDeps {
 
 const accessKey = "ceph/access";
 const monAddressKey = "ceph/mon-address";
+/** Number of the last decision that gave this node's monitor its place. */
+const monDecisionKey = "ceph/mon-decision";
+const decisionNumber = z.object({ generation: z.int(), revision: z.int() });
 const boundKey = "ceph/bound";
 const defaultUpMs = 45_000;
 
@@ -118,8 +122,9 @@ export class CephNode {
     await this.configure({ ...this.#access, monitors });
   }
 
-  rememberMonAddress(address: string): void {
+  rememberMonAddress(address: string, by: DecisionNumber): void {
     this.deps.memory.put(monAddressKey, address);
+    this.deps.memory.put(monDecisionKey, { ...by });
   }
 
   /** The address at which the monitor of this node is started; null while it has none. */
@@ -182,9 +187,12 @@ export class CephNode {
    * Clean up after the monitor that this node had: the monitor map names it no more. With an order to make
    * one again it is one after the other. @returns whether there was anything to clean up
    */
-  dropMonitor(): Promise<boolean> {
+  dropMonitor(by: DecisionNumber): Promise<boolean> {
     return this.inOrder(async () => {
       const { handle, deps } = this;
+      // An order may be obeyed before this node's copy of the journal has it: what it made is not what was taken out.
+      const made = decisionNumber.safeParse(deps.memory.get(monDecisionKey)).data;
+      if (made !== undefined && isLater(made, by)) return false;
       const runs = (await deps.runner.list()).some(({ unit }) => unit === unitName("mon", handle));
       if (!runs && deps.memory.get(monAddressKey) === undefined) return false;
       await removeMon(deps, handle);
@@ -261,7 +269,7 @@ export class CephNode {
       await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
     }
     await removeAdminKeyring(deps.paths);
-    for (const key of [accessKey, monAddressKey, boundKey]) deps.memory.delete(key);
+    for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey]) deps.memory.delete(key);
     this.#access = null;
   }
 
@@ -280,4 +288,9 @@ export class CephNode {
     await this.#commands?.stop();
     this.#commands = null;
   }
+}
+
+/** Decisions are ordered by generation, then by revision. */
+function isLater(a: DecisionNumber, b: DecisionNumber): boolean {
+  return (a.generation - b.generation || a.revision - b.revision) > 0;
 }

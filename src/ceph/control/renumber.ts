@@ -144,7 +144,7 @@ export function renumberStep(node: CephNode): Step {
           throw error;
         }
         await injectMonMap(deps, { handle, monitors: body.monitors, signal });
-        node.rememberMonAddress(address);
+        node.rememberMonAddress(address, order.number);
       }
       await startMon(deps, { handle, address });
       return { address };

@@ -56,7 +56,7 @@ const lookMs = 10_000;
 export function cephSteps(node: CephNode): Record<string, Step> {
   const { deps, handle } = node;
 
-  const bootstrap: Step = async ({ body, payload }, { confirm, signal }) => {
+  const bootstrap: Step = async ({ number, body, payload }, { confirm, signal }) => {
     const { fsid, address, publicNetwork, clusterNetwork } = bootstrapBody.parse(body);
     const { adminKey, monKey } = bootstrapPayload.parse(payload);
     const monitors: CephAccess["monitors"] = [{ name: handle, addresses: monitorAddresses(address) }];
@@ -74,7 +74,7 @@ export function cephSteps(node: CephNode): Record<string, Step> {
     }
     await bootstrapMon(deps, { handle, fsid, address, monKey, keys, signal });
     await confirm();
-    node.rememberMonAddress(address);
+    node.rememberMonAddress(address, number);
     await startMon(deps, { handle, address });
     if (managerKey !== undefined) await startMgr(deps, handle);
     await waitMonInQuorum(deps, handle, { deadlineMs: quorumDeadlineMs, signal });
@@ -84,7 +84,7 @@ export function cephSteps(node: CephNode): Record<string, Step> {
     return { monitor: handle };
   };
 
-  const monitor: Step = async ({ body, payload }, { confirm, signal }) => {
+  const monitor: Step = async ({ number, body, payload }, { confirm, signal }) => {
     const { address } = monitorBody.parse(body);
     const { access, monKey, monmap } = monitorPayload.parse(payload);
     await node.configure(access);
@@ -94,7 +94,7 @@ export function cephSteps(node: CephNode): Record<string, Step> {
       await prepareMon(deps, { handle, fsid: access.fsid, monMap, monKey, signal });
       // From its start on the monitor adds itself to the map: this is the act that cannot be taken back.
       await confirm();
-      node.rememberMonAddress(address);
+      node.rememberMonAddress(address, number);
       await startMon(deps, { handle, address });
     }
     const status = await joinQuorum(deps, { handle, address }, { deadlineMs: quorumDeadlineMs, signal });

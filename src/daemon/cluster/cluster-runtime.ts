@@ -41,7 +41,7 @@ import { type ForwardedRequest, forwardTo } from "./forward.ts";
 import { LobbyExchange } from "./lobby-exchange.ts";
 import { Losses } from "./losses.ts";
 import { methods } from "./member-rpc.ts";
-import { hasNoMonitor, MemberUpkeep } from "./member-upkeep.ts";
+import { MemberUpkeep, monitorOutBy } from "./member-upkeep.ts";
 import { meshMembers } from "./mesh-members.ts";
 import { QuorumView } from "./quorum-view.ts";
 import { serveMembers } from "./serve-members.ts";
@@ -340,7 +340,7 @@ export class ClusterRuntime {
 
   /** Whether this node's monitor is to join the others, as far as is known here. */
   get hasMonitorSeat(): boolean {
-    return !hasNoMonitor(this.journal.entries(), this.handle);
+    return monitorOutBy(this.journal.entries(), this.handle) === null;
   }
 
   /** Resolves with Ceph's UUID once its monitors answer; waits for events, not for time. */

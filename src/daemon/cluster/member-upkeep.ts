@@ -5,7 +5,7 @@ import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
-import type { Entry } from "../../state/journal/types.ts";
+import type { DecisionNumber, Entry } from "../../state/journal/types.ts";
 import { productVersion } from "../../version/version.ts";
 import { reachableAddresses } from "../interface-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
@@ -77,7 +77,8 @@ export class MemberUpkeep {
     this.#followMove();
     const entries = this.#runtime.journal.entries();
     this.#pace.look(entries.length);
-    if (hasNoMonitor(entries, this.#runtime.handle)) this.#dropMonitor();
+    const out = monitorOutBy(entries, this.#runtime.handle);
+    if (out !== null) this.#dropMonitor(out);
     this.#cleanOsds();
     const changes: readonly string[] = [kinds.monitor, kinds.monitorOut, kinds.renumber];
     const monitors = entries.filter(({ kind, state }) => changes.includes(kind) && state === "done").length;
@@ -137,10 +138,10 @@ export class MemberUpkeep {
       });
   }
 
-  #dropMonitor(): void {
+  #dropMonitor(by: DecisionNumber): void {
     const { cephNode, log } = this.#runtime.deps;
     cephNode
-      .dropMonitor()
+      .dropMonitor(by)
       .then((dropped) => {
         if (!dropped) return;
         log.info("the monitor of this node was taken out, its store is removed");
@@ -255,15 +256,17 @@ export class MemberUpkeep {
 
 const monitorNamed = monitorBody.pick({ handle: true });
 
-/** Whether the last decision about this node's monitor took it out of the map. */
-export function hasNoMonitor(entries: readonly Entry[], handle: Handle): boolean {
+/** The decision that took this node's monitor out of the map; null unless it is the last one about it. */
+export function monitorOutBy(entries: readonly Entry[], handle: Handle): DecisionNumber | null {
   const last = entries.findLast(({ kind, state, body }) => {
     if (kind === kinds.renumber) return state === "done";
     if (state === "abandoned" || (kind !== kinds.monitor && kind !== kinds.monitorOut)) return false;
     return monitorNamed.safeParse(body).data?.handle === handle;
   });
-  if (last?.kind === kinds.renumber) {
-    return renumberBody.safeParse(last.body).data?.monitors.every(({ name }) => name !== handle) ?? false;
-  }
-  return last?.kind === kinds.monitorOut && last.state === "done";
+  if (last === undefined) return null;
+  const isOut =
+    last.kind === kinds.renumber
+      ? renumberBody.safeParse(last.body).data?.monitors.every(({ name }) => name !== handle)
+      : last.kind === kinds.monitorOut && last.state === "done";
+  return isOut ? last.number : null;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -6,10 +7,17 @@ import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
 import { CephNode } from "../../../../src/ceph/control/ceph-node.ts";
 import { fsid, handle } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
+import type { DecisionNumber } from "../../../../src/state/journal/types.ts";
 import { type FakeNode, fakeNode } from "../daemons/fake-node.ts";
 
 const cluster = fsid("00000000-1111-2222-3333-444444444444");
 const self = handle("n1");
+/** Of the decision that made the monitor, one before it and one after. */
+const [earlier, made, later] = [4, 5, 6].map((revision) => ({ generation: 1, revision })) as [
+  DecisionNumber,
+  DecisionNumber,
+  DecisionNumber,
+];
 let fake: FakeNode;
 let node: CephNode;
 let memory: Map<string, Json>;
@@ -33,7 +41,7 @@ async function withMonitors(...names: string[]): Promise<void> {
     clusterNetwork: null,
     monitors: monitorsOf(...names),
   });
-  node.rememberMonAddress("10.0.0.1");
+  node.rememberMonAddress("10.0.0.1", made);
 }
 
 const mayJoin =
@@ -89,7 +97,26 @@ describe("a monitor at the start of its node", () => {
     await withMonitors("n1", "n2", "n3");
     await node.startAll(mayJoin(false));
     expect(runs()).toBe(false);
-    await node.startAll(mayJoin(true, () => node.dropMonitor()));
+    await node.startAll(mayJoin(true, () => node.dropMonitor(later)));
     expect(runs()).toBe(false);
+  });
+});
+
+describe("a monitor that is taken out", () => {
+  const exists = (): boolean => existsSync(fake.deps.paths.dataDir("mon", self));
+
+  it("is removed with its store, once", async () => {
+    await withMonitors("n1", "n2", "n3");
+    await node.startAll(mayJoin(true));
+    expect(await node.dropMonitor(later)).toBe(true);
+    expect([runs(), exists(), node.monAddress()]).toEqual([false, false, null]);
+    expect(await node.dropMonitor(later)).toBe(false);
+  });
+
+  it("is not the one that a later decision has made here, which the journal's copy may not have yet", async () => {
+    await withMonitors("n1", "n2", "n3");
+    await node.startAll(mayJoin(true));
+    expect(await node.dropMonitor(earlier)).toBe(false);
+    expect([runs(), exists(), node.monAddress()]).toEqual([true, true, "10.0.0.1"]);
   });
 });

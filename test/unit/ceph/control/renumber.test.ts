@@ -248,13 +248,13 @@ describe("a node whose monitors or address have moved", () => {
     expect(node.monAddress()).toBe("10.9.0.1");
     // Taken back it would be only while nothing is injected.
     expect(await (cephUndo(node)[kinds.renumber] as Undo)(body as Json)).toBe(false);
-    node.rememberMonAddress("10.0.0.1");
+    node.rememberMonAddress("10.0.0.1", { generation: 1, revision: 1 });
     expect(await (cephUndo(node)[kinds.renumber] as Undo)(body as Json)).toBe(true);
   });
 
   it("which has a monitor does not inject a decision that is overtaken, and starts the monitor again", async () => {
     await prepareMon(fake.deps, { handle: self, fsid: cluster, monMap: new Uint8Array(), monKey: key });
-    node.rememberMonAddress("10.0.0.1");
+    node.rememberMonAddress("10.0.0.1", { generation: 1, revision: 1 });
     const confirm = async (): Promise<void> => {
       throw new MicrocephError("STALE_DECISION", "no longer open");
     };
