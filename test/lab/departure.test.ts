@@ -10,7 +10,6 @@ const four = ["n1", "n2", "n3", "n4"];
 labSuite("members that come and go", () => {
   let lab: Lab;
   let cluster: LabCluster;
-  let fsid = "";
   /** Members that are left. */
   let survivors: readonly string[] = four;
   /** The one that was removed as dead, and came back. */
@@ -59,7 +58,6 @@ labSuite("members that come and go", () => {
     lab = await Lab.up("departure", { nodes: 4 });
     cluster = new LabCluster(lab);
     await cluster.holding(four, text);
-    fsid = await cluster.ceph("n1", "fsid");
   });
   afterAll(async () => {
     await lab?.down();
@@ -244,18 +242,39 @@ labSuite("members that come and go", () => {
       minutes(2),
     );
   });
+});
 
-  it("hand everything over when the only voter leaves by itself; the last one cannot leave", async () => {
-    const { name: leaver } = await cluster.holder(survivors[0] ?? "");
-    const [last = ""] = survivors.filter((name) => name !== leaver);
-    await cluster.singleCopies(last);
-    await cluster.run(leaver, "cluster", "leave");
-    await gone(leaver);
-    await seats(last, [last]);
-    await cluster.formed([last]);
-    const refused = await cluster.cli(last, "cluster", "leave");
+// Of hosts that had no monitor before: with Ceph 16 one that is given its second one may never get through to the other.
+labSuite("a cluster of two", () => {
+  let lab: Lab;
+  let cluster: LabCluster;
+
+  beforeAll(async () => {
+    lab = await Lab.up("departure-two", { nodes: 2, bare: true });
+    cluster = new LabCluster(lab);
+    await lab.start("n1");
+    await cluster.run("n1", "cluster", "bootstrap");
+    await lab.start("n2");
+    await cluster.formed(["n1", "n2"]);
+    await cluster.run("n1", "disk", "add", "loop,1G,1", "--target", "all");
+    await cluster.ceph("n1", "osd", "pool", "create", "data", "8");
+    await cluster.ceph("n1", "osd", "pool", "application", "enable", "data", "test");
+  });
+  afterAll(async () => {
+    await lab?.down();
+  });
+
+  it("hands everything over when the only voter leaves by itself; the last one cannot leave", async () => {
+    const fsid = await cluster.ceph("n2", "fsid");
+    await cluster.singleCopies("n2");
+    await cluster.put("n1", "data", "kept", "what must not be lost");
+    await cluster.run("n1", "cluster", "leave");
+    await cluster.formed(["n2"]);
+    await cluster.seated("n2", 1);
+    expect(await cluster.monitors("n2")).toEqual(["n2"]);
+    const refused = await cluster.cli("n2", "cluster", "leave");
     expect([refused.exitCode, refused.stderr]).toEqual([4, expect.stringContaining("[LAST_MEMBER]")]);
-    expect(await cluster.ceph(last, "fsid")).toBe(fsid);
-    expect(await written(last)).toBe(text);
+    expect(await cluster.ceph("n2", "fsid")).toBe(fsid);
+    expect(await cluster.object("n2", "data", "kept")).toBe("what must not be lost");
   });
 });
