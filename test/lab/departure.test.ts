@@ -27,18 +27,6 @@ labSuite("members that come and go", () => {
       },
       minutes(4),
     ) as Promise<true>;
-  const gone = (node: string): Promise<true> =>
-    lab.waitFor(
-      `${node} to have stopped and forgotten all`,
-      async (note) => {
-        const { self } = await lab.mesh(node);
-        const daemons = [...cluster.daemons(node).keys()];
-        note({ self, daemons });
-        return self.state === "removed" && daemons.length === 0;
-      },
-      minutes(3),
-    ) as Promise<true>;
-
   const text = "what must not be lost";
   const written = (node: string): Promise<string> => cluster.object(node, "data", "kept");
   const osdOf = async (node: string): Promise<number> => {
@@ -156,7 +144,7 @@ labSuite("members that come and go", () => {
     expect(plan).toContain("3 members with 3 votes will survive the loss of one node");
     await cluster.run(rest.at(-1) ?? "", "cluster", "remove", leaver);
     await seats(holder, rest);
-    await gone(leaver);
+    await cluster.removed(leaver);
     await cluster.formed(rest);
     const keys = await cluster.cephJson<{ auth_dump: { entity: string }[] }>(holder, "auth", "ls");
     expect(keys.auth_dump.filter(({ entity }) => entity.endsWith(`.${leaver}`))).toEqual([]);
@@ -221,7 +209,7 @@ labSuite("members that come and go", () => {
     const { osds } = await cluster.cephJson<{ osds: unknown[] }>(asked, "osd", "dump");
     expect(osds).toHaveLength(2);
     await lab.start(dead);
-    await gone(dead);
+    await cluster.removed(dead);
     await cluster.formed(left);
     survivors = left;
     removed = dead;
@@ -269,6 +257,7 @@ labSuite("a cluster of two", () => {
     await cluster.singleCopies("n2");
     await cluster.put("n1", "data", "kept", "what must not be lost");
     await cluster.run("n1", "cluster", "leave");
+    await cluster.removed("n1");
     await cluster.formed(["n2"]);
     await cluster.seated("n2", 1);
     expect(await cluster.monitors("n2")).toEqual(["n2"]);

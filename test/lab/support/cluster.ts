@@ -149,6 +149,20 @@ export class LabCluster {
       .then(() => undefined);
   }
 
+  /** The node was handed its tombstone, and none of Ceph's daemons runs there any more. */
+  async removed(node: string, wait = minutes(3)): Promise<void> {
+    await this.lab.waitFor(
+      `${node} to have stopped and forgotten all`,
+      async (note) => {
+        const { self } = await this.lab.mesh(node);
+        const daemons = [...this.daemons(node).keys()];
+        note({ self, daemons });
+        return self.state === "removed" && daemons.length === 0;
+      },
+      wait,
+    );
+  }
+
   /** Formed and seated by itself, with an OSD on each of these nodes, and this text in a pool of its own. */
   async holding(nodes: readonly string[], text: string): Promise<void> {
     const [first = ""] = nodes;

@@ -246,16 +246,7 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
       }
     },
     end: async ({ lab, cluster }) => {
-      await lab.waitFor(
-        "n3 to have stopped and forgotten all",
-        async (note) => {
-          const { self } = await lab.mesh("n3");
-          const daemons = [...cluster.daemons("n3").keys()];
-          note({ self, daemons });
-          return self.state === "removed" && daemons.length === 0;
-        },
-        minutes(5),
-      );
+      await cluster.removed("n3", minutes(5));
       await cluster.formed(["n1", "n2"]);
       await cluster.seated("n1", 1);
       await noJobRuns(lab, "n2");
