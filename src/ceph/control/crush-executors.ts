@@ -46,9 +46,12 @@ export function crushExecutors({ ceph, callMs }: CrushExecutorDeps): Record<stri
   const poolProfile: Executor = async (entry, signal) => {
     const { size, minSize } = poolProfileBody.parse(entry.body);
     const call = callOf(signal);
+    // Single copies are allowed with the profile that needs them; what a user allows under another one stays.
+    if (size === 1) await ceph().configSet("global", "mon_allow_pool_size_one", "true", call);
+    else if ((await ceph().configGet("global", "osd_pool_default_size", call)) === "1")
+      await ceph().configRemove("global", "mon_allow_pool_size_one", call);
     await ceph().configSet("global", "osd_pool_default_size", String(size), call);
     await ceph().configSet("global", "osd_pool_default_min_size", String(minSize), call);
-    await ceph().configSet("global", "mon_allow_pool_size_one", String(size === 1), call);
     // No pool of Ceph's own is given more copies than there are OSDs: it would stop to take writes.
     const possible = Math.min(size, liveOsds(await ceph().osdTree(call)).length);
     const pools = (await ceph().pools(call)).filter(

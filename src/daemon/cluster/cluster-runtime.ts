@@ -469,6 +469,8 @@ export class ClusterRuntime {
       this.relay.onConnect(peer);
     } else {
       this.documentSync.onDisconnect(peer);
+      // It is gone, or has cut us off: its lobby says so at once, and hands one that was removed its tombstone.
+      this.deps.membership.hurry(peer);
     }
     this.deps.membership.linkChanged();
     this.quorum.refresh();

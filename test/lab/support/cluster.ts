@@ -176,18 +176,15 @@ export class LabCluster {
     await this.put(first, "data", "kept", text);
   }
 
-  /**
-   * Every pool keeps one copy. Monitors heed the permission for it a moment after it was given, and a decision about
-   * the pool profile, which may be under way, takes it back.
-   */
+  /** Every pool keeps one copy. Monitors heed the permission for it a moment after it was given. */
   async singleCopies(node: string): Promise<void> {
     const pools = await this.cephJson<{ poolname: string }[]>(node, "osd", "lspools");
+    await this.ceph(node, "config", "set", "global", "mon_allow_pool_size_one", "true");
     for (const { poolname } of pools) {
       const set = ["ceph", "--connect-timeout", "20", "osd", "pool", "set", poolname];
       await this.lab.waitFor(
         `one copy in ${poolname}`,
         async (note) => {
-          await this.ceph(node, "config", "set", "global", "mon_allow_pool_size_one", "true");
           const asked = [...set, "size", "1", "--yes-i-really-mean-it"];
           const { exitCode, stderr } = await this.lab.exec(node, asked, minutes(2));
           note(stderr);

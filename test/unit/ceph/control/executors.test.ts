@@ -46,6 +46,7 @@ const ceph = {
   },
   crushRules: async () => rules,
   configGet: async (who: string, key: string) => settings.get(`${who} ${key}`),
+  configRemove: async (who: string, key: string) => void settings.delete(`${who} ${key}`),
   configSet: async (who: string, key: string, value: string) => {
     calls.push(`set ${key} ${value}`);
     settings.set(`${who} ${key}`, value);
@@ -298,7 +299,14 @@ describe("a pool profile", () => {
       "global mon_allow_pool_size_one": "true",
     });
     await profile(3, 2);
-    expect(settings.get("global mon_allow_pool_size_one")).toBe("false");
+    expect(settings.has("global mon_allow_pool_size_one")).toBe(false);
+  });
+
+  it("leaves what a user allows beside more copies", async () => {
+    await profile(3, 2);
+    settings.set("global mon_allow_pool_size_one", "true");
+    await profile(2, 1);
+    expect(settings.get("global mon_allow_pool_size_one")).toBe("true");
   });
 
   it.each<[string, Pool, number, number, number, string[]]>([
