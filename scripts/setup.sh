@@ -4,6 +4,7 @@
 #   --quiet             say nothing when nothing is missing
 #   --without-packages  leave the Debian packages alone (no root needed)
 #   --without-build     leave dist/ alone
+#   --with-clients      also the S3 clients that the lab tests use
 #   --with-vm           also what the tests in a virtual machine need: QEMU, and a kernel that is only unpacked
 # Exit 0 ready, 1 a step failed, 2 usage, 3 something is needed first (root, apt-get, npm).
 set -eu
@@ -14,15 +15,17 @@ export PATH
 quiet=no
 with_packages=yes
 with_build=yes
+with_clients=no
 with_vm=no
 for argument in "$@"; do
   case "$argument" in
     --quiet) quiet=yes ;;
     --without-packages) with_packages=no ;;
     --without-build) with_build=no ;;
+    --with-clients) with_clients=yes ;;
     --with-vm) with_vm=yes ;;
     *)
-      echo "Error: setup takes --quiet, --without-packages, --without-build and --with-vm, not \"$argument\" [USAGE]" >&2
+      echo "Error: setup takes --quiet, --without-packages, --without-build, --with-clients and --with-vm, not \"$argument\" [USAGE]" >&2
       exit 2
       ;;
   esac
@@ -59,6 +62,12 @@ mkfs.ext4 e2fsprogs
 faketime faketime
 '
 
+client_programs='
+s3cmd s3cmd
+rclone rclone
+/usr/bin/aws awscli
+'
+
 vm_programs='
 qemu-system-x86_64 qemu-system-x86
 busybox busybox-static
@@ -72,7 +81,8 @@ multipath multipath-tools
 
 missing_packages() {
   wanted_programs=$programs
-  if [ $with_vm = yes ]; then wanted_programs="$programs$vm_programs"; fi
+  if [ $with_clients = yes ]; then wanted_programs="$wanted_programs$client_programs"; fi
+  if [ $with_vm = yes ]; then wanted_programs="$wanted_programs$vm_programs"; fi
   # shellcheck disable=SC2086
   set -- $wanted_programs
   while [ $# -gt 0 ]; do

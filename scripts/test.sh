@@ -6,8 +6,12 @@ here=$(dirname "$0")
 with=
 case " $* " in
   *"--project vm "* | *"--project=vm "*) with=--with-vm ;;
+  *"--project lab "* | *"--project=lab "*) with=--with-clients ;;
   *" --project"*) ;;
-  *) if [ "${CI:-}" = true ]; then with=--with-vm; fi ;;
+  *)
+    with=--with-clients
+    if [ "${CI:-}" = true ]; then with="$with --with-vm"; fi
+    ;;
 esac
 if [ "$(id -u)" != 0 ]; then with=--without-packages; fi
 # shellcheck disable=SC2086

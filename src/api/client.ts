@@ -20,6 +20,12 @@ import type {
   Zone,
   zoneRequest,
 } from "./contract/failure-domain.ts";
+import type {
+  disableGatewayRequest,
+  Explanation,
+  enableGatewayRequest,
+  GatewayReport,
+} from "./contract/gateways.ts";
 import type { Job } from "./contract/jobs.ts";
 import type { JournalEntry } from "./contract/journal.ts";
 import type { maintenanceRequest } from "./contract/maintenance.ts";
@@ -37,6 +43,7 @@ import type {
 import type { RecoveryPlan, recoveryRequest } from "./contract/recovery.ts";
 import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
 import type { ResetReply, resetRequest } from "./contract/reset.ts";
+import type { S3Bucket, S3User, S3UserRow, s3UserRemoval, s3UserRequest } from "./contract/s3.ts";
 import type { Draft } from "./contract/shape.ts";
 import type {
   Health,
@@ -55,6 +62,8 @@ import { readLines } from "./read-lines.ts";
 const noServerName: object = { servername: "" };
 /** The server answers within two seconds; this allows for a slow machine. */
 const defaultDeadlineMs = 10_000;
+/** `radosgw-admin` opens all its pools first. */
+const s3Ms = 120_000;
 /** What a call meets while a daemon restarts, is paused or its node is cut off. */
 const awayCodes: ReadonlySet<string> = new Set([
   "DAEMON_NOT_RUNNING",
@@ -207,6 +216,37 @@ export class ApiClient {
   addDisks = (request: Draft<typeof addDisksRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/disks", request, options);
   services = (options?: CallOptions): Promise<readonly Service[]> => this.#get("/1.0/services", options);
+  gateways = (options?: CallOptions): Promise<GatewayReport> => this.#get("/1.0/services/rgw", options);
+  enableGateway = (request: Draft<typeof enableGatewayRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("PUT", "/1.0/services/rgw", request, options);
+  disableGateway = (request: Draft<typeof disableGatewayRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("DELETE", "/1.0/services/rgw", request, options);
+  explain = (subject: string, options?: CallOptions): Promise<Explanation> =>
+    this.#get(`/1.0/mesh/explain/${encodeURIComponent(subject)}`, options);
+  s3Users = (options?: CallOptions): Promise<readonly S3UserRow[]> =>
+    this.#get("/1.0/s3/users", { deadlineMs: s3Ms, ...options });
+  createS3User = (request: Draft<typeof s3UserRequest>, options?: CallOptions): Promise<S3User> =>
+    this.request("POST", "/1.0/s3/users", request, { deadlineMs: s3Ms, ...options });
+  s3User = (user: string, options?: CallOptions): Promise<S3User> =>
+    this.#get(`/1.0/s3/users/${encodeURIComponent(user)}`, { deadlineMs: s3Ms, ...options });
+  createS3Key = (user: string, options?: CallOptions): Promise<S3User> =>
+    this.request(
+      "POST",
+      `/1.0/s3/users/${encodeURIComponent(user)}/keys`,
+      {},
+      { deadlineMs: s3Ms, ...options },
+    );
+  removeS3User = (
+    user: string,
+    request: Draft<typeof s3UserRemoval>,
+    options?: CallOptions,
+  ): Promise<S3UserRow> =>
+    this.request("DELETE", `/1.0/s3/users/${encodeURIComponent(user)}`, request, {
+      deadlineMs: s3Ms,
+      ...options,
+    });
+  s3Buckets = (options?: CallOptions): Promise<readonly S3Bucket[]> =>
+    this.#get("/1.0/s3/buckets", { deadlineMs: s3Ms, ...options });
 
   settings = (options?: CallOptions): Promise<Settings> => this.#get("/1.0/settings", options);
   setting = (key: string, options?: CallOptions): Promise<Setting> =>

@@ -17,6 +17,13 @@ import type {
   Zone,
   zoneRequest,
 } from "./contract/failure-domain.ts";
+import type {
+  disableGatewayRequest,
+  Explanation,
+  enableGatewayRequest,
+  explanationParams,
+  GatewayReport,
+} from "./contract/gateways.ts";
 import type { Job, jobParams, jobWaitQuery } from "./contract/jobs.ts";
 import type { JournalEntry, journalQuery } from "./contract/journal.ts";
 import type { maintenanceParams, maintenanceRequest } from "./contract/maintenance.ts";
@@ -44,6 +51,14 @@ import type {
   renameRequest,
 } from "./contract/removal.ts";
 import type { ResetReply, resetRequest } from "./contract/reset.ts";
+import type {
+  S3Bucket,
+  S3User,
+  S3UserRow,
+  s3UserParams,
+  s3UserRemoval,
+  s3UserRequest,
+} from "./contract/s3.ts";
 import type { Shape } from "./contract/shape.ts";
 import type {
   Health,
@@ -180,6 +195,24 @@ export interface Operations {
   /** The job's result is a `DiskReport`. */
   addDisks(input: Shape<typeof addDisksRequest>, context: RequestContext): Promise<Job>;
   services(input: Nothing, context: RequestContext): Promise<readonly Service[]>;
+  gateways(input: Nothing, context: RequestContext): Promise<GatewayReport>;
+  /** The job's result is a `GatewayReport`; it fails with PORT_IN_USE. Throws NOT_FOUND, AMBIGUOUS_NODE. */
+  enableGateway(input: Shape<typeof enableGatewayRequest>, context: RequestContext): Promise<Job>;
+  /** The same. */
+  disableGateway(input: Shape<typeof disableGatewayRequest>, context: RequestContext): Promise<Job>;
+  /** Throws NO_QUORUM, PEER_UNREACHABLE. */
+  explain(input: Shape<typeof explanationParams>, context: RequestContext): Promise<Explanation>;
+  /** These throw GATEWAY_NEEDED, and NOT_FOUND or NAME_TAKEN for a user. */
+  s3Users(input: Nothing, context: RequestContext): Promise<readonly S3UserRow[]>;
+  createS3User(input: Shape<typeof s3UserRequest>, context: RequestContext): Promise<S3User>;
+  s3User(input: Shape<typeof s3UserParams>, context: RequestContext): Promise<S3User>;
+  createS3Key(input: Shape<typeof s3UserParams>, context: RequestContext): Promise<S3User>;
+  /** Throws USER_HAS_BUCKETS. */
+  removeS3User(
+    input: Shape<typeof s3UserParams> & Shape<typeof s3UserRemoval>,
+    context: RequestContext,
+  ): Promise<S3UserRow>;
+  s3Buckets(input: Nothing, context: RequestContext): Promise<readonly S3Bucket[]>;
 
   jobs(input: Nothing, context: RequestContext): Promise<readonly Job[]>;
   /** Throws NOT_FOUND. */

@@ -28,6 +28,17 @@ export function addMeshCommands(program: Command, io: CliIo): void {
     });
 
   mesh
+    .command("explain")
+    .description("Say why what is placed is where it is, or is not there yet")
+    .argument("<subject>", "rgw, seats, failure-domain, departures …")
+    .action(async (subject: string, _options: object, command: Command) => {
+      const session = new Session(io, command);
+      await session.print(await session.client.explain(subject), ({ reasons }) =>
+        reasons.length === 0 ? "There is nothing to say of it.\n" : `${reasons.join("\n")}\n`,
+      );
+    });
+
+  mesh
     .command("approve")
     .description("Let pending nodes into the cluster")
     .argument("[node...]", "names, or PeerId prefixes of six or more characters")

@@ -8,6 +8,8 @@ import { reportFailure } from "./failure.ts";
 import { addInitCommand } from "./init-command.ts";
 import type { CliIo } from "./io.ts";
 import { addMeshCommands } from "./mesh-commands.ts";
+import { addS3Commands } from "./s3-commands.ts";
+import { addServiceCommands } from "./service-commands.ts";
 import { formats } from "./session.ts";
 import { addStatusCommand } from "./status-command.ts";
 import { addWaitreadyCommand } from "./waitready-command.ts";
@@ -37,6 +39,8 @@ export function buildProgram(io: CliIo): Command {
   addClusterCommands(program, io);
   addDiskCommands(program, io);
   addMeshCommands(program, io);
+  addServiceCommands(program, io);
+  addS3Commands(program, io);
   addEventCommands(program, io);
   addStatusCommand(program, io);
   addWaitreadyCommand(program, io);

@@ -20,6 +20,7 @@ import type { Contact } from "../mesh/lobby/messages.ts";
 import { chooseHandle } from "../mesh/membership/handle-choice.ts";
 import type { Founded } from "../mesh/membership/lifecycle.ts";
 import { Membership } from "../mesh/membership/membership.ts";
+import { assertPortFree } from "../process/free-port.ts";
 import { runProgram } from "../process/run-program.ts";
 import { EventRing } from "../state/store/event-ring.ts";
 import type { LocalStore } from "../state/store/local-store.ts";
@@ -37,13 +38,14 @@ import { HealthWatch } from "./events/health-watch.ts";
 import { PeersInSight } from "./events/sight-events.ts";
 import { planDomain, setDomain, setZone } from "./failure-domain.ts";
 import { bootId, firstStart } from "./first-start.ts";
-import { assertPortFree } from "./free-port.ts";
+import { followGateways } from "./gateways.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
 import {
   addDisksJob,
   adoptDisksJob,
   bootstrapJob,
+  gatewaysJob,
   maintenanceJob,
   osdJobs,
   planDomainJob,
@@ -250,6 +252,7 @@ export class Daemon {
         [tokenJoinJob]: (request, tools) => joinByToken(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),
         [recoverJob]: (request, tools) => recoverCluster(this, request, tools),
+        [gatewaysJob]: (request, tools) => followGateways(this, request, tools),
         [removeMemberJob]: (request, tools) => removeMember(this, request, tools),
         ...Object.fromEntries(
           Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [

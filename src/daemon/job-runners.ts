@@ -2,10 +2,10 @@ import type { CallOptions } from "../ceph/command/commands.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import { ownNetworks } from "../mesh/membership/public-network.ts";
+import { assertPortFree } from "../process/free-port.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { foundingWishKey } from "./cluster/genesis.ts";
 import type { Daemon } from "./daemon.ts";
-import { assertPortFree } from "./free-port.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
 import type { JobRunner, JobTools } from "./jobs.ts";
 

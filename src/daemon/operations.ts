@@ -21,11 +21,14 @@ import type { Daemon } from "./daemon.ts";
 import { cancelDiskRemoval, type DiskRemovalRequest } from "./disk-removal.ts";
 import type { DiskReplacementRequest } from "./disk-replacement.ts";
 import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
+import { explain } from "./explain.ts";
 import { checkNode, listZones } from "./failure-domain.ts";
+import { gatewayReport, unwantGateways, wantGateways } from "./gateways.ts";
 import {
   addDisksJob,
   adoptDisksJob,
   bootstrapJob,
+  gatewaysJob,
   maintenanceJob,
   planDomainJob,
   recoverJob,
@@ -46,6 +49,7 @@ import { candidate, inSight } from "./nodes-in-sight.ts";
 import { checkRecovery, planRecovery } from "./recovery.ts";
 import { renameMember } from "./rename-member.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
+import { S3Users } from "./s3-users.ts";
 import { parsePeer } from "./static-peers.ts";
 import { checkTokenJoin } from "./token-join.ts";
 
@@ -324,6 +328,36 @@ export function daemonOperations(daemon: Daemon): Operations {
     async services() {
       runtime();
       return services();
+    },
+    async gateways() {
+      return gatewayReport(runtime());
+    },
+    async enableGateway(request) {
+      return shown(daemon.jobs.start(gatewaysJob, wantGateways(daemon, request)));
+    },
+    async disableGateway(request) {
+      return shown(daemon.jobs.start(gatewaysJob, unwantGateways(daemon, request)));
+    },
+    async explain({ subject }, { signal }) {
+      return explain(runtime(), mesh().lease.holder as PeerId | null, subject, signal);
+    },
+    async s3Users(_input, { signal }) {
+      return new S3Users(runtime(), signal).list();
+    },
+    async createS3User({ name, display_name }, { signal }) {
+      return new S3Users(runtime(), signal).create(name, display_name ?? name);
+    },
+    async s3User({ user }, { signal }) {
+      return new S3Users(runtime(), signal).get(user);
+    },
+    async createS3Key({ user }, { signal }) {
+      return new S3Users(runtime(), signal).addKey(user);
+    },
+    async removeS3User({ user, purge_data }, { signal }) {
+      return new S3Users(runtime(), signal).remove(user, purge_data);
+    },
+    async s3Buckets(_input, { signal }) {
+      return new S3Users(runtime(), signal).buckets();
     },
 
     async jobs() {

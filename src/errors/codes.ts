@@ -314,6 +314,18 @@ export const errorCodes = {
     meaning: "A step of the maintenance of a member was refused or failed.",
     remedy: "The output says which and why. `--force` goes on past checks that fail, at your risk.",
   },
+  GATEWAY_NEEDED: {
+    http: 503,
+    exit: 3,
+    meaning: "No S3 gateway is placed yet.",
+    remedy: "Ask for one with `microceph enable rgw`; `microceph mesh explain rgw` says what it waits for.",
+  },
+  USER_HAS_BUCKETS: {
+    http: 409,
+    exit: 4,
+    meaning: "The S3 user owns buckets, which would go with it.",
+    remedy: "Empty and remove its buckets first, or give --purge-data: all that is in them is lost.",
+  },
   UNSUPPORTED_BY_PEER: {
     http: 501,
     exit: 1,

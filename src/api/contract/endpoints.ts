@@ -14,6 +14,13 @@ import {
   replaceDiskRequest,
 } from "./disks.ts";
 import { failureDomainPlanRequest, failureDomainRequest, zone, zoneRequest } from "./failure-domain.ts";
+import {
+  disableGatewayRequest,
+  enableGatewayRequest,
+  explanation,
+  explanationParams,
+  gatewayReport,
+} from "./gateways.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
 import { journalEntry, journalQuery } from "./journal.ts";
 import { maintenanceParams, maintenanceRequest } from "./maintenance.ts";
@@ -41,6 +48,15 @@ import {
   renameRequest,
 } from "./removal.ts";
 import { resetReply, resetRequest } from "./reset.ts";
+import {
+  s3Bucket,
+  s3KeyRequest,
+  s3User,
+  s3UserParams,
+  s3UserRemoval,
+  s3UserRequest,
+  s3UserRow,
+} from "./s3.ts";
 import type { Shape } from "./shape.ts";
 import {
   health,
@@ -448,6 +464,91 @@ export const endpoints = {
     summary: "Services and their nodes",
     reply: z.array(service),
     kind: "sync",
+  },
+  gateways: {
+    method: "GET",
+    path: "/1.0/services/rgw",
+    summary: "The S3 gateways that are wanted, and where they are",
+    reply: gatewayReport,
+    kind: "sync",
+  },
+  enableGateway: {
+    method: "PUT",
+    path: "/1.0/services/rgw",
+    summary: "Want S3 gateways; the job ends when they serve, with a GatewayReport",
+    body: enableGatewayRequest,
+    reply: job,
+    kind: "async",
+  },
+  disableGateway: {
+    method: "DELETE",
+    path: "/1.0/services/rgw",
+    summary: "Want no S3 gateway there any more; the job ends when they are taken off, with a GatewayReport",
+    body: disableGatewayRequest,
+    reply: job,
+    kind: "async",
+  },
+  explain: {
+    method: "GET",
+    path: "/1.0/mesh/explain/{subject}",
+    summary: "Why what is placed is where it is, or is not there: as the holder of the lease has planned it",
+    params: explanationParams,
+    reply: explanation,
+    kind: "sync",
+  },
+  s3Users: {
+    method: "GET",
+    path: "/1.0/s3/users",
+    summary: "S3 users",
+    reply: z.array(s3UserRow),
+    kind: "sync",
+    waits: true,
+  },
+  createS3User: {
+    method: "POST",
+    path: "/1.0/s3/users",
+    summary: "Make an S3 user with a key",
+    body: s3UserRequest,
+    reply: s3User,
+    kind: "sync",
+    waits: true,
+  },
+  s3User: {
+    method: "GET",
+    path: "/1.0/s3/users/{user}",
+    summary: "An S3 user with its keys, and where gateways are reached",
+    params: s3UserParams,
+    reply: s3User,
+    kind: "sync",
+    waits: true,
+  },
+  createS3Key: {
+    method: "POST",
+    path: "/1.0/s3/users/{user}/keys",
+    summary: "Give an S3 user one more key",
+    params: s3UserParams,
+    body: s3KeyRequest,
+    reply: s3User,
+    kind: "sync",
+    waits: true,
+  },
+  removeS3User: {
+    method: "DELETE",
+    path: "/1.0/s3/users/{user}",
+    summary: "Remove an S3 user; one that has buckets only with all that is in them",
+    params: s3UserParams,
+    body: s3UserRemoval,
+    reply: s3UserRow,
+    kind: "sync",
+    waits: true,
+  },
+  s3Buckets: {
+    method: "GET",
+    path: "/1.0/s3/buckets",
+    summary: "Buckets with their owners and sizes",
+    reply: z.array(s3Bucket),
+    kind: "sync",
+    waits: true,
   },
   jobs: {
     method: "GET",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 
 /** Kinds of Ceph daemons that have a data directory of their own. */
-export type CephDaemonType = "mon" | "mgr" | "mds" | "osd";
+export type CephDaemonType = "mon" | "mgr" | "mds" | "osd" | "rgw";
 
 /** Where everything of one node's Ceph lives, below the node's state directory. */
 export interface CephPaths {

@@ -52,6 +52,9 @@ export const mdsCapabilities = {
   osd: "allow *",
 } as const;
 
+/** Of an S3 gateway: MicroCeph gives the same. */
+export const rgwCapabilities = { mon: "allow rw", osd: "allow rwx", mgr: "allow rw" } as const;
+
 const entityPattern = /^(mon|mgr|mds|osd|client)\.[A-Za-z0-9._-]{0,100}$/;
 const capabilityPattern = /^[A-Za-z0-9 *=,./_-]{1,300}$/;
 

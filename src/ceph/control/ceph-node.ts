@@ -18,6 +18,8 @@ import { removeMon, startMon, storeFsid } from "../daemons/mon.ts";
 import { listLocalOsds, startOsd, waitOsdUp } from "../daemons/osd.ts";
 import { type OsdReport, reportOsds } from "../daemons/osd-control.ts";
 import { type CephAccess, cephAccess } from "./decisions.ts";
+import { NodeGateway } from "./gateway.ts";
+import { decisionNumber, isLater } from "./numbers.ts";
 
 /** What the node remembers of Ceph, so that it can start everything at boot from local disk alone. */
 export interface CephMemory {
@@ -44,7 +46,6 @@ const accessKey = "ceph/access";
 const monAddressKey = "ceph/mon-address";
 /** Number of the last decision that gave this node's monitor its place. */
 const monDecisionKey = "ceph/mon-decision";
-const decisionNumber = z.object({ generation: z.int(), revision: z.int() });
 const boundKey = "ceph/bound";
 const defaultUpMs = 45_000;
 
@@ -59,6 +60,7 @@ type Bound = z.infer<typeof boundTo>;
 export class CephNode {
   readonly handle: Handle;
   readonly deps: CephNodeDeps;
+  readonly gateway: NodeGateway;
   #access: CephAccess | null;
   #commands: CephCommands | null = null;
   readonly #stopped = new AbortController();
@@ -69,6 +71,7 @@ export class CephNode {
   constructor(handle: Handle, deps: CephNodeDeps) {
     this.handle = handle;
     this.deps = deps;
+    this.gateway = new NodeGateway(handle, deps);
     const kept = cephAccess.safeParse(deps.memory.get(accessKey));
     this.#access = kept.success ? kept.data : null;
   }
@@ -224,6 +227,7 @@ export class CephNode {
     start(unitName("mon", handle), this.#startMonitor(mayJoin));
     if (await hasMgr(deps, handle)) start(unitName("mgr", handle), startMgr(deps, handle));
     if (await hasMds(deps, handle)) start(unitName("mds", handle), startMds(deps, handle));
+    start(unitName("rgw", handle), this.gateway.start());
     for (const { osd, stopped } of await listLocalOsds(deps)) {
       if (!stopped) start(unitName("osd", osd), this.#startOsd(osd));
     }
@@ -265,10 +269,11 @@ export class CephNode {
     const { handle, deps } = this;
     await this.stop();
     for (const { unit } of await deps.runner.list()) await deps.runner.stop(unit, { removeAlso: true });
-    for (const type of ["mon", "mgr", "mds"] as const) {
+    for (const type of ["mon", "mgr", "mds", "rgw"] as const) {
       await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
     }
     await removeAdminKeyring(deps.paths);
+    this.gateway.forget();
     for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey]) deps.memory.delete(key);
     this.#access = null;
   }
@@ -277,7 +282,7 @@ export class CephNode {
     return reportOsds(this.deps);
   }
 
-  /** Kinds of daemons that are supervised here: mon, mgr, mds, osd. */
+  /** Kinds of daemons that are supervised here: mon, mgr, mds, rgw, osd. */
   async services(): Promise<string[]> {
     const units = await this.deps.runner.list();
     return [...new Set(units.map(({ unit }) => unit.split(".")[0] ?? unit))].sort();
@@ -288,9 +293,4 @@ export class CephNode {
     await this.#commands?.stop();
     this.#commands = null;
   }
-}
-
-/** Decisions are ordered by generation, then by revision. */
-function isLater(a: DecisionNumber, b: DecisionNumber): boolean {
-  return (a.generation - b.generation || a.revision - b.revision) > 0;
 }

@@ -1,16 +1,19 @@
 import type { z } from "zod";
 import type { Handle, PeerId } from "../../ids/ids.ts";
+import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CallOptions, CephCommands, MonMap } from "../command/commands.ts";
 import { isUnanswered } from "../command/words.ts";
 import { monitorAddresses } from "../config/monitor-address.ts";
 import { movedMonitors, type PlacedMonitor, planRebuild, planRenumbering } from "../plan/moves.ts";
 import { planSeats, type SeatMember, seatTarget } from "../plan/seats.ts";
-import { type CountedDaemon, planDaemons } from "../plan/service-daemons.ts";
+import { planDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import type { CrushChange, MovedData } from "./crush-estimate.ts";
 import { crushPlanner } from "./crush-planner.ts";
-import { bootstrapBody, daemonBody, kinds, renumberBody } from "./decisions.ts";
+import { bootstrapBody, kinds, renumberBody } from "./decisions.ts";
+import { gatewayPlanner } from "./gateway-planner.ts";
+import { placedDaemons } from "./placed-daemons.ts";
 
 export interface PlannerOptions {
   /** Managers and metadata servers wanted, each. */
@@ -63,6 +66,8 @@ export interface PlannerDeps {
   readonly cephChanges: () => number;
   /** A setting in the cluster's document. */
   readonly setting: (name: string) => string | undefined;
+  /** Services that are wanted, by name, as the document has them. */
+  readonly services: () => Readonly<Record<string, Json>>;
   /** Members and former members by the name of their host bucket, with their zones. */
   readonly zones: () => {
     readonly members: ReadonlyMap<string, string | null>;
@@ -163,11 +168,11 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
       .members()
       .filter(({ leaving }) => leaving === null)
       .map((member) => ({ ...member, lost: member.servicesLost }));
-    const placed = deps
-      .entries()
-      .filter((entry) => entry.kind === kinds.daemon && entry.state !== "abandoned")
-      .map((entry) => daemonBody.parse(entry.body) as { type: CountedDaemon; handle: Handle })
-      .filter((daemon) => members.some(({ handle }) => handle === daemon.handle));
+    const placed = placedDaemons(deps.entries()).flatMap(({ type, handle, number }) =>
+      type !== "rgw" && members.some((one) => one.handle === handle && one.admitted < number.revision)
+        ? [{ type, handle }]
+        : [],
+    );
     const limit = isGrowing(members) ? firstDaemons : { mgr: options.daemonLimit, mds: options.daemonLimit };
     if (planDaemons({ members, monitors: [], placed, limit }).length === 0) return [];
     const monmap = await ceph.monMap({ deadlineMs: callMs, signal });
@@ -183,7 +188,7 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     );
   };
 
-  return { seats, daemons, crush: crushPlanner(options, deps) };
+  return { seats, daemons, gateways: gatewayPlanner(deps), crush: crushPlanner(options, deps) };
 }
 
 /** Keeps in mind since when the members' addresses are what they are, and plans what follows from a change. */

@@ -57,7 +57,14 @@ export const renumberBody = z.object({
     .max(50),
 });
 export type RenumberBody = z.infer<typeof renumberBody>;
-export const daemonBody = z.object({ type: z.enum(["mgr", "mds"]), handle: brandedHandle });
+const port = z.int().min(1).max(65_535);
+/** Run a daemon on a host; again with another port: it follows. */
+export const daemonBody = z.discriminatedUnion("type", [
+  z.object({ type: z.enum(["mgr", "mds"]), handle: brandedHandle }),
+  z.object({ type: z.literal("rgw"), handle: brandedHandle, port }),
+]);
+/** Take a daemon off a host. */
+export const daemonOutBody = z.object({ type: z.literal("rgw"), handle: brandedHandle });
 /** One OSD, known by its uuid too: a number may be given to another one later. */
 const oneOsd = {
   osd: z
@@ -103,6 +110,7 @@ export const kinds = {
   monitorOut: "ceph.mon-out",
   renumber: "ceph.renumber",
   daemon: "ceph.daemon",
+  daemonOut: "ceph.daemon-out",
   failureDomain: "ceph.failure-domain",
   poolProfile: "ceph.pool-profile",
   topology: "ceph.topology",
@@ -124,6 +132,10 @@ export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
       return "seats";
     case kinds.daemon: {
       const { type, handle: name } = daemonBody.parse(entry.body);
+      return `${type}.${name}`;
+    }
+    case kinds.daemonOut: {
+      const { type, handle: name } = daemonOutBody.parse(entry.body);
       return `${type}.${name}`;
     }
     case kinds.osdDrain:

@@ -1,10 +1,11 @@
-import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
+import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { EntryId, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { OsdRemoval } from "../../state/document/cluster-document.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
-import { mdsCapabilities, mgrCapabilities } from "../config/keyring.ts";
+import { mdsCapabilities, mgrCapabilities, rgwCapabilities } from "../config/keyring.ts";
+import { entityOf } from "../daemons/keyed-daemon.ts";
 import type { Order } from "./agent.ts";
 import type { Executor, Outcome } from "./controller.ts";
 import { crushExecutors } from "./crush-executors.ts";
@@ -12,6 +13,7 @@ import {
   bootstrapBody,
   type CephAccess,
   daemonBody,
+  daemonOutBody,
   kinds,
   monitorBody,
   monitorOutBody,
@@ -69,6 +71,8 @@ export interface VoterChange {
   /** Promote, waiting until the learner has caught up. */
   promote(handle: Handle, signal: AbortSignal): Promise<void>;
 }
+
+const capabilities = { mgr: mgrCapabilities, mds: mdsCapabilities, rgw: rgwCapabilities } as const;
 
 /** One executor for each kind of decision; each is run again from its start until it has ended. */
 export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
@@ -160,13 +164,23 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
 
   const daemon: Executor = async (entry, signal) => {
     const { type, handle } = daemonBody.parse(entry.body);
-    const caps = type === "mgr" ? mgrCapabilities : mdsCapabilities;
-    const key = await ceph().authGetOrCreate(`${type}.${handle}`, caps, {
-      deadlineMs: deps.callMs(),
-      signal,
-    });
-    await give(entry, { access: await deps.access(signal), key }, signal);
+    const call = { deadlineMs: deps.callMs(), signal };
+    const key = await ceph().authGetOrCreate(entityOf(type, handle), capabilities[type], call);
+    try {
+      await give(entry, { access: await deps.access(signal), key }, signal);
+    } catch (error) {
+      // It would not go away by trying: whoever wants it is told, and another host may do.
+      if (!isMicrocephError(error, "PORT_IN_USE")) throw error;
+      return withdraw(entry, messageOf(error), signal);
+    }
     return done(because(`${type}.${handle} runs`, entry));
+  };
+
+  /** Its host, when it is alive, stops it once it hears that this is done. */
+  const daemonOut: Executor = async (entry, signal) => {
+    const { type, handle } = daemonOutBody.parse(entry.body);
+    await ceph().authRemove(entityOf(type, handle), { deadlineMs: deps.callMs(), signal });
+    return done(because(`${type}.${handle} is taken off`, entry));
   };
 
   /** End an entry that must not be carried out any more: only with its agent's promise, once handed. */
@@ -216,6 +230,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     [kinds.voterOut]: voterOut,
     [kinds.monitorOut]: monitorOut,
     [kinds.daemon]: daemon,
+    [kinds.daemonOut]: daemonOut,
     [kinds.renumber]: renumberExecutor(deps),
     ...crushExecutors({ ceph, callMs: deps.callMs }),
     ...removalExecutors({ ceph, callMs: deps.callMs, wishes: deps.removals, give, withdraw }),

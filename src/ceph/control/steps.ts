@@ -103,10 +103,15 @@ export function cephSteps(node: CephNode): Record<string, Step> {
     return { epoch: status.monMap.epoch };
   };
 
-  const daemon: Step = async ({ body, payload }, { confirm }) => {
-    const { type } = daemonBody.parse(body);
+  const daemon: Step = async ({ number, body, payload }, { confirm, signal }) => {
+    const asked = daemonBody.parse(body);
+    const { type } = asked;
     const { access, key } = daemonPayload.parse(payload);
     await node.configure(access);
+    if (type === "rgw") {
+      await node.gateway.place({ key, settings: { port: asked.port }, by: number, confirm, signal });
+      return null;
+    }
     await confirm();
     if (type === "mgr") {
       await prepareMgr(deps, { handle, key });
@@ -173,8 +178,13 @@ export function cephUndo(node: CephNode): Record<string, Undo> {
     if (await hasOsd(node, osd, uuid)) await letRun(deps, osd);
     return true;
   };
+  const daemon: Undo = async (body) => {
+    const asked = daemonBody.parse(body);
+    return asked.type === "rgw" ? node.gateway.undo(asked) : true;
+  };
   return {
     [kinds.monitor]: monitor,
+    [kinds.daemon]: daemon,
     [kinds.osdPurge]: startOsdAgain,
     [kinds.renumber]: renumberUndo(node),
   };

@@ -22,6 +22,13 @@ export function unitName(type: CephDaemonType, id: string | number): string {
   return `${type}.${id}`;
 }
 
+export const daemonEnvironment = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  LANG: "C.UTF-8",
+  // As Ceph's own units set it in /etc/default/ceph.
+  TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES: "134217728",
+} as const;
+
 /** What runs a daemon in the foreground; the same arguments always give the same spec. */
 export function daemonSpec(
   paths: CephPaths,
@@ -31,12 +38,7 @@ export function daemonSpec(
 ): UnitSpec {
   return {
     argv: [`ceph-${type}`, "-f", "-i", String(id), "-c", paths.cephConf, ...extra],
-    env: {
-      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-      LANG: "C.UTF-8",
-      // As Ceph's own units set it in /etc/default/ceph.
-      TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES: "134217728",
-    },
+    env: daemonEnvironment,
     cwd: "/",
     stopSeconds: type === "osd" || type === "mon" ? 60 : 20,
   };
@@ -47,7 +49,7 @@ export async function ensureCephFolders(paths: CephPaths): Promise<void> {
   for (const path of [paths.conf, paths.data, paths.run, paths.logs, paths.crash, paths.supervisors]) {
     await mkdir(path, { recursive: true, mode: 0o755 });
   }
-  for (const type of ["mon", "mgr", "mds", "osd"]) {
+  for (const type of ["mon", "mgr", "mds", "osd", "rgw"]) {
     await mkdir(`${paths.data}/${type}`, { recursive: true, mode: 0o755 });
   }
 }

@@ -7,8 +7,13 @@ import type { CephDaemonType } from "../config/ceph-paths.ts";
 import { keyOf, renderKeyring } from "../config/keyring.ts";
 import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
 
-/** A daemon whose whole state is its key: manager and metadata server. */
-export type KeyedDaemon = Extract<CephDaemonType, "mgr" | "mds">;
+/** A daemon whose whole state is its key: manager, metadata server and gateway. */
+export type KeyedDaemon = Extract<CephDaemonType, "mgr" | "mds" | "rgw">;
+
+/** Name under which a daemon proves to the monitors who it is; to them a gateway is a client. */
+export function entityOf(type: KeyedDaemon, handle: Handle): string {
+  return type === "rgw" ? `client.rgw.${handle}` : `${type}.${handle}`;
+}
 
 /** Write data directory and keyring. Idempotent; a key that changed is replaced. */
 export async function prepareKeyedDaemon(
@@ -19,7 +24,7 @@ export async function prepareKeyedDaemon(
   await ensureCephFolders(deps.paths);
   const home = deps.paths.dataDir(type, daemon.handle);
   await mkdir(home, { recursive: true, mode: 0o700 });
-  const keyring = renderKeyring([{ entity: `${type}.${daemon.handle}`, key: daemon.key }]);
+  const keyring = renderKeyring([{ entity: entityOf(type, daemon.handle), key: daemon.key }]);
   const path = join(home, "keyring");
   if ((await readFileIfPresent(path)) !== keyring) await writeFileAtomic(path, keyring);
 }
@@ -31,7 +36,7 @@ export async function keptKey(
   handle: Handle,
 ): Promise<string | undefined> {
   const text = await readFileIfPresent(join(deps.paths.dataDir(type, handle), "keyring"));
-  return text === undefined ? undefined : keyOf(text, `${type}.${handle}`);
+  return text === undefined ? undefined : keyOf(text, entityOf(type, handle));
 }
 
 /** Start it, or adopt the running one. Idempotent. */

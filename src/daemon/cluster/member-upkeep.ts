@@ -1,5 +1,6 @@
 import { cephAccess, kinds, monitorBody, renumberBody } from "../../ceph/control/decisions.ts";
 import { purgedOsds } from "../../ceph/control/osd-removal.ts";
+import { daemonOffBy } from "../../ceph/control/placed-daemons.ts";
 import { accessAfter, renumberingOf } from "../../ceph/control/renumber.ts";
 import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
@@ -79,6 +80,8 @@ export class MemberUpkeep {
     this.#pace.look(entries.length);
     const out = monitorOutBy(entries, this.#runtime.handle);
     if (out !== null) this.#dropMonitor(out);
+    const off = daemonOffBy(entries, "rgw", this.#runtime.handle);
+    if (off !== null) this.#dropGateway(off);
     this.#cleanOsds();
     const changes: readonly string[] = [kinds.monitor, kinds.monitorOut, kinds.renumber];
     const monitors = entries.filter(({ kind, state }) => changes.includes(kind) && state === "done").length;
@@ -148,6 +151,18 @@ export class MemberUpkeep {
         this.publishFacts();
       })
       .catch((error) => log.warn({ error: messageOf(error) }, "the former monitor is not cleaned up yet"));
+  }
+
+  #dropGateway(by: DecisionNumber): void {
+    const { cephNode, log } = this.#runtime.deps;
+    cephNode.gateway
+      .drop(by)
+      .then((dropped) => {
+        if (!dropped) return;
+        log.info("the gateway of this node was taken off");
+        this.publishFacts();
+      })
+      .catch((error) => log.warn({ error: messageOf(error) }, "the former gateway is not cleaned up yet"));
   }
 
   /**

@@ -103,6 +103,7 @@ export class SeatControl {
       ceph: () => (fsidOf(journal.entries()) === null ? null : deps.cephNode.commands),
       cephChanges: () => runtime.cephChanges,
       setting: (name) => runtime.document.view().settings[name],
+      services: () => runtime.document.view().services,
       zones: () => this.#zones(),
       estimate: (change, call) => {
         const { commands } = deps.cephNode;
@@ -277,6 +278,11 @@ export class SeatControl {
       const reason = `the etcd of ${handle} has lost its data`;
       return [{ kind: kinds.voter, body, agent: peer, reason, lane: "seats" }];
     });
+  }
+
+  /** Why what it plans is as it is, by subject; only of what it has planned since it holds the lease. */
+  reasons(): ReadonlyMap<string, readonly string[]> {
+    return this.#reasons;
   }
 
   #explain(subject: string, reasons: readonly string[]): void {

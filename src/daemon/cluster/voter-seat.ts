@@ -138,6 +138,11 @@ export class VoterSeat {
     return this.#parts.control.access(signal);
   }
 
+  /** Why what this seat has planned is as it is, by subject. */
+  reasons(): ReadonlyMap<string, readonly string[]> {
+    return this.#parts?.control.reasons() ?? new Map();
+  }
+
   /** Steps of this member's agent that concern its seat. */
   steps(): Record<string, Step> {
     return {

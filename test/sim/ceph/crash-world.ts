@@ -330,6 +330,7 @@ export class CrashWorld {
               ceph: () => (isBootstrapped() ? node.commands : null),
               cephChanges: () => 0,
               setting: () => undefined,
+              services: () => ({}),
               later: () => undefined,
               zones: () => ({ members: new Map(), former: new Set() }),
               estimate: async () => ({ copies: 0, bytes: 0, pools: [] }),

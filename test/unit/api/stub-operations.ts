@@ -1,7 +1,9 @@
 import type { InventoryDisk } from "../../../src/api/contract/disks.ts";
 import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/events.ts";
+import type { GatewayReport } from "../../../src/api/contract/gateways.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
 import type { RecoveryPlan } from "../../../src/api/contract/recovery.ts";
+import type { S3User } from "../../../src/api/contract/s3.ts";
 import type { StatusReport } from "../../../src/api/contract/status.ts";
 import { notInitialized } from "../../../src/api/not-initialized.ts";
 import type { ForwardReply, ForwardRequest, Operations } from "../../../src/api/operations.ts";
@@ -161,6 +163,18 @@ export class StubOperations implements Operations {
   encryption = { supported: true, reason_unsupported: "" };
   jobResult: Job["result"] = null;
   maintenanceError = "";
+  gatewayReport: GatewayReport = {
+    wanted: { port: 80, targets: [], count: 2 },
+    gateways: [
+      { node: "n1", url: "http://10.0.0.1:80", state: "placed" },
+      { node: "n2", url: null, state: "waiting" },
+    ],
+  };
+  s3UserReply: S3User = {
+    ...{ name: "alice", display_name: "Alice" },
+    keys: [{ access_key: "AK", secret_key: "SK" }],
+    endpoints: ["http://10.0.0.1:8080"],
+  };
   recovery: RecoveryPlan = {
     ...{ survivor: "n1", refused: null, generation: 2, lost: ["n2"] },
     members: [
@@ -307,6 +321,44 @@ export class StubOperations implements Operations {
     ];
     this.jobResult = { node: input.node, done: this.maintenanceError === "", steps, warnings: [] };
     return this.#newJob("cluster.maintenance");
+  }
+  async gateways() {
+    return this.gatewayReport;
+  }
+  async enableGateway(input: object) {
+    this.#note("enableGateway", input);
+    this.jobResult = this.gatewayReport;
+    return this.#newJob("service.rgw");
+  }
+  async disableGateway(input: object) {
+    this.#note("disableGateway", input);
+    this.jobResult = this.gatewayReport;
+    return this.#newJob("service.rgw");
+  }
+  async explain({ subject }: { readonly subject: string }) {
+    return { subject, reasons: ["2 are wanted in all: n1, n2"] };
+  }
+  async s3Users() {
+    return [{ name: "alice" }];
+  }
+  async createS3User(input: { readonly name: string }) {
+    this.#note("createS3User", input);
+    return this.s3UserReply;
+  }
+  async s3User(input: { readonly user: string }) {
+    this.#note("s3User", input);
+    return this.s3UserReply;
+  }
+  async createS3Key(input: { readonly user: string }) {
+    this.#note("createS3Key", input);
+    return this.s3UserReply;
+  }
+  async removeS3User(input: { readonly user: string }) {
+    this.#note("removeS3User", input);
+    return { name: input.user };
+  }
+  async s3Buckets() {
+    return [{ name: "photos", owner: "alice", objects: 2, bytes: 2048 }];
   }
   async planFailureDomain(input: { readonly level?: string | undefined }) {
     this.#note("planFailureDomain", input);

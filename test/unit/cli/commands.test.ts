@@ -534,6 +534,66 @@ describe("disks that go and come back", () => {
   });
 });
 
+describe("services", () => {
+  test("a gateway is wanted here, on others, or so many; where they are is printed", async () => {
+    await using api = await runServer();
+    const done = await run(api, "enable rgw --target n2 --target n3,n4 --port 8080");
+    expect(done.stdout).toContain("| n1   | http://10.0.0.1:80 | placed  |");
+    expect(api.operations.inputOf("enableGateway")).toEqual({ targets: ["n2", "n3", "n4"], port: 8080 });
+    expect(await run(api, "enable rgw --count 2 --port 0")).toMatchObject({ code: 0 });
+    expect(JSON.stringify(api.operations.calls)).toContain(`"targets":[],"count":2`);
+    await run(api, "disable rgw --all");
+    expect(api.operations.inputOf("disableGateway")).toEqual({ targets: [], all: true });
+    api.operations.gatewayReport = { wanted: null, gateways: [] };
+    expect((await run(api, "disable rgw")).stdout).toBe("No S3 gateway is wanted.\n");
+    for (const line of ["--count 0", "--port 70000", "--count two"]) {
+      expect((await run(api, `enable rgw ${line}`)).code).toBe(2);
+    }
+    expect((await run(api, "disable rgw --all --target n1")).code).toBe(2);
+  });
+
+  test("why they are there is said in lines", async () => {
+    await using api = await runServer();
+    expect((await run(api, "mesh explain rgw")).stdout).toBe("2 are wanted in all: n1, n2\n");
+  });
+
+  test("an S3 user is printed with what each client needs; the newest key counts", async () => {
+    await using api = await runServer();
+    const made = await run(api, "s3 user create alice --display-name Alice");
+    expect(api.operations.inputOf("createS3User")).toEqual({ name: "alice", display_name: "Alice" });
+    for (const line of [
+      "aws --endpoint-url http://10.0.0.1:8080 s3 ls",
+      "export AWS_ACCESS_KEY_ID=AK",
+      "host_base = 10.0.0.1:8080",
+      "use_https = False",
+      "[alice]",
+      "endpoint = http://10.0.0.1:8080",
+    ]) {
+      expect(made.stdout.split("\n")).toContain(line);
+    }
+    const { s3UserReply } = api.operations;
+    const keys = [...s3UserReply.keys, { access_key: "AK2", secret_key: "SK2" }];
+    api.operations.s3UserReply = { ...s3UserReply, keys };
+    const second = await run(api, "s3 user key alice --new");
+    expect(second.stdout).toContain("Access key:  AK2\n");
+    expect(second.stdout).toContain("Other keys:\n  AK  SK\n");
+    api.operations.s3UserReply = { ...s3UserReply, endpoints: [] };
+    expect((await run(api, "s3 user key alice")).stdout).toContain("none yet: microceph enable rgw");
+    api.operations.s3UserReply = { ...s3UserReply, keys: [] };
+    expect((await run(api, "s3 user key alice")).stdout).toContain("--new");
+  });
+
+  test("S3 users and buckets are listed, and a user is removed", async () => {
+    await using api = await runServer();
+    expect((await run(api, "s3 user list --format csv")).stdout).toBe("alice\n");
+    expect((await run(api, "s3 bucket list --format csv")).stdout).toBe("photos,alice,2,2.00KiB\n");
+    expect((await run(api, "s3 user remove alice --purge-data")).stdout).toBe("alice is removed.\n");
+    expect(api.operations.inputOf("removeS3User")).toMatchObject({ user: "alice", purge_data: true });
+    // Nothing that radosgw-admin would take for an option.
+    expect((await run(api, "s3 user create -- --admin")).code).toBe(2);
+  });
+});
+
 describe("maintenance", () => {
   test("steps are printed as MicroCeph prints them; one that fails ends with exit code 4", async () => {
     await using api = await runServer();

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { assertPortFree } from "../../../src/daemon/free-port.ts";
+import { assertPortFree } from "../../../src/process/free-port.ts";
 
 const servers: ReturnType<typeof createServer>[] = [];
 

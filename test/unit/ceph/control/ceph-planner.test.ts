@@ -84,8 +84,8 @@ function pool(name: string, change: Partial<Pool> = {}): Pool {
   return { id: 1, name, ...shape, applications: [], ...change };
 }
 
-function entry(kind: string, body: Json, state: Entry["state"] = "done"): Entry {
-  const number = { generation: 1, revision: 1 };
+function entry(kind: string, body: Json, state: Entry["state"] = "done", revision = 100): Entry {
+  const number = { generation: 1, revision };
   return {
     ...{ id: entryId("1-a"), kind, body, agent: null, state, number, handed: false, result: null },
     ...{ reason: "", openedAt: "", closedAt: null, openedNumber: number },
@@ -97,6 +97,7 @@ function placed(name: string) {
 }
 
 beforeEach(() => {
+  services = {};
   addresses = new Map();
   silent = false;
   out = [];
@@ -127,6 +128,8 @@ beforeEach(() => {
   leaving = new Map();
 });
 
+let services: Readonly<Record<string, Json>> = {};
+
 function planners() {
   return cephPlanners(options, {
     self: peer(0),
@@ -151,6 +154,7 @@ function planners() {
     entries: () => entries,
     ceph: () => (hasCeph ? ceph : null),
     cephChanges: () => cephChanges,
+    services: () => services,
     setting: (name) => wishes.get(name),
     later: (ms) => void again.push(ms),
     zones: () => ({ members: zones, former: new Set() }),
@@ -164,7 +168,10 @@ function planners() {
   });
 }
 
-async function plan(name: "seats" | "daemons" | "crush", made = planners()): Promise<readonly Proposal[]> {
+async function plan(
+  name: "seats" | "daemons" | "gateways" | "crush",
+  made = planners(),
+): Promise<readonly Proposal[]> {
   return (await made[name]?.(new AbortController().signal, 1)) ?? [];
 }
 
@@ -285,6 +292,58 @@ describe("monitors whose hosts have moved", () => {
     silent = true;
     entries.pop();
     await expect(plan("seats")).rejects.toMatchObject({ code: "CEPH_UNREACHABLE" });
+  });
+});
+
+describe("gateways", () => {
+  it("are placed once there is an OSD, and say until then what they wait for", async () => {
+    nodes = 3;
+    services = { rgw: { port: 8080, targets: [peer(2)], count: 2 } };
+    expect(await plan("gateways")).toEqual([]);
+    expect(reasons.get("rgw")?.at(-1)).toBe("no gateway is placed before there is an OSD");
+    expect(again).toHaveLength(1);
+    hosts = ["n0"];
+    expect((await plan("gateways")).map(({ body, agent, lane }) => ({ body, agent, lane }))).toEqual([
+      { body: { type: "rgw", handle: "n2", port: 8080 }, agent: peer(2), lane: "rgw.n2" },
+      { body: { type: "rgw", handle: "n0", port: 8080 }, agent: peer(0), lane: "rgw.n0" },
+    ]);
+  });
+
+  it("are taken off when nobody wants them, and Ceph is not asked anything while all is as it should be", async () => {
+    nodes = 2;
+    entries.push(entry(kinds.daemon, { type: "rgw", handle: "n0", port: 80 }));
+    services = { rgw: { port: 80, targets: [peer(0)], count: 0 } };
+    expect([await plan("gateways"), asked]).toEqual([[], []]);
+    services = {};
+    expect((await plan("gateways")).map(({ kind, body }) => [kind, body])).toEqual([
+      [kinds.daemonOut, { type: "rgw", handle: "n0" }],
+    ]);
+  });
+
+  it("a wish that cannot be read is none", async () => {
+    hosts = ["n0"];
+    services = { rgw: { port: "80", targets: [], count: 1 } };
+    expect(await plan("gateways")).toEqual([]);
+  });
+
+  it("what a former member of that name had is not there: manager and gateway are placed again", async () => {
+    nodes = 3;
+    voters = [0, 1, 2];
+    hosts = ["n0"];
+    monitors = ["n0", "n1", "n2"];
+    for (const name of ["n1", "n2"]) entries.push(entry(kinds.monitor, { handle: name }));
+    services = { rgw: { port: 80, targets: [peer(2)], count: 0 } };
+    const had = (revision: number) => [
+      entry(kinds.daemon, { type: "rgw", handle: "n2", port: 80 }, "done", revision),
+      entry(kinds.daemon, { type: "mgr", handle: "n2" }, "done", revision),
+    ];
+    const before = entries;
+    entries = [...before, ...had(2)];
+    expect(await plan("gateways")).toHaveLength(1);
+    expect((await plan("daemons")).map(({ lane }) => lane)).toContain("mgr.n2");
+    entries = [...before, ...had(3)];
+    expect(await plan("gateways")).toEqual([]);
+    expect((await plan("daemons")).map(({ lane }) => lane)).not.toContain("mgr.n2");
   });
 });
 

@@ -38,6 +38,7 @@ const ceph = {
     const monitors = map.names.map((name, rank) => ({ name, rank, addresses: [] }));
     return { quorum: map.quorum, monMap: { epoch: map.epoch, fsid: cluster, monitors } };
   },
+  authRemove: async (entity: string) => void calls.push(`forget ${entity}`),
   authGetOrCreate: async (entity: string) => `key of ${entity}`,
   createReplicatedRule: async (name: string) => {
     calls.push(`rule ${name}`);
@@ -284,6 +285,34 @@ describe("a wider failure domain", () => {
     settings.set("global osd_pool_default_crush_rule", "9");
     pools = [pool("rbd"), pool(".mgr", { crushRule: 9 })];
     expect(await widen()).toMatchObject({ state: "done", result: { pools: ["rbd"] } });
+  });
+});
+
+describe("a gateway", () => {
+  const body = { type: "rgw", handle: "n1", port: 80 };
+
+  it("is a client of its own", async () => {
+    expect(await run(kinds.daemon, body)).toMatchObject({ state: "done" });
+    expect(payloads).toEqual([{ access, key: "key of client.rgw.n1" }]);
+  });
+
+  it("is given up where another program has its port, with the agent's promise", async () => {
+    answers = [new MicrocephError("PORT_IN_USE", "another program on n1 listens on port 80")];
+    expect(await run(kinds.daemon, body)).toEqual({
+      ...{ state: "abandoned", reason: "another program on n1 listens on port 80", cancelAcknowledged: true },
+    });
+    expect(calls).toEqual(["handed", "order 5 to true", "cancel"]);
+  });
+
+  it("is tried again after any other failure", async () => {
+    answers = [new MicrocephError("DEADLINE_EXCEEDED", "not in time")];
+    await expect(run(kinds.daemon, body)).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+  });
+
+  it("that is taken off loses its key", async () => {
+    const off = await run(kinds.daemonOut, { type: "rgw", handle: "n1" }, { agent: null });
+    expect(off).toMatchObject({ state: "done" });
+    expect(calls).toEqual(["forget client.rgw.n1"]);
   });
 });
 

@@ -1,6 +1,5 @@
 import { createServer } from "node:net";
 import { MicrocephError } from "../errors/microceph-error.ts";
-import { hostPort } from "../ids/host-port.ts";
 
 /**
  * Throws PORT_IN_USE when something listens on this TCP port already. The mesh opens its port only when this
@@ -10,7 +9,7 @@ export async function assertPortFree(port: number): Promise<void> {
   // Without IPv6 `::` cannot be listened on, and is not what would be in the way.
   for (const host of ["0.0.0.0", "::"]) {
     if ((await listenError(host, port)) !== "EADDRINUSE") continue;
-    const place = hostPort(host, port);
+    const place = `${host === "::" ? "[::]" : host}:${port}`;
     throw new MicrocephError("PORT_IN_USE", `${place} is in use`, { data: { address: host, port } });
   }
 }

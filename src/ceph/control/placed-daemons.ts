@@ -1,0 +1,47 @@
+import type { Handle } from "../../ids/ids.ts";
+import type { DecisionNumber, Entry } from "../../state/journal/types.ts";
+import { daemonBody, daemonOutBody, kinds } from "./decisions.ts";
+
+/** A daemon that is decided on, done or open. */
+export interface PlacedDaemon {
+  readonly type: "mgr" | "mds" | "rgw";
+  readonly handle: Handle;
+  /** Of a gateway. */
+  readonly port: number | null;
+  readonly open: boolean;
+  /** When it was decided; who became a member of this handle later does not have it. */
+  readonly number: DecisionNumber;
+}
+
+/** The last word about each daemon, by `type.handle`; null: taken off. */
+function lastWords(
+  entries: readonly Entry[],
+): Map<string, { readonly entry: Entry; readonly placed: PlacedDaemon | null }> {
+  const words = new Map<string, { readonly entry: Entry; readonly placed: PlacedDaemon | null }>();
+  for (const entry of entries) {
+    if (entry.state === "abandoned") continue;
+    if (entry.kind === kinds.daemon) {
+      const body = daemonBody.parse(entry.body);
+      const { type, handle } = body;
+      const port = body.type === "rgw" ? body.port : null;
+      const placed = { type, handle, port, open: entry.state === "open", number: entry.openedNumber };
+      words.set(`${type}.${handle}`, { entry, placed });
+    }
+    if (entry.kind === kinds.daemonOut) {
+      const { type, handle } = daemonOutBody.parse(entry.body);
+      words.set(`${type}.${handle}`, { entry, placed: null });
+    }
+  }
+  return words;
+}
+
+/** Every daemon that is placed, or being placed, in the order of the decisions. */
+export function placedDaemons(entries: readonly Entry[]): PlacedDaemon[] {
+  return [...lastWords(entries).values()].flatMap(({ placed }) => placed ?? []);
+}
+
+/** The decision that took a daemon off a host; null unless it is done and the last one about it. */
+export function daemonOffBy(entries: readonly Entry[], type: "rgw", handle: Handle): DecisionNumber | null {
+  const last = lastWords(entries).get(`${type}.${handle}`);
+  return last !== undefined && last.placed === null && last.entry.state === "done" ? last.entry.number : null;
+}

@@ -1,0 +1,114 @@
+import { rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { z } from "zod";
+import { MicrocephError } from "../../errors/microceph-error.ts";
+import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
+import type { Handle } from "../../ids/ids.ts";
+import type { CephPaths } from "../config/ceph-paths.ts";
+import type { UnitSpec } from "../runner/runner.ts";
+import { type DaemonDeps, daemonEnvironment, unitName } from "./deps.ts";
+import { orDiskFull } from "./disk-full.ts";
+import { entityOf, prepareKeyedDaemon, removeKeyedDaemon } from "./keyed-daemon.ts";
+import { type WaitOptions, waitUntil } from "./wait-until.ts";
+
+/** What a gateway is told; kept beside its key, so that it starts at boot from local disk alone. */
+const gatewaySettings = z.object({ port: z.int().min(1).max(65_535) });
+export type GatewaySettings = z.infer<typeof gatewaySettings>;
+
+/** Seconds that it may take to end the requests under way. */
+const stopSeconds = 30;
+
+/** Write data directory, keyring and settings of this node's gateway. Idempotent. */
+export async function prepareRgw(
+  deps: DaemonDeps,
+  {
+    handle,
+    key,
+    settings,
+  }: { readonly handle: Handle; readonly key: string; readonly settings: GatewaySettings },
+): Promise<void> {
+  await prepareKeyedDaemon(deps, "rgw", { handle, key });
+  const text = `${JSON.stringify(settings)}\n`;
+  const path = settingsPath(deps.paths, handle);
+  if ((await readFileIfPresent(path)) !== text) await writeFileAtomic(path, text);
+}
+
+/** What the gateway of this node was told; null when it has none. */
+export async function rgwSettings(
+  deps: Pick<DaemonDeps, "paths">,
+  handle: Handle,
+): Promise<GatewaySettings | null> {
+  const text = await readFileIfPresent(settingsPath(deps.paths, handle));
+  if (text === undefined) return null;
+  try {
+    return gatewaySettings.parse(JSON.parse(text));
+  } catch (error) {
+    throw new MicrocephError("STATE_CORRUPT", `${settingsPath(deps.paths, handle)} cannot be read`, {
+      cause: error,
+    });
+  }
+}
+
+/** Start it, or adopt the running one; one that runs with other settings is restarted. Idempotent. */
+export async function startRgw(deps: DaemonDeps, handle: Handle): Promise<void> {
+  const settings = await rgwSettings(deps, handle);
+  if (settings === null) return;
+  const unit = unitName("rgw", handle);
+  await orDiskFull(unit, () =>
+    deps.runner.ensure(unit, rgwSpec(deps.paths, handle, settings), { restartIfChanged: true }),
+  );
+}
+
+/** `radosgw` in the foreground (radosgw(8)). */
+function rgwSpec(paths: CephPaths, handle: Handle, { port }: GatewaySettings): UnitSpec {
+  const keyring = join(paths.dataDir("rgw", handle), "keyring");
+  return {
+    argv: [
+      "radosgw",
+      ...["-f", "-n", entityOf("rgw", handle), "-c", paths.cephConf, "--keyring", keyring],
+      `--rgw-frontends=beast port=${port}`,
+    ],
+    env: daemonEnvironment,
+    cwd: "/",
+    stopSeconds,
+  };
+}
+
+/** Wait until its port takes connections: it does so once it has made, or found, its pools. */
+export async function waitRgwServing(deps: DaemonDeps, handle: Handle, wait: WaitOptions): Promise<void> {
+  const settings = await rgwSettings(deps, handle);
+  if (settings === null) return;
+  await waitUntil(
+    `the gateway of ${handle} to listen on port ${settings.port}`,
+    async () => ((await listens(settings.port)) ? true : undefined),
+    { intervalMs: 200, ...wait },
+  );
+}
+
+function listens(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ host: "127.0.0.1", port, timeout: 1_000 });
+  const end = (answer: boolean) => (): void => {
+    socket.destroy();
+    resolve(answer);
+  };
+  socket.once("connect", end(true)).once("error", end(false)).once("timeout", end(false));
+  return promise;
+}
+
+/** Whether the program of this node's gateway runs. */
+export async function runsRgw(deps: DaemonDeps, handle: Handle): Promise<boolean> {
+  return (await deps.runner.status(unitName("rgw", handle)))?.pid != null;
+}
+
+/** Stop it and remove its data directory. Idempotent; its key in the monitors stays. */
+export async function removeRgw(deps: DaemonDeps, handle: Handle): Promise<void> {
+  // Without settings it does not start at boot, whatever of it is left after a crash.
+  await rm(settingsPath(deps.paths, handle), { force: true });
+  await removeKeyedDaemon(deps, "rgw", handle);
+}
+
+function settingsPath(paths: CephPaths, handle: Handle): string {
+  return join(paths.dataDir("rgw", handle), "settings.json");
+}

@@ -1,0 +1,125 @@
+import { z } from "zod";
+import type { S3Bucket, S3User, S3UserRow } from "../api/contract/s3.ts";
+import { isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
+import { runProgram } from "../process/run-program.ts";
+import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import { gatewayReport } from "./gateways.ts";
+
+const callMs = 100_000;
+
+const shownUser = z.object({
+  user_id: z.string(),
+  display_name: z.string().default(""),
+  keys: z.array(z.object({ access_key: z.string(), secret_key: z.string() })).default([]),
+});
+const shownBucket = z.object({
+  bucket: z.string(),
+  owner: z.string().default(""),
+  usage: z
+    .record(
+      z.string(),
+      z.object({ size_actual: z.number().default(0), num_objects: z.number().default(0) }).loose(),
+    )
+    .default({}),
+});
+
+/** Users and buckets of the S3 gateways, by `radosgw-admin` (radosgw-admin(8)). Throws GATEWAY_NEEDED. */
+export class S3Users {
+  readonly #cluster: ClusterRuntime;
+  readonly #signal: AbortSignal;
+
+  constructor(cluster: ClusterRuntime, signal: AbortSignal) {
+    this.#cluster = cluster;
+    this.#signal = signal;
+  }
+
+  async list(): Promise<S3UserRow[]> {
+    const names = z.array(z.string()).parse(await this.#ask(["user", "list"]));
+    return names.sort().map((name) => ({ name }));
+  }
+
+  /** Throws NOT_FOUND. */
+  async get(name: string): Promise<S3User> {
+    return this.#user(await this.#ask(["user", "info", `--uid=${name}`], name));
+  }
+
+  /** Throws NAME_TAKEN. */
+  async create(name: string, displayName: string): Promise<S3User> {
+    return this.#user(
+      await this.#ask(["user", "create", `--uid=${name}`, `--display-name=${displayName}`], name),
+    );
+  }
+
+  /** Throws NOT_FOUND. */
+  async addKey(name: string): Promise<S3User> {
+    // `key create` makes a user that is not there no key, but says so in words of its own.
+    await this.get(name);
+    return this.#user(
+      await this.#ask(
+        ["key", "create", `--uid=${name}`, "--key-type=s3", "--gen-access-key", "--gen-secret"],
+        name,
+      ),
+    );
+  }
+
+  /** Throws NOT_FOUND, USER_HAS_BUCKETS. */
+  async remove(name: string, purgeData: boolean): Promise<S3UserRow> {
+    await this.get(name);
+    await this.#ask(["user", "rm", `--uid=${name}`, ...(purgeData ? ["--purge-data"] : [])], name);
+    return { name };
+  }
+
+  async buckets(): Promise<S3Bucket[]> {
+    const shown = z.array(shownBucket).parse(await this.#ask(["bucket", "stats"]));
+    return shown
+      .map(({ bucket, owner, usage }) => {
+        const parts = Object.values(usage);
+        const sum = (of: "num_objects" | "size_actual"): number =>
+          parts.reduce((total, part) => total + part[of], 0);
+        return { name: bucket, owner, objects: sum("num_objects"), bytes: sum("size_actual") };
+      })
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #user(answer: unknown): S3User {
+    const { user_id, display_name, keys } = shownUser.parse(answer);
+    const { gateways } = gatewayReport(this.#cluster);
+    const endpoints = gateways.flatMap(({ url, state }) => (url !== null && state === "placed" ? [url] : []));
+    return {
+      ...{ name: user_id, display_name, endpoints },
+      keys: keys.map(({ access_key, secret_key }) => ({ access_key, secret_key })),
+    };
+  }
+
+  async #ask(words: readonly string[], user = ""): Promise<unknown> {
+    const { gateways } = gatewayReport(this.#cluster);
+    // Without one the program would make the pools itself, and wait for OSDs that are not there.
+    if (gateways.every(({ state }) => state !== "placed")) {
+      throw new MicrocephError("GATEWAY_NEEDED", "no S3 gateway is placed yet");
+    }
+    const { paths } = this.#cluster.deps.cephNode.deps;
+    const connection = ["-c", paths.cephConf, "-n", "client.admin", "--keyring", paths.adminKeyring];
+    try {
+      const { stdout } = await runProgram("radosgw-admin", [...words, "--format=json", ...connection], {
+        deadlineMs: callMs,
+        signal: this.#signal,
+      });
+      return stdout.trim() === "" ? null : JSON.parse(stdout);
+    } catch (error) {
+      throw refusal(error, user) ?? error;
+    }
+  }
+}
+
+/** What `radosgw-admin` says in words only, as one of our codes. */
+function refusal(error: unknown, user: string): MicrocephError | null {
+  if (!isMicrocephError(error, "PROGRAM_FAILED")) return null;
+  const said = error.message;
+  if (/no user info saved/.test(said)) return new MicrocephError("NOT_FOUND", `no S3 user ${user}`);
+  if (/user: \S+ exists/.test(said))
+    return new MicrocephError("NAME_TAKEN", `there is an S3 user ${user} already`);
+  if (/must specify purge data/.test(said)) {
+    return new MicrocephError("USER_HAS_BUCKETS", `the S3 user ${user} has buckets`);
+  }
+  return null;
+}

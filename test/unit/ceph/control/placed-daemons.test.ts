@@ -1,0 +1,47 @@
+import { expect, it } from "vitest";
+import { kinds } from "../../../../src/ceph/control/decisions.ts";
+import { daemonOffBy, placedDaemons } from "../../../../src/ceph/control/placed-daemons.ts";
+import { entryId, handle } from "../../../../src/ids/ids.ts";
+import type { Json } from "../../../../src/ids/json.ts";
+import type { Entry, EntryState } from "../../../../src/state/journal/types.ts";
+
+const entry = (revision: number, kind: string, body: Json, state: EntryState = "done"): Entry => ({
+  ...{
+    id: entryId(`${revision}-a`),
+    kind,
+    body,
+    agent: null,
+    state,
+    handed: false,
+    result: null,
+    reason: "",
+  },
+  ...{ number: { generation: 1, revision }, openedNumber: { generation: 1, revision } },
+  ...{ openedAt: "", closedAt: null },
+});
+const rgw = (port: number): Json => ({ type: "rgw", handle: "n1", port });
+const off: Json = { type: "rgw", handle: "n1" };
+const shown = (...entries: Entry[]): string[] =>
+  placedDaemons(entries).map(({ type, port, open }) => `${type} ${port}${open ? " open" : ""}`);
+
+it("the last decision about a daemon holds, and one that was given up is none", () => {
+  const mgr = entry(2, kinds.daemon, { type: "mgr", handle: "n1" });
+  expect(shown(mgr, entry(3, kinds.daemon, rgw(80)))).toEqual(["mgr null", "rgw 80"]);
+  expect(shown(entry(3, kinds.daemon, rgw(80)), entry(4, kinds.daemon, rgw(81), "open"))).toEqual([
+    "rgw 81 open",
+  ]);
+  expect(shown(entry(3, kinds.daemon, rgw(80)), entry(4, kinds.daemon, rgw(81), "abandoned"))).toEqual([
+    "rgw 80",
+  ]);
+  expect(shown(entry(3, kinds.daemon, rgw(80)), entry(4, kinds.daemonOut, off, "open"))).toEqual([]);
+});
+
+it("a host takes its daemon off once that is done, and not when it was placed again since", () => {
+  const n1 = handle("n1");
+  const placed = entry(3, kinds.daemon, rgw(80));
+  expect(daemonOffBy([placed, entry(4, kinds.daemonOut, off, "open")], "rgw", n1)).toBeNull();
+  const gone = entry(4, kinds.daemonOut, off);
+  expect(daemonOffBy([placed, gone], "rgw", n1)).toEqual({ generation: 1, revision: 4 });
+  expect(daemonOffBy([placed, gone, entry(5, kinds.daemon, rgw(80), "open")], "rgw", n1)).toBeNull();
+  expect(daemonOffBy([placed, gone], "rgw", handle("n2"))).toBeNull();
+});
