@@ -44,6 +44,9 @@ ceph-mgr ceph-mgr
 ceph-osd ceph-osd
 ceph-mds ceph-mds
 radosgw radosgw
+haproxy haproxy
+keepalived keepalived
+curl curl
 ceph ceph-common
 etcd etcd-server
 etcdctl etcd-client

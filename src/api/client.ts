@@ -20,12 +20,6 @@ import type {
   Zone,
   zoneRequest,
 } from "./contract/failure-domain.ts";
-import type {
-  disableGatewayRequest,
-  Explanation,
-  enableGatewayRequest,
-  GatewayReport,
-} from "./contract/gateways.ts";
 import type { Job } from "./contract/jobs.ts";
 import type { JournalEntry } from "./contract/journal.ts";
 import type { maintenanceRequest } from "./contract/maintenance.ts";
@@ -40,6 +34,13 @@ import type {
   SelfStatus,
   StaticPeerReply,
 } from "./contract/mesh.ts";
+import type {
+  disableServiceRequest,
+  Explanation,
+  enableGatewayRequest,
+  enableIngressRequest,
+  PlacedReport,
+} from "./contract/placed-services.ts";
 import type { RecoveryPlan, recoveryRequest } from "./contract/recovery.ts";
 import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
 import type { ResetReply, resetRequest } from "./contract/reset.ts";
@@ -216,11 +217,16 @@ export class ApiClient {
   addDisks = (request: Draft<typeof addDisksRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/disks", request, options);
   services = (options?: CallOptions): Promise<readonly Service[]> => this.#get("/1.0/services", options);
-  gateways = (options?: CallOptions): Promise<GatewayReport> => this.#get("/1.0/services/rgw", options);
+  gateways = (options?: CallOptions): Promise<PlacedReport> => this.#get("/1.0/services/rgw", options);
   enableGateway = (request: Draft<typeof enableGatewayRequest>, options?: CallOptions): Promise<Job> =>
     this.request("PUT", "/1.0/services/rgw", request, options);
-  disableGateway = (request: Draft<typeof disableGatewayRequest>, options?: CallOptions): Promise<Job> =>
+  disableGateway = (request: Draft<typeof disableServiceRequest>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", "/1.0/services/rgw", request, options);
+  ingress = (options?: CallOptions): Promise<PlacedReport> => this.#get("/1.0/services/ingress", options);
+  enableIngress = (request: Draft<typeof enableIngressRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("PUT", "/1.0/services/ingress", request, { deadlineMs: 20_000, ...options });
+  disableIngress = (request: Draft<typeof disableServiceRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("DELETE", "/1.0/services/ingress", request, options);
   explain = (subject: string, options?: CallOptions): Promise<Explanation> =>
     this.#get(`/1.0/mesh/explain/${encodeURIComponent(subject)}`, options);
   s3Users = (options?: CallOptions): Promise<readonly S3UserRow[]> =>

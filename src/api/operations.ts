@@ -17,13 +17,6 @@ import type {
   Zone,
   zoneRequest,
 } from "./contract/failure-domain.ts";
-import type {
-  disableGatewayRequest,
-  Explanation,
-  enableGatewayRequest,
-  explanationParams,
-  GatewayReport,
-} from "./contract/gateways.ts";
 import type { Job, jobParams, jobWaitQuery } from "./contract/jobs.ts";
 import type { JournalEntry, journalQuery } from "./contract/journal.ts";
 import type { maintenanceParams, maintenanceRequest } from "./contract/maintenance.ts";
@@ -41,6 +34,14 @@ import type {
   StaticPeerReply,
   staticPeerRequest,
 } from "./contract/mesh.ts";
+import type {
+  disableServiceRequest,
+  Explanation,
+  enableGatewayRequest,
+  enableIngressRequest,
+  explanationParams,
+  PlacedReport,
+} from "./contract/placed-services.ts";
 import type { RecoveryPlan, recoveryRequest } from "./contract/recovery.ts";
 import type {
   memberParams,
@@ -195,11 +196,15 @@ export interface Operations {
   /** The job's result is a `DiskReport`. */
   addDisks(input: Shape<typeof addDisksRequest>, context: RequestContext): Promise<Job>;
   services(input: Nothing, context: RequestContext): Promise<readonly Service[]>;
-  gateways(input: Nothing, context: RequestContext): Promise<GatewayReport>;
-  /** The job's result is a `GatewayReport`; it fails with PORT_IN_USE. Throws NOT_FOUND, AMBIGUOUS_NODE. */
+  gateways(input: Nothing, context: RequestContext): Promise<PlacedReport>;
+  /** The job's result is a `PlacedReport`; it fails with SERVICE_REFUSED. Throws NOT_FOUND, AMBIGUOUS_NODE. */
   enableGateway(input: Shape<typeof enableGatewayRequest>, context: RequestContext): Promise<Job>;
   /** The same. */
-  disableGateway(input: Shape<typeof disableGatewayRequest>, context: RequestContext): Promise<Job>;
+  disableGateway(input: Shape<typeof disableServiceRequest>, context: RequestContext): Promise<Job>;
+  ingress(input: Nothing, context: RequestContext): Promise<PlacedReport>;
+  /** The same. Throws ADDRESS_IN_USE, USAGE, NOT_FOUND, AMBIGUOUS_NODE. */
+  enableIngress(input: Shape<typeof enableIngressRequest>, context: RequestContext): Promise<Job>;
+  disableIngress(input: Shape<typeof disableServiceRequest>, context: RequestContext): Promise<Job>;
   /** Throws NO_QUORUM, PEER_UNREACHABLE. */
   explain(input: Shape<typeof explanationParams>, context: RequestContext): Promise<Explanation>;
   /** These throw GATEWAY_NEEDED, and NOT_FOUND or NAME_TAKEN for a user. */

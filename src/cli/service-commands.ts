@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { GatewayReport } from "../api/contract/gateways.ts";
+import type { PlacedReport } from "../api/contract/placed-services.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
 import { borderedTable } from "./render/table.ts";
@@ -31,32 +31,64 @@ export function addServiceCommands(program: Command, io: CliIo): void {
     .action(async (options: EnableOptions, command: Command) => {
       const session = new Session(io, command);
       const client = session.client.withoutTarget();
-      const job = await client.enableGateway({
-        targets: [...options.target],
-        ...(options.count === undefined ? {} : { count: options.count }),
-        ...(options.port === undefined || options.port === 0 ? {} : { port: options.port }),
-      });
+      const job = await client.enableGateway(asked(options));
       if (options.wait) await session.finish(job, client);
-      await session.print(await client.gateways(), gatewaysText);
+      await session.print(await client.gateways(), (report) =>
+        placedText(report, "No S3 gateway is wanted."),
+      );
+    });
+
+  enable
+    .command("ingress")
+    .description("One address before the S3 gateways: haproxy and keepalived on at least two members")
+    .requiredOption("--vip <address/prefix>", "the common address: 192.0.2.10/24")
+    .option("--target <node>", "member that stands ready for it; may be given again", collect, [])
+    .option("--count <n>", "so many stand ready in all (2)", wholeNumber)
+    .option("--port <port>", "where it listens (80, or as before)", portNumber)
+    .option("--wait [bool]", "wait until it is served", truth, true)
+    .action(async (options: EnableOptions & { readonly vip: string }, command: Command) => {
+      const session = new Session(io, command);
+      const client = session.client.withoutTarget();
+      const job = await client.enableIngress({ vip: options.vip, ...asked(options) });
+      if (options.wait) await session.finish(job, client);
+      await session.print(await client.ingress(), (report) => placedText(report, "No ingress is wanted."));
     });
 
   const disable = program.command("disable").description("Say which services are wanted no more");
-  disable
-    .command("rgw")
-    .description("No S3 gateway on this node, on others by name, or anywhere; users and buckets stay")
-    .option("--target <node>", "member that has one; may be given again (this node)", collect, [])
-    .option("--all", "none is wanted any more, wherever they are")
-    .option("--wait [bool]", "wait until they are taken off", truth, true)
-    .action(async (options: DisableOptions, command: Command) => {
-      if (options.all && options.target.length > 0) {
-        throw new MicrocephError("USAGE", "--all goes without --target");
-      }
-      const session = new Session(io, command);
-      const client = session.client.withoutTarget();
-      const job = await client.disableGateway({ targets: [...options.target], all: options.all ?? false });
-      if (options.wait) await session.finish(job, client);
-      await session.print(await client.gateways(), gatewaysText);
-    });
+  for (const service of ["rgw", "ingress"] as const) {
+    disable
+      .command(service)
+      .description(
+        service === "rgw"
+          ? "No S3 gateway on this node, on others by name, or anywhere; users and buckets stay"
+          : "This node, or others by name, stand ready for the common address no more; or nobody",
+      )
+      .option("--target <node>", "member that has one; may be given again (this node)", collect, [])
+      .option("--all", "none is wanted any more, wherever they are")
+      .option("--wait [bool]", "wait until they are taken off", truth, true)
+      .action(async (options: DisableOptions, command: Command) => {
+        if (options.all && options.target.length > 0) {
+          throw new MicrocephError("USAGE", "--all goes without --target");
+        }
+        const session = new Session(io, command);
+        const client = session.client.withoutTarget();
+        const request = { targets: [...options.target], all: options.all ?? false };
+        const isGateway = service === "rgw";
+        const job = await (isGateway ? client.disableGateway(request) : client.disableIngress(request));
+        if (options.wait) await session.finish(job, client);
+        await session.print(await (isGateway ? client.gateways() : client.ingress()), (report) =>
+          placedText(report, isGateway ? "No S3 gateway is wanted." : "No ingress is wanted."),
+        );
+      });
+  }
+}
+
+function asked({ target, count, port }: EnableOptions): { targets: string[]; count?: number; port?: number } {
+  return {
+    targets: [...target],
+    ...(count === undefined ? {} : { count }),
+    ...(port === undefined || port === 0 ? {} : { port }),
+  };
 }
 
 function collect(value: string, before: readonly string[]): string[] {
@@ -83,8 +115,8 @@ function truth(text: string): boolean {
   throw new MicrocephError("USAGE", `"${text.slice(0, 40)}" is neither true nor false`);
 }
 
-function gatewaysText({ wanted, gateways }: GatewayReport): string {
-  if (wanted === null && gateways.length === 0) return "No S3 gateway is wanted.\n";
-  const rows = gateways.map(({ node, url, state }) => [node, url ?? "-", state]);
+function placedText({ wanted, nodes }: PlacedReport, none: string): string {
+  if (wanted === null && nodes.length === 0) return `${none}\n`;
+  const rows = nodes.map(({ node, url, state }) => [node, url ?? "-", state]);
   return borderedTable(["NODE", "URL", "STATE"], rows);
 }

@@ -7,6 +7,7 @@ import { ApiServer } from "../api/server.ts";
 import { CephClient } from "../ceph/command/ceph-client.ts";
 import { cephPaths, checkSocketPaths } from "../ceph/config/ceph-paths.ts";
 import { CephNode } from "../ceph/control/ceph-node.ts";
+import { sharedAddresses } from "../ceph/control/ingress.ts";
 import { diskOwners } from "../ceph/daemons/osd-make.ts";
 import { Exclusive } from "../ceph/disks/exclusive.ts";
 import { ProcessRunner } from "../ceph/runner/process-runner.ts";
@@ -17,6 +18,7 @@ import type { Handle } from "../ids/ids.ts";
 import { loadOrCreateIdentity, type NodeIdentity } from "../mesh/identity/node-identity.ts";
 import { LobbyHost } from "../mesh/lobby/lobby-host.ts";
 import type { Contact } from "../mesh/lobby/messages.ts";
+import type { InterfaceFact } from "../mesh/membership/cidr.ts";
 import { chooseHandle } from "../mesh/membership/handle-choice.ts";
 import type { Founded } from "../mesh/membership/lifecycle.ts";
 import { Membership } from "../mesh/membership/membership.ts";
@@ -38,14 +40,12 @@ import { HealthWatch } from "./events/health-watch.ts";
 import { PeersInSight } from "./events/sight-events.ts";
 import { planDomain, setDomain, setZone } from "./failure-domain.ts";
 import { bootId, firstStart } from "./first-start.ts";
-import { followGateways } from "./gateways.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
 import {
   addDisksJob,
   adoptDisksJob,
   bootstrapJob,
-  gatewaysJob,
   maintenanceJob,
   osdJobs,
   planDomainJob,
@@ -53,6 +53,7 @@ import {
   removeDiskJob,
   removeMemberJob,
   replaceDiskJob,
+  serviceJob,
   setDomainJob,
   setZoneJob,
   tokenJoinJob,
@@ -71,6 +72,7 @@ import { stateMetrics } from "./metrics/state.ts";
 import { NodeDisks } from "./node-disks.ts";
 import { checkReset, finishReset, markReset } from "./node-reset.ts";
 import { daemonOperations } from "./operations.ts";
+import { followService } from "./placed-services.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import { recoverCluster } from "./recovery.ts";
 import type { DaemonSettings } from "./settings.ts";
@@ -219,7 +221,7 @@ export class Daemon {
         discovery,
         store,
         log,
-        interfaces: () => interfaceFacts(settings.interfaces),
+        interfaces: () => this.#interfaces(),
         disks: () => ({
           count: this.disks.available.length,
           bytes: this.disks.available.reduce((sum, disk) => sum + disk.sizeBytes, 0),
@@ -252,7 +254,7 @@ export class Daemon {
         [tokenJoinJob]: (request, tools) => joinByToken(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),
         [recoverJob]: (request, tools) => recoverCluster(this, request, tools),
-        [gatewaysJob]: (request, tools) => followGateways(this, request, tools),
+        [serviceJob]: (request, tools) => followService(this, request, tools),
         [removeMemberJob]: (request, tools) => removeMember(this, request, tools),
         ...Object.fromEntries(
           Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [
@@ -361,6 +363,14 @@ export class Daemon {
     return this.#parts;
   }
 
+  /** The interfaces with this node's own addresses: one that it shares with others as their ingress is none. */
+  #interfaces(): InterfaceFact[] {
+    const facts = interfaceFacts(this.settings.interfaces);
+    if (!this.#parts) return facts;
+    const shared = sharedAddresses(this.#parts.store);
+    return shared.size === 0 ? facts : facts.filter(({ address }) => !shared.has(address));
+  }
+
   #cephNode(handle: Handle): CephNode {
     const parts = this.#require();
     if (parts.cephNode) return parts.cephNode;
@@ -374,9 +384,10 @@ export class Daemon {
       keys: () => parts.cephNode?.commands ?? null,
       memory: parts.store,
       commands: () => new CephClient({ paths }, { log: this.#log, run: runProgram }),
-      addressIn: (networks) =>
-        addressIn(reachableAddresses(interfaceFacts(this.settings.interfaces)), networks),
-      hasAddress: (address) => reachableAddresses(interfaceFacts(this.settings.interfaces)).includes(address),
+      addressIn: (networks) => addressIn(reachableAddresses(this.#interfaces()), networks),
+      interfaceIn: (network) =>
+        this.#interfaces().find(({ address }) => addressIn([address], network) !== null)?.name ?? null,
+      hasAddress: (address) => reachableAddresses(this.#interfaces()).includes(address),
       extraConfig: this.settings.extraCephConfig,
     });
     return parts.cephNode;
@@ -427,7 +438,7 @@ export class Daemon {
         events: this.events,
         sights: this.#require().sights,
         versions: this.#versions,
-        interfaces: () => interfaceFacts(this.settings.interfaces),
+        interfaces: () => this.#interfaces(),
         disks: () => this.disks.all.map((disk) => ({ ...disk, reasons: [...disk.reasons] })),
         onDisks: () => this.disks.look(),
         inject: async (request) => ({ ...(await api.inject(request)) }),

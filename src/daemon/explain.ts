@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Envelope } from "../api/contract/envelope.ts";
-import { type Explanation, explanation } from "../api/contract/gateways.ts";
+import { type Explanation, explanation } from "../api/contract/placed-services.ts";
 import { errorFromEnvelope } from "../api/envelopes.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { PeerId } from "../ids/ids.ts";

@@ -17,5 +17,5 @@ export const tokenJoinJob = "cluster.join";
 export const maintenanceJob = "cluster.maintenance";
 export const removeMemberJob = "cluster.remove";
 export const setZoneJob = "zone.set";
-export const gatewaysJob = "service.rgw";
+export const serviceJob = "service.place";
 export const recoverJob = "cluster.recover";

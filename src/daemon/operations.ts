@@ -23,18 +23,17 @@ import type { DiskReplacementRequest } from "./disk-replacement.ts";
 import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
 import { explain } from "./explain.ts";
 import { checkNode, listZones } from "./failure-domain.ts";
-import { gatewayReport, unwantGateways, wantGateways } from "./gateways.ts";
 import {
   addDisksJob,
   adoptDisksJob,
   bootstrapJob,
-  gatewaysJob,
   maintenanceJob,
   planDomainJob,
   recoverJob,
   removeDiskJob,
   removeMemberJob,
   replaceDiskJob,
+  serviceJob,
   setDomainJob,
   setZoneJob,
   tokenJoinJob,
@@ -46,6 +45,7 @@ import { checkMaintenance } from "./maintenance.ts";
 import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
+import { placedReport, unwant, wantGateways, wantIngress } from "./placed-services.ts";
 import { checkRecovery, planRecovery } from "./recovery.ts";
 import { renameMember } from "./rename-member.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
@@ -330,13 +330,22 @@ export function daemonOperations(daemon: Daemon): Operations {
       return services();
     },
     async gateways() {
-      return gatewayReport(runtime());
+      return placedReport(runtime(), "rgw");
     },
     async enableGateway(request) {
-      return shown(daemon.jobs.start(gatewaysJob, wantGateways(daemon, request)));
+      return shown(daemon.jobs.start(serviceJob, wantGateways(daemon, request)));
     },
     async disableGateway(request) {
-      return shown(daemon.jobs.start(gatewaysJob, unwantGateways(daemon, request)));
+      return shown(daemon.jobs.start(serviceJob, unwant(daemon, "rgw", request)));
+    },
+    async ingress() {
+      return placedReport(runtime(), "ingress");
+    },
+    async enableIngress(request, { signal }) {
+      return shown(daemon.jobs.start(serviceJob, await wantIngress(daemon, request, signal)));
+    },
+    async disableIngress(request) {
+      return shown(daemon.jobs.start(serviceJob, unwant(daemon, "ingress", request)));
     },
     async explain({ subject }, { signal }) {
       return explain(runtime(), mesh().lease.holder as PeerId | null, subject, signal);

@@ -3,7 +3,7 @@ import type { S3Bucket, S3User, S3UserRow } from "../api/contract/s3.ts";
 import { isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
 import { runProgram } from "../process/run-program.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
-import { gatewayReport } from "./gateways.ts";
+import { endpoints, placedReport } from "./placed-services.ts";
 
 const callMs = 100_000;
 
@@ -83,18 +83,16 @@ export class S3Users {
 
   #user(answer: unknown): S3User {
     const { user_id, display_name, keys } = shownUser.parse(answer);
-    const { gateways } = gatewayReport(this.#cluster);
-    const endpoints = gateways.flatMap(({ url, state }) => (url !== null && state === "placed" ? [url] : []));
     return {
-      ...{ name: user_id, display_name, endpoints },
+      ...{ name: user_id, display_name, endpoints: endpoints(this.#cluster) },
       keys: keys.map(({ access_key, secret_key }) => ({ access_key, secret_key })),
     };
   }
 
   async #ask(words: readonly string[], user = ""): Promise<unknown> {
-    const { gateways } = gatewayReport(this.#cluster);
+    const { nodes } = placedReport(this.#cluster, "rgw");
     // Without one the program would make the pools itself, and wait for OSDs that are not there.
-    if (gateways.every(({ state }) => state !== "placed")) {
+    if (nodes.every(({ state }) => state !== "placed")) {
       throw new MicrocephError("GATEWAY_NEEDED", "no S3 gateway is placed yet");
     }
     const { paths } = this.#cluster.deps.cephNode.deps;

@@ -320,6 +320,20 @@ export const errorCodes = {
     meaning: "No S3 gateway is placed yet.",
     remedy: "Ask for one with `microceph enable rgw`; `microceph mesh explain rgw` says what it waits for.",
   },
+  SERVICE_REFUSED: {
+    http: 409,
+    exit: 1,
+    meaning:
+      "A service that is wanted could not be placed on a node: its port or a program is missing there.",
+    remedy:
+      "Mend what the message names, or choose otherwise (`--port`, `--target`); it is tried again now and then, until `microceph disable` takes it back.",
+  },
+  ADDRESS_IN_USE: {
+    http: 409,
+    exit: 4,
+    meaning: "Something on the network answers at the address that was to be the common one.",
+    remedy: "Choose an address that nobody has; look with `ip neigh show ADDRESS`.",
+  },
   USER_HAS_BUCKETS: {
     http: 409,
     exit: 4,

@@ -1,10 +1,10 @@
 // S3 gateways that are wanted, placed, and placed again: real radosgw, and the clients that people use.
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { GatewayReport } from "../../src/api/contract/gateways.ts";
+import type { PlacedReport } from "../../src/api/contract/placed-services.ts";
 import type { S3User } from "../../src/api/contract/s3.ts";
 import { clientSettings } from "../../src/cli/render/s3-user.ts";
 import { LabCluster, minutes } from "./support/cluster.ts";
@@ -20,14 +20,15 @@ labSuite("S3 gateways", () => {
   let cluster: LabCluster;
   let folder = "";
   let user: S3User;
+  let vip = "";
   /** More than one part of a multipart upload. */
   const photo = randomBytes(12 * 1024 * 1024);
   const digest = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
 
-  const report = async (node: string): Promise<GatewayReport> =>
-    (await lab.get(node, "/1.0/services/rgw")) as GatewayReport;
+  const report = async (node: string): Promise<PlacedReport> =>
+    (await lab.get(node, "/1.0/services/rgw")) as PlacedReport;
   const placedOn = async (node: string): Promise<string[]> =>
-    (await report(node)).gateways.filter(({ state }) => state === "placed").map((one) => one.node);
+    (await report(node)).nodes.filter(({ state }) => state === "placed").map((one) => one.node);
   const runningOn = (): string[] =>
     three.filter((node) => lab.processes(node).some(({ args }) => args[0]?.endsWith("radosgw")));
   /** A command of a client on a node, with its digest instead of what it prints. */
@@ -38,7 +39,7 @@ labSuite("S3 gateways", () => {
       one.title.startsWith(title),
     )?.text ?? "";
   const endpointOf = async (node: string): Promise<string> =>
-    (await report(node)).gateways.find((one) => one.node === node)?.url ?? "";
+    (await report(node)).nodes.find((one) => one.node === node)?.url ?? "";
   const readAt = async (node: string, endpoint: string): Promise<string> => {
     await writeFile(join(folder, "s3cfg"), settingsOf("s3cmd", endpoint));
     const said = await client(
@@ -113,9 +114,123 @@ labSuite("S3 gateways", () => {
     expect(await readAt("n1", endpoint)).toBe(digest(photo));
     // The lobby's port: it is in use on every node.
     const refused = await cluster.cli("n1", "enable", "rgw", "--port", "7443");
-    expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining("[PORT_IN_USE]")]);
+    expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining("[SERVICE_REFUSED]")]);
     await cluster.run("n1", "enable", "rgw", "--port", "8081");
     expect(await readAt("n1", endpoint)).toBe(digest(photo));
+  });
+
+  it("serve at one address while gateways change, and daemons and the host of that address die", async () => {
+    const own = (await lab.mesh("n1")).members[0]?.addresses[0] ?? "";
+    const taken = await cluster.cli("n1", "enable", "ingress", "--vip", `${own}/24`);
+    expect([taken.exitCode, taken.stderr]).toEqual([4, expect.stringContaining("[ADDRESS_IN_USE]")]);
+    vip = own.replace(/\.\d+$/, ".100");
+    await cluster.run("n1", "enable", "ingress", "--vip", `${vip}/24`);
+    const ready = ((await lab.get("n1", "/1.0/services/ingress")) as PlacedReport).nodes.map(
+      ({ node }) => node,
+    );
+    expect(ready).toHaveLength(2);
+    const away = three.find((node) => !ready.includes(node)) ?? "";
+    await writeFile(join(folder, "s3cfg"), settingsOf("s3cmd", `http://${vip}:80`));
+    await lab.waitFor(
+      "the common address to serve",
+      () => client(away, `s3cmd -c ${folder}/s3cfg setacl --acl-public s3://photos/one`),
+      minutes(2),
+    );
+
+    // Requests one after the other, for a part of an object and for a gateway's own answer: the first waits for Ceph,
+    // too, which takes its time to see that a host is dead.
+    const kinds = { object: "206 /photos/one", gateway: "200 /" } as const;
+    type Kind = keyof typeof kinds;
+    const patience = (seconds: number): Promise<void> => writeFile(join(folder, "patience"), `${seconds}`);
+    await patience(30);
+    const loops = Object.entries(kinds).map(([kind, what]) => {
+      const [code, path] = what.split(" ");
+      return client(
+        away,
+        `while [ ! -e ${folder}/stop ]; do
+           code=$(curl -s -o /dev/null -m "$(cat ${folder}/patience)" -r 0-99 -w '%{http_code}' http://${vip}${path} || true)
+           [ "$code" = ${code} ] && ok=1 || ok=0
+           echo "$(date +%s%3N) $ok" >> ${folder}/${kind}
+           sleep 0.05
+         done`,
+      );
+    });
+    const seen = async (kind: Kind): Promise<{ at: number; ok: boolean }[]> => {
+      const text = await readFile(join(folder, kind), "utf8").catch(() => "");
+      const lines = text.split("\n").filter((line) => / [01]$/.test(line));
+      return lines.map((line) => ({ at: Number(line.split(" ")[0]), ok: line.endsWith("1") }));
+    };
+    const both = async (): Promise<Record<Kind, number>> => ({
+      object: (await seen("object")).length,
+      gateway: (await seen("gateway")).length,
+    });
+    /** Once it is served again: how many of each kind failed since then, which is printed. */
+    const served = async (what: string, from: Record<Kind, number>): Promise<number> => {
+      let failures = 0;
+      for (const kind of ["gateway", "object"] as const) {
+        const later = await lab.waitFor(
+          `requests to be served after ${what}`,
+          async (note) => {
+            const since = (await seen(kind)).slice(Math.max(0, from[kind] - 1));
+            note(since.slice(-5));
+            return since.length > 5 && since.slice(-5).every(({ ok }) => ok) ? since : undefined;
+          },
+          minutes(2),
+        );
+        const good = later.filter(({ ok }) => ok).map(({ at }) => at);
+        const gapMs = Math.max(0, ...good.map((at, n) => at - (good[n - 1] ?? at)));
+        const failed = later.length - good.length;
+        failures += failed;
+        process.stdout.write(
+          `${what}: ${kind}: ${failed} requests failed, ${gapMs} ms at most between two that did not\n`,
+        );
+      }
+      return failures;
+    };
+    await lab.waitFor(
+      "first requests",
+      async () => Object.values(await both()).every((count) => count > 5),
+      minutes(1),
+    );
+
+    const calm = await both();
+    await cluster.run("n1", "enable", "rgw", "--port", "8082");
+    expect(await served("both gateways restarted", calm)).toBe(0);
+
+    const [one = ""] = runningOn();
+    const killed = await both();
+    for (const { pid, args } of lab.processes(one)) {
+      if (args[0]?.endsWith("radosgw")) process.kill(pid, "SIGKILL");
+    }
+    await served(`the gateway of ${one} killed`, killed);
+
+    const holder = (await cluster.holder("n1")).name;
+    const before = await both();
+    await lab.kill(holder, "daemon");
+    expect(await served(`the daemon of ${holder}, which holds the lease, killed`, before)).toBe(0);
+    await lab.start(holder);
+    await cluster.formed(three);
+
+    const hasAddress = async (node: string): Promise<boolean> =>
+      (await lab.run(node, ["ip", "-o", "addr", "show"])).includes(` ${vip}/`);
+    const [first = "", second = ""] = ready;
+    const host = (await hasAddress(first)) ? first : second;
+    // It is no address of its host: what follows addresses would take the host for one that moved.
+    for (const { addresses } of (await lab.mesh("n1")).members) expect(addresses).not.toContain(vip);
+    await patience(1);
+    const died = await both();
+    // As when its power goes: its kernel would answer for the address still.
+    await lab.cut(host);
+    await lab.kill(host, "all");
+    await served(`${host}, which had the address, killed`, died);
+    await writeFile(join(folder, "stop"), "");
+    await Promise.all(loops);
+    // With its memory the address goes, if keepalived did not take it away when the link went down.
+    await lab.exec(host, ["ip", "addr", "del", `${vip}/24`, "dev", "eth0"]);
+    await lab.heal(host);
+    await lab.start(host);
+    await cluster.formed(three);
+    await cluster.healthy(away);
   });
 
   it("are placed elsewhere when their host is away for longer than the grace time", async () => {
@@ -155,6 +270,25 @@ labSuite("S3 gateways", () => {
     expect([stranger.exitCode, stranger.stderr]).toEqual([1, expect.stringContaining("--all")]);
     await cluster.run("n1", "disable", "rgw", "--all");
     await lab.waitFor("no gateway to run", async () => runningOn().length === 0, minutes(2));
+    await cluster.run("n2", "disable", "ingress", "--all");
+    await lab.waitFor(
+      "nobody to have the common address, and no balancer to run",
+      async (note) => {
+        const left = await Promise.all(
+          three.map((node) =>
+            lab.run(node, ["sh", "-c", "ip -o addr show; ls /var/lib/microceph/data/ingress"]),
+          ),
+        );
+        const balancers = three.flatMap((node) =>
+          lab.processes(node).filter(({ args }) => /haproxy|keepalived/.test(args[0] ?? "")),
+        );
+        note([left, balancers]);
+        return (
+          balancers.length === 0 && left.every((text) => !text.includes(vip) && !text.includes("ceph-n"))
+        );
+      },
+      minutes(2),
+    );
     const keys = await cluster.cephJson<{ auth_dump: { entity: string }[] }>("n1", "auth", "ls");
     expect(keys.auth_dump.filter(({ entity }) => entity.startsWith("client.rgw"))).toEqual([]);
     await cluster.run("n2", "enable", "rgw", "--target", "n3", "--port", "8080");

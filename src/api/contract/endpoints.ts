@@ -14,13 +14,6 @@ import {
   replaceDiskRequest,
 } from "./disks.ts";
 import { failureDomainPlanRequest, failureDomainRequest, zone, zoneRequest } from "./failure-domain.ts";
-import {
-  disableGatewayRequest,
-  enableGatewayRequest,
-  explanation,
-  explanationParams,
-  gatewayReport,
-} from "./gateways.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
 import { journalEntry, journalQuery } from "./journal.ts";
 import { maintenanceParams, maintenanceRequest } from "./maintenance.ts";
@@ -38,6 +31,14 @@ import {
   staticPeer,
   staticPeerRequest,
 } from "./mesh.ts";
+import {
+  disableServiceRequest,
+  enableGatewayRequest,
+  enableIngressRequest,
+  explanation,
+  explanationParams,
+  placedReport,
+} from "./placed-services.ts";
 import { recoveryPlan, recoveryRequest } from "./recovery.ts";
 import {
   memberParams,
@@ -469,13 +470,13 @@ export const endpoints = {
     method: "GET",
     path: "/1.0/services/rgw",
     summary: "The S3 gateways that are wanted, and where they are",
-    reply: gatewayReport,
+    reply: placedReport,
     kind: "sync",
   },
   enableGateway: {
     method: "PUT",
     path: "/1.0/services/rgw",
-    summary: "Want S3 gateways; the job ends when they serve, with a GatewayReport",
+    summary: "Want S3 gateways; the job ends when they serve, with a PlacedReport",
     body: enableGatewayRequest,
     reply: job,
     kind: "async",
@@ -483,8 +484,32 @@ export const endpoints = {
   disableGateway: {
     method: "DELETE",
     path: "/1.0/services/rgw",
-    summary: "Want no S3 gateway there any more; the job ends when they are taken off, with a GatewayReport",
-    body: disableGatewayRequest,
+    summary: "Want no S3 gateway there any more; the job ends when they are taken off, with a PlacedReport",
+    body: disableServiceRequest,
+    reply: job,
+    kind: "async",
+  },
+  ingress: {
+    method: "GET",
+    path: "/1.0/services/ingress",
+    summary: "The common address that is wanted before the gateways, and who stands ready for it",
+    reply: placedReport,
+    kind: "sync",
+  },
+  enableIngress: {
+    method: "PUT",
+    path: "/1.0/services/ingress",
+    summary: "Want one address before the S3 gateways; the job ends when it is served, with a PlacedReport",
+    body: enableIngressRequest,
+    reply: job,
+    kind: "async",
+    waits: true,
+  },
+  disableIngress: {
+    method: "DELETE",
+    path: "/1.0/services/ingress",
+    summary: "Want no ingress there any more; the job ends when it is taken off, with a PlacedReport",
+    body: disableServiceRequest,
     reply: job,
     kind: "async",
   },
@@ -495,6 +520,7 @@ export const endpoints = {
     params: explanationParams,
     reply: explanation,
     kind: "sync",
+    waits: true,
   },
   s3Users: {
     method: "GET",

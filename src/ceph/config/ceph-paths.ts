@@ -2,8 +2,8 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 
-/** Kinds of Ceph daemons that have a data directory of their own. */
-export type CephDaemonType = "mon" | "mgr" | "mds" | "osd" | "rgw";
+/** Kinds of daemons that have a data directory of their own: Ceph's, and the ingress before its gateways. */
+export type CephDaemonType = "mon" | "mgr" | "mds" | "osd" | "rgw" | "ingress";
 
 /** Where everything of one node's Ceph lives, below the node's state directory. */
 export interface CephPaths {

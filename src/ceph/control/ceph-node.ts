@@ -19,6 +19,7 @@ import { listLocalOsds, startOsd, waitOsdUp } from "../daemons/osd.ts";
 import { type OsdReport, reportOsds } from "../daemons/osd-control.ts";
 import { type CephAccess, cephAccess } from "./decisions.ts";
 import { NodeGateway } from "./gateway.ts";
+import { NodeIngress } from "./ingress.ts";
 import { decisionNumber, isLater } from "./numbers.ts";
 
 /** What the node remembers of Ceph, so that it can start everything at boot from local disk alone. */
@@ -33,6 +34,8 @@ export interface CephNodeDeps extends DaemonDeps {
   readonly commands: () => CephCommands;
   /** Own address in one of these networks (CIDR, comma list); null when there is none. */
   readonly addressIn: (networks: string) => string | null;
+  /** Name of the interface that has an address in this network (CIDR); null when none has. */
+  readonly interfaceIn: (network: string) => string | null;
   /** Whether this is an address of this node. */
   readonly hasAddress: (address: string) => boolean;
   /** Milliseconds that an OSD gets to come up after its restart at a new address; default 45 s. */
@@ -61,6 +64,7 @@ export class CephNode {
   readonly handle: Handle;
   readonly deps: CephNodeDeps;
   readonly gateway: NodeGateway;
+  readonly ingress: NodeIngress;
   #access: CephAccess | null;
   #commands: CephCommands | null = null;
   readonly #stopped = new AbortController();
@@ -72,6 +76,7 @@ export class CephNode {
     this.handle = handle;
     this.deps = deps;
     this.gateway = new NodeGateway(handle, deps);
+    this.ingress = new NodeIngress(handle, deps);
     const kept = cephAccess.safeParse(deps.memory.get(accessKey));
     this.#access = kept.success ? kept.data : null;
   }
@@ -228,6 +233,7 @@ export class CephNode {
     if (await hasMgr(deps, handle)) start(unitName("mgr", handle), startMgr(deps, handle));
     if (await hasMds(deps, handle)) start(unitName("mds", handle), startMds(deps, handle));
     start(unitName("rgw", handle), this.gateway.start());
+    start(unitName("ingress", handle), this.ingress.start());
     for (const { osd, stopped } of await listLocalOsds(deps)) {
       if (!stopped) start(unitName("osd", osd), this.#startOsd(osd));
     }
@@ -269,11 +275,12 @@ export class CephNode {
     const { handle, deps } = this;
     await this.stop();
     for (const { unit } of await deps.runner.list()) await deps.runner.stop(unit, { removeAlso: true });
-    for (const type of ["mon", "mgr", "mds", "rgw"] as const) {
+    for (const type of ["mon", "mgr", "mds", "rgw", "ingress"] as const) {
       await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
     }
     await removeAdminKeyring(deps.paths);
     this.gateway.forget();
+    this.ingress.forget();
     for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey]) deps.memory.delete(key);
     this.#access = null;
   }
@@ -282,10 +289,12 @@ export class CephNode {
     return reportOsds(this.deps);
   }
 
-  /** Kinds of daemons that are supervised here: mon, mgr, mds, rgw, osd. */
+  /** Kinds of daemons that are supervised here: mon, mgr, mds, rgw, ingress, osd. */
   async services(): Promise<string[]> {
     const units = await this.deps.runner.list();
-    return [...new Set(units.map(({ unit }) => unit.split(".")[0] ?? unit))].sort();
+    const kinds = units.map(({ unit }) => unit.split(".")[0] ?? unit);
+    // What keeps the common address is part of the ingress.
+    return [...new Set(kinds.map((kind) => kind.replace(/^ingress-.*/, "ingress")))].sort();
   }
 
   async stop(): Promise<void> {

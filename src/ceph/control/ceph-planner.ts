@@ -12,7 +12,7 @@ import type { Planner, Proposal } from "./controller.ts";
 import type { CrushChange, MovedData } from "./crush-estimate.ts";
 import { crushPlanner } from "./crush-planner.ts";
 import { bootstrapBody, kinds, renumberBody } from "./decisions.ts";
-import { gatewayPlanner } from "./gateway-planner.ts";
+import { servicePlanner } from "./gateway-planner.ts";
 import { placedDaemons } from "./placed-daemons.ts";
 
 export interface PlannerOptions {
@@ -169,7 +169,8 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
       .filter(({ leaving }) => leaving === null)
       .map((member) => ({ ...member, lost: member.servicesLost }));
     const placed = placedDaemons(deps.entries()).flatMap(({ type, handle, number }) =>
-      type !== "rgw" && members.some((one) => one.handle === handle && one.admitted < number.revision)
+      (type === "mgr" || type === "mds") &&
+      members.some((one) => one.handle === handle && one.admitted < number.revision)
         ? [{ type, handle }]
         : [],
     );
@@ -188,7 +189,13 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     );
   };
 
-  return { seats, daemons, gateways: gatewayPlanner(deps), crush: crushPlanner(options, deps) };
+  return {
+    seats,
+    daemons,
+    gateways: servicePlanner("rgw", deps),
+    ingress: servicePlanner("ingress", deps),
+    crush: crushPlanner(options, deps),
+  };
 }
 
 /** Keeps in mind since when the members' addresses are what they are, and plans what follows from a change. */

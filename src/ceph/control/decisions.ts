@@ -62,9 +62,18 @@ const port = z.int().min(1).max(65_535);
 export const daemonBody = z.discriminatedUnion("type", [
   z.object({ type: z.enum(["mgr", "mds"]), handle: brandedHandle }),
   z.object({ type: z.literal("rgw"), handle: brandedHandle, port }),
+  z.object({
+    type: z.literal("ingress"),
+    handle: brandedHandle,
+    vip: address,
+    /** Bits of its network. */
+    prefix: z.int().min(1).max(128),
+    port,
+  }),
 ]);
+export type DaemonBody = z.infer<typeof daemonBody>;
 /** Take a daemon off a host. */
-export const daemonOutBody = z.object({ type: z.literal("rgw"), handle: brandedHandle });
+export const daemonOutBody = z.object({ type: z.enum(["rgw", "ingress"]), handle: brandedHandle });
 /** One OSD, known by its uuid too: a number may be given to another one later. */
 const oneOsd = {
   osd: z
@@ -181,7 +190,11 @@ export const monitorPayload = z.object({
   /** The monitor map, binary, in base64. */
   monmap: z.string().max(1_000_000),
 });
-export const daemonPayload = z.object({ access: cephAccess, key: z.string().max(200) });
+export const daemonPayload = z.object({
+  access: cephAccess,
+  /** Empty for what is no client of Ceph. */
+  key: z.string().max(200),
+});
 export const voterPayload = z.object({
   /** All etcd members with the new one, by handle. */
   members: z.array(z.object({ handle: brandedHandle, peer: brandedPeer })).max(20),

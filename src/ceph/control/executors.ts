@@ -72,6 +72,9 @@ export interface VoterChange {
   promote(handle: Handle, signal: AbortSignal): Promise<void>;
 }
 
+/** What placing a daemon on a host meets there again and again. */
+const hopeless = ["PORT_IN_USE", "MISSING_PROGRAM", "ADDRESS_UNAVAILABLE"] as const;
+
 const capabilities = { mgr: mgrCapabilities, mds: mdsCapabilities, rgw: rgwCapabilities } as const;
 
 /** One executor for each kind of decision; each is run again from its start until it has ended. */
@@ -165,12 +168,15 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
   const daemon: Executor = async (entry, signal) => {
     const { type, handle } = daemonBody.parse(entry.body);
     const call = { deadlineMs: deps.callMs(), signal };
-    const key = await ceph().authGetOrCreate(entityOf(type, handle), capabilities[type], call);
+    const key =
+      type === "ingress"
+        ? ""
+        : await ceph().authGetOrCreate(entityOf(type, handle), capabilities[type], call);
     try {
       await give(entry, { access: await deps.access(signal), key }, signal);
     } catch (error) {
       // It would not go away by trying: whoever wants it is told, and another host may do.
-      if (!isMicrocephError(error, "PORT_IN_USE")) throw error;
+      if (!hopeless.some((code) => isMicrocephError(error, code))) throw error;
       return withdraw(entry, messageOf(error), signal);
     }
     return done(because(`${type}.${handle} runs`, entry));
@@ -179,7 +185,9 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
   /** Its host, when it is alive, stops it once it hears that this is done. */
   const daemonOut: Executor = async (entry, signal) => {
     const { type, handle } = daemonOutBody.parse(entry.body);
-    await ceph().authRemove(entityOf(type, handle), { deadlineMs: deps.callMs(), signal });
+    if (type !== "ingress") {
+      await ceph().authRemove(entityOf(type, handle), { deadlineMs: deps.callMs(), signal });
+    }
     return done(because(`${type}.${handle} is taken off`, entry));
   };
 

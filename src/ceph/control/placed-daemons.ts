@@ -1,16 +1,25 @@
 import type { Handle } from "../../ids/ids.ts";
 import type { DecisionNumber, Entry } from "../../state/journal/types.ts";
-import { daemonBody, daemonOutBody, kinds } from "./decisions.ts";
+import { type DaemonBody, daemonBody, daemonOutBody, kinds } from "./decisions.ts";
 
 /** A daemon that is decided on, done or open. */
 export interface PlacedDaemon {
-  readonly type: "mgr" | "mds" | "rgw";
+  readonly type: DaemonBody["type"];
   readonly handle: Handle;
   /** Of a gateway. */
   readonly port: number | null;
+  /** What it is told, in one word that is the same for the same. */
+  readonly settings: string;
   readonly open: boolean;
   /** When it was decided; who became a member of this handle later does not have it. */
   readonly number: DecisionNumber;
+}
+
+export function settingsOf(
+  told: object | { readonly port: number; readonly vip?: string; readonly prefix?: number },
+): string {
+  if (!("port" in told)) return "";
+  return told.vip === undefined ? `${told.port}` : `${told.vip}/${told.prefix} ${told.port}`;
 }
 
 /** The last word about each daemon, by `type.handle`; null: taken off. */
@@ -24,7 +33,15 @@ function lastWords(
       const body = daemonBody.parse(entry.body);
       const { type, handle } = body;
       const port = body.type === "rgw" ? body.port : null;
-      const placed = { type, handle, port, open: entry.state === "open", number: entry.openedNumber };
+      const settings = settingsOf(body);
+      const placed = {
+        type,
+        handle,
+        port,
+        settings,
+        open: entry.state === "open",
+        number: entry.openedNumber,
+      };
       words.set(`${type}.${handle}`, { entry, placed });
     }
     if (entry.kind === kinds.daemonOut) {
@@ -41,7 +58,11 @@ export function placedDaemons(entries: readonly Entry[]): PlacedDaemon[] {
 }
 
 /** The decision that took a daemon off a host; null unless it is done and the last one about it. */
-export function daemonOffBy(entries: readonly Entry[], type: "rgw", handle: Handle): DecisionNumber | null {
+export function daemonOffBy(
+  entries: readonly Entry[],
+  type: "rgw" | "ingress",
+  handle: Handle,
+): DecisionNumber | null {
   const last = lastWords(entries).get(`${type}.${handle}`);
   return last !== undefined && last.placed === null && last.entry.state === "done" ? last.entry.number : null;
 }

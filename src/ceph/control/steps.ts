@@ -14,6 +14,7 @@ import {
 import { monitorAddresses } from "../config/monitor-address.ts";
 import { hasten } from "../daemons/build-pace.ts";
 import { ensureCephFolders, unitName } from "../daemons/deps.ts";
+import type { Backend } from "../daemons/ingress-config.ts";
 import { keptKey } from "../daemons/keyed-daemon.ts";
 import { prepareMds, startMds } from "../daemons/mds.ts";
 import { prepareMgr, startMgr } from "../daemons/mgr.ts";
@@ -53,7 +54,10 @@ const settingMs = 60_000;
 const lookMs = 10_000;
 
 /** What a node does for each kind of decision about Ceph; every step may be run again after any crash. */
-export function cephSteps(node: CephNode): Record<string, Step> {
+export function cephSteps(
+  node: CephNode,
+  backends: () => readonly Backend[] = () => [],
+): Record<string, Step> {
   const { deps, handle } = node;
 
   const bootstrap: Step = async ({ number, body, payload }, { confirm, signal }) => {
@@ -110,6 +114,15 @@ export function cephSteps(node: CephNode): Record<string, Step> {
     await node.configure(access);
     if (type === "rgw") {
       await node.gateway.place({ key, settings: { port: asked.port }, by: number, confirm, signal });
+      return null;
+    }
+    if (asked.type === "ingress") {
+      const { vip, prefix, port } = asked;
+      await node.ingress.place({
+        settings: { vip, prefix, port },
+        backends: backends(),
+        ...{ by: number, confirm, signal },
+      });
       return null;
     }
     await confirm();

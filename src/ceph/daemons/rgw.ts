@@ -1,5 +1,4 @@
 import { rm } from "node:fs/promises";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
 import { MicrocephError } from "../../errors/microceph-error.ts";
@@ -10,6 +9,7 @@ import type { UnitSpec } from "../runner/runner.ts";
 import { type DaemonDeps, daemonEnvironment, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
 import { entityOf, prepareKeyedDaemon, removeKeyedDaemon } from "./keyed-daemon.ts";
+import { listens } from "./listens.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
 /** What a gateway is told; kept beside its key, so that it starts at boot from local disk alone. */
@@ -81,20 +81,9 @@ export async function waitRgwServing(deps: DaemonDeps, handle: Handle, wait: Wai
   if (settings === null) return;
   await waitUntil(
     `the gateway of ${handle} to listen on port ${settings.port}`,
-    async () => ((await listens(settings.port)) ? true : undefined),
+    async () => ((await listens({ host: "127.0.0.1", port: settings.port })) ? true : undefined),
     { intervalMs: 200, ...wait },
   );
-}
-
-function listens(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect({ host: "127.0.0.1", port, timeout: 1_000 });
-  const end = (answer: boolean) => (): void => {
-    socket.destroy();
-    resolve(answer);
-  };
-  socket.once("connect", end(true)).once("error", end(false)).once("timeout", end(false));
-  return promise;
 }
 
 /** Whether the program of this node's gateway runs. */

@@ -1,8 +1,9 @@
 import type { Handle, PeerId } from "../../ids/ids.ts";
 
-/** What is wanted of S3 gateways. */
-export interface GatewayWish {
-  readonly port: number;
+/** What is wanted of a service that is placed by name or by number: S3 gateways, and the ingress before them. */
+export interface ServiceWish {
+  /** What each is told, in one word that is the same for the same. */
+  readonly settings: string;
   /** Members that run one each. */
   readonly targets: readonly PeerId[];
   /** How many there are to be in all, wherever; 0: only the targets'. */
@@ -24,10 +25,10 @@ export interface GatewayHost {
 
 export interface GatewayFacts {
   /** Null: none is wanted. */
-  readonly wish: GatewayWish | null;
+  readonly wish: ServiceWish | null;
   readonly hosts: readonly GatewayHost[];
   /** Decided, done or open. */
-  readonly placed: readonly { readonly handle: Handle; readonly port: number; readonly open: boolean }[];
+  readonly placed: readonly { readonly handle: Handle; readonly settings: string; readonly open: boolean }[];
 }
 
 export interface GatewayPlan {
@@ -46,9 +47,9 @@ export function planGateways({ wish, hosts, placed }: GatewayFacts): GatewayPlan
   const named = (chosen: readonly GatewayHost[]): string => chosen.map(({ handle }) => handle).join(", ");
   const isPlaced = ({ handle }: GatewayHost): boolean => placed.some((one) => one.handle === handle);
   if (wish === null) {
-    const reason = "no gateway is wanted any more";
+    const reason = "none is wanted any more";
     const remove = hosts.filter(isPlaced).map(({ handle }) => ({ handle, reason }));
-    return { place: [], remove, reasons: ["no gateway is wanted"] };
+    return { place: [], remove, reasons: ["none is wanted"] };
   }
   const staying = hosts.filter(({ leaving }) => !leaving);
   const targets = staying.filter(({ peer }) => wish.targets.includes(peer));
@@ -74,16 +75,18 @@ export function planGateways({ wish, hosts, placed }: GatewayFacts): GatewayPlan
   const lost = others.filter((host) => isPlaced(host) && host.lost);
   for (const { handle } of lost) reasons.push(`${handle} has been away for longer than the grace time`);
 
-  const portOf = (host: GatewayHost): number | undefined =>
-    placed.find(({ handle }) => handle === host.handle)?.port;
+  const settingsOf = (host: GatewayHost): string | undefined =>
+    placed.find(({ handle }) => handle === host.handle)?.settings;
   const reason = reasons.join("; ");
   const added = wanted.filter((host) => host.alive && !isPlaced(host));
-  const changed = wanted.filter((host) => host.alive && isPlaced(host) && portOf(host) !== wish.port);
+  const changed = wanted.filter((host) => host.alive && isPlaced(host) && settingsOf(host) !== wish.settings);
   const place = [...added, ...changed.slice(0, placed.some(({ open }) => open) ? 0 : 1)].map(
     ({ peer, handle }) => ({ peer, handle, reason }),
   );
   const isThere = (host: GatewayHost): boolean =>
-    placed.some(({ handle, port, open }) => handle === host.handle && port === wish.port && !open);
+    placed.some(
+      ({ handle, settings, open }) => handle === host.handle && settings === wish.settings && !open,
+    );
   const ready = wanted.every((host) => !host.alive || isThere(host));
   const unwanted = hosts.filter((host) => isPlaced(host) && !wanted.includes(host));
   const remove = ready

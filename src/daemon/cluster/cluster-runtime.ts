@@ -4,7 +4,9 @@ import { Agent } from "../../ceph/control/agent.ts";
 import type { CephNode } from "../../ceph/control/ceph-node.ts";
 import { decidedMonitors } from "../../ceph/control/ceph-planner.ts";
 import type { CephAccess } from "../../ceph/control/decisions.ts";
+import { placedDaemons } from "../../ceph/control/placed-daemons.ts";
 import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
+import type { Backend } from "../../ceph/daemons/ingress-config.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
@@ -184,7 +186,7 @@ export class ClusterRuntime {
     this.agent = new Agent({
       fence,
       confirm: (entry, number, signal) => this.#confirm({ entry, number: { ...number } }, signal),
-      steps: { ...cephSteps(deps.cephNode), ...this.seat.steps() },
+      steps: { ...cephSteps(deps.cephNode, () => this.backends()), ...this.seat.steps() },
       undo: cephUndo(deps.cephNode),
       log,
     });
@@ -332,6 +334,16 @@ export class ClusterRuntime {
     return this.document.view().nodes[peer]?.addresses ?? [];
   }
 
+  /** S3 gateways that are placed, for the ingress. */
+  backends(): Backend[] {
+    const members = [...this.journal.members()];
+    return placedDaemons(this.journal.entries()).flatMap(({ type, handle, port }) => {
+      const peer = members.find(([, member]) => member.handle === handle)?.[0];
+      const address = peer === undefined ? null : this.publicAddress(peer);
+      return type === "rgw" && address !== null && port !== null ? [{ handle, address, port }] : [];
+    });
+  }
+
   /** Whether every other member has told what it knows since this daemon started. */
   get hasHeardAll(): boolean {
     const others = [...this.journal.members().keys()].filter((peer) => peer !== this.self);
@@ -459,6 +471,7 @@ export class ClusterRuntime {
   #documentChanged(): void {
     this.#setMembers();
     this.clusterEvents.documentChanged();
+    this.upkeep.followGateways();
     this.wake("document");
   }
 

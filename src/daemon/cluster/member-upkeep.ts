@@ -31,6 +31,8 @@ export class MemberUpkeep {
   #monitorsDecided = 0;
   #cleaning = false;
   #moving = false;
+  /** Gateways that the ingress was told of. */
+  #backends = "";
   /** When the monitors last answered, or it was last asked where they are. */
   #silentSince: number;
   readonly #pace: BuildPace;
@@ -71,6 +73,7 @@ export class MemberUpkeep {
     this.#fetchAccess();
     this.#followMove();
     this.#cleanOsds();
+    this.followGateways();
   }
 
   journalChanged(): void {
@@ -80,8 +83,8 @@ export class MemberUpkeep {
     this.#pace.look(entries.length);
     const out = monitorOutBy(entries, this.#runtime.handle);
     if (out !== null) this.#dropMonitor(out);
-    const off = daemonOffBy(entries, "rgw", this.#runtime.handle);
-    if (off !== null) this.#dropGateway(off);
+    this.#dropServices(entries);
+    this.followGateways();
     this.#cleanOsds();
     const changes: readonly string[] = [kinds.monitor, kinds.monitorOut, kinds.renumber];
     const monitors = entries.filter(({ kind, state }) => changes.includes(kind) && state === "done").length;
@@ -153,16 +156,36 @@ export class MemberUpkeep {
       .catch((error) => log.warn({ error: messageOf(error) }, "the former monitor is not cleaned up yet"));
   }
 
-  #dropGateway(by: DecisionNumber): void {
+  /** Services that were taken off this node. */
+  #dropServices(entries: readonly Entry[]): void {
     const { cephNode, log } = this.#runtime.deps;
-    cephNode.gateway
-      .drop(by)
-      .then((dropped) => {
-        if (!dropped) return;
-        log.info("the gateway of this node was taken off");
-        this.publishFacts();
-      })
-      .catch((error) => log.warn({ error: messageOf(error) }, "the former gateway is not cleaned up yet"));
+    for (const [service, { drop }] of [
+      ["rgw", { drop: (by: DecisionNumber) => cephNode.gateway.drop(by) }],
+      ["ingress", { drop: (by: DecisionNumber) => cephNode.ingress.drop(by) }],
+    ] as const) {
+      const off = daemonOffBy(entries, service, this.#runtime.handle);
+      if (off === null) continue;
+      drop(off)
+        .then((dropped) => {
+          if (!dropped) return;
+          log.info({ service }, "a service was taken off this node");
+          this.publishFacts();
+        })
+        .catch((error) => log.warn({ service, error: messageOf(error) }, "a service is not cleaned up yet"));
+    }
+  }
+
+  /** The ingress of this node, if it has one, stands before the gateways that are placed now. */
+  followGateways(): void {
+    const { cephNode, log } = this.#runtime.deps;
+    const backends = this.#runtime.backends();
+    const text = JSON.stringify(backends);
+    if (text === this.#backends) return;
+    this.#backends = text;
+    cephNode.ingress.follow(backends).catch((error) => {
+      this.#backends = "";
+      log.warn({ error: messageOf(error) }, "the ingress does not follow the gateways yet");
+    });
   }
 
   /**

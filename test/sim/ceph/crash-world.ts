@@ -138,6 +138,7 @@ export class CrashWorld {
       keys: () => null,
       commands: () => this.ceph.commands(process),
       addressIn: () => `10.0.0.${name.slice(1)}`,
+      interfaceIn: () => "eth0",
       hasAddress: () => true,
     });
     const agent = new Agent({

@@ -1,7 +1,7 @@
 import type { InventoryDisk } from "../../../src/api/contract/disks.ts";
 import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/events.ts";
-import type { GatewayReport } from "../../../src/api/contract/gateways.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
+import type { PlacedReport } from "../../../src/api/contract/placed-services.ts";
 import type { RecoveryPlan } from "../../../src/api/contract/recovery.ts";
 import type { S3User } from "../../../src/api/contract/s3.ts";
 import type { StatusReport } from "../../../src/api/contract/status.ts";
@@ -163,9 +163,9 @@ export class StubOperations implements Operations {
   encryption = { supported: true, reason_unsupported: "" };
   jobResult: Job["result"] = null;
   maintenanceError = "";
-  gatewayReport: GatewayReport = {
-    wanted: { port: 80, targets: [], count: 2 },
-    gateways: [
+  placedReport: PlacedReport = {
+    wanted: { port: 80, targets: [], count: 2, vip: null },
+    nodes: [
       { node: "n1", url: "http://10.0.0.1:80", state: "placed" },
       { node: "n2", url: null, state: "waiting" },
     ],
@@ -323,17 +323,30 @@ export class StubOperations implements Operations {
     return this.#newJob("cluster.maintenance");
   }
   async gateways() {
-    return this.gatewayReport;
+    return this.placedReport;
   }
   async enableGateway(input: object) {
     this.#note("enableGateway", input);
-    this.jobResult = this.gatewayReport;
-    return this.#newJob("service.rgw");
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
   }
   async disableGateway(input: object) {
     this.#note("disableGateway", input);
-    this.jobResult = this.gatewayReport;
-    return this.#newJob("service.rgw");
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
+  async ingress() {
+    return this.placedReport;
+  }
+  async enableIngress(input: object) {
+    this.#note("enableIngress", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
+  async disableIngress(input: object) {
+    this.#note("disableIngress", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
   }
   async explain({ subject }: { readonly subject: string }) {
     return { subject, reasons: ["2 are wanted in all: n1, n2"] };

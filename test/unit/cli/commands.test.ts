@@ -544,12 +544,27 @@ describe("services", () => {
     expect(JSON.stringify(api.operations.calls)).toContain(`"targets":[],"count":2`);
     await run(api, "disable rgw --all");
     expect(api.operations.inputOf("disableGateway")).toEqual({ targets: [], all: true });
-    api.operations.gatewayReport = { wanted: null, gateways: [] };
+    api.operations.placedReport = { wanted: null, nodes: [] };
     expect((await run(api, "disable rgw")).stdout).toBe("No S3 gateway is wanted.\n");
     for (const line of ["--count 0", "--port 70000", "--count two"]) {
       expect((await run(api, `enable rgw ${line}`)).code).toBe(2);
     }
     expect((await run(api, "disable rgw --all --target n1")).code).toBe(2);
+  });
+
+  test("a common address is wanted with its network", async () => {
+    await using api = await runServer();
+    await run(api, "enable ingress --vip 10.0.0.100/24 --port 8000");
+    expect(api.operations.inputOf("enableIngress")).toEqual({
+      vip: "10.0.0.100/24",
+      targets: [],
+      port: 8000,
+    });
+    await run(api, "disable ingress --target n2");
+    expect(api.operations.inputOf("disableIngress")).toEqual({ targets: ["n2"], all: false });
+    for (const line of ["enable ingress", "enable ingress --vip 10.0.0.100", "enable ingress --vip x/24"]) {
+      expect((await run(api, line)).code).toBe(2);
+    }
   });
 
   test("why they are there is said in lines", async () => {

@@ -66,6 +66,7 @@ beforeEach(async () => {
     },
     commands: () => ({ stop: async () => undefined }) as unknown as CephCommands,
     addressIn: () => "10.0.0.1",
+    interfaceIn: () => "eth0",
     hasAddress: () => true,
     extraConfig: undefined,
   });

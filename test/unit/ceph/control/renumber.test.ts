@@ -182,6 +182,7 @@ describe("a node whose monitors or address have moved", () => {
       commands: () =>
         ({ reconnect: () => undefined, stop: async () => undefined }) as unknown as CephCommands,
       addressIn: (network) => addresses.find((one) => one.startsWith(network.slice(0, 6))) ?? null,
+      interfaceIn: () => "eth0",
       hasAddress: (address) => addresses.includes(address),
       extraConfig: undefined,
       upMs: 50,

@@ -96,6 +96,7 @@ beforeEach(async () => {
     },
     commands: () => ceph,
     addressIn: () => "10.0.0.1",
+    interfaceIn: () => "eth0",
     hasAddress: () => true,
     extraConfig: undefined,
   });

@@ -14,11 +14,11 @@ function host(n: number, change: Partial<GatewayHost> = {}): GatewayHost {
 
 const placed = (n: number, port = 80, open = false): GatewayFacts["placed"][number] => ({
   handle: handle(`n${n}`),
-  port,
+  settings: `${port}`,
   open,
 });
 const wish = (change: Partial<NonNullable<GatewayFacts["wish"]>>): GatewayFacts["wish"] => ({
-  ...{ port: 80, targets: [], count: 0 },
+  ...{ settings: "80", targets: [], count: 0 },
   ...change,
 });
 
@@ -92,7 +92,7 @@ describe("gateways", () => {
   });
 
   it("change their port one at a time", () => {
-    const asked = { wish: wish({ count: 2, port: 8080 }) };
+    const asked = { wish: wish({ count: 2, settings: "8080" }) };
     expect(plan({ ...asked, placed: [placed(1), placed(2)] }).place).toEqual(["n1"]);
     expect(plan({ ...asked, placed: [placed(1, 8080, true), placed(2)] }).place).toEqual([]);
     expect(plan({ ...asked, placed: [placed(1, 8080), placed(2)] }).place).toEqual(["n2"]);

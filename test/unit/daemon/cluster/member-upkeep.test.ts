@@ -28,6 +28,14 @@ let reconnected: string[];
 
 function runtime(): ClusterRuntime {
   const cephNode = {
+    gateway: { drop: async (by: { revision: number }) => dropped("rgw", by.revision) },
+    ingress: {
+      drop: async (by: { revision: number }) => dropped("ingress", by.revision),
+      follow: async (gateways: readonly { handle: string }[]) => {
+        followed.push(gateways.map(({ handle }) => handle).join());
+        if (unreachable) throw new Error("no ingress");
+      },
+    },
     get access() {
       return configured.at(-1) ?? null;
     },
@@ -61,6 +69,7 @@ function runtime(): ClusterRuntime {
     journal: { entries: () => entries },
     document: { setFacts: (said: { addresses: string[] }) => void facts.push(said) },
     voters: () => [voter],
+    backends: () => backends,
     cephView: { refresh: () => undefined, answers: cephAnswers },
     deps: {
       cephNode,
@@ -74,7 +83,21 @@ function runtime(): ClusterRuntime {
   } as unknown as ClusterRuntime;
 }
 
+let backends: { handle: string }[];
+let followed: string[];
+let unreachable: boolean;
+let drops: string[];
+
+function dropped(service: string, revision: number): boolean {
+  drops.push(`${service} ${revision}`);
+  return true;
+}
+
 beforeEach(() => {
+  backends = [];
+  followed = [];
+  unreachable = false;
+  drops = [];
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
   facts = [];
   clock = 0;
@@ -196,5 +219,39 @@ describe("what a member sees to", () => {
     upkeep.journalChanged();
     await settle();
     expect(maps).toBe(2);
+  });
+
+  it("tells its ingress of gateways that come and go, once of each change, and again after a failure", async () => {
+    upkeep.start();
+    await settle();
+    backends = [{ handle: "n2" }];
+    upkeep.followGateways();
+    upkeep.journalChanged();
+    await settle();
+    unreachable = true;
+    backends = [{ handle: "n2" }, { handle: "n3" }];
+    upkeep.followGateways();
+    await settle();
+    unreachable = false;
+    upkeep.look();
+    await settle();
+    expect(followed).toEqual(["", "n2", "n2,n3", "n2,n3"]);
+  });
+
+  it("stops what was taken off this node, and nothing of another", async () => {
+    const off = (type: string, handle: string, revision: number) => {
+      const number = { generation: 1, revision };
+      const body = { type, handle };
+      entries.push({
+        ...{ number, openedNumber: number, body },
+        kind: "ceph.daemon-out",
+        state: "done",
+      } as never);
+    };
+    off("rgw", "n1", 5);
+    off("ingress", "n2", 6);
+    upkeep.journalChanged();
+    await settle();
+    expect(drops).toEqual(["rgw 5"]);
   });
 });

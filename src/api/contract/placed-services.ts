@@ -8,24 +8,31 @@ export const enableGatewayRequest = z.strictObject({
   count: z.int().min(1).max(1000).optional().describe("how many there are to be in all, wherever"),
   port: port.optional().describe("as before when it is left out; 80 at first"),
 });
-export const disableGatewayRequest = z.strictObject({
+export const enableIngressRequest = z.strictObject({
+  vip: z
+    .union([z.cidrv4(), z.cidrv6()])
+    .describe("the common address with the bits of its network: 192.0.2.10/24"),
+  targets: z.array(nodeReference).max(1000).default([]).describe("members that stand ready for it"),
+  count: z.int().min(1).max(1000).optional().describe("how many stand ready in all; 2 at first"),
+  port: port.optional().describe("as before when it is left out; 80 at first"),
+});
+export const disableServiceRequest = z.strictObject({
   targets: z.array(nodeReference).max(1000).default([]),
   all: z.boolean().default(false).describe("none is wanted any more"),
 });
 
-/** Where one gateway is, or is to be. */
-export const gateway = z.object({
+export const placedNode = z.object({
   node: name,
   /** Where it is reached; null while its node has no address in the public network. */
   url: z.string().nullable(),
   state: z.enum(["placed", "being placed", "waiting"]),
 });
-export const gatewayReport = z.object({
-  /** What is wanted; null: no gateway. */
-  wanted: z.object({ port, targets: z.array(name), count: z.int() }).nullable(),
-  gateways: z.array(gateway),
+export const placedReport = z.object({
+  /** What is wanted; null: nothing. `vip` is null for what has no common address. */
+  wanted: z.object({ port, targets: z.array(name), count: z.int(), vip: z.string().nullable() }).nullable(),
+  nodes: z.array(placedNode),
 });
-export type GatewayReport = Shape<typeof gatewayReport>;
+export type PlacedReport = Shape<typeof placedReport>;
 
 export const explanationParams = z.strictObject({ subject: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/) });
 /** Why what the holder of the lease plans is as it is. */

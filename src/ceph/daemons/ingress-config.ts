@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+import { isIPv6 } from "node:net";
+import { hostPort } from "../../ids/host-port.ts";
+import type { Handle } from "../../ids/ids.ts";
+
+/** A common address before the gateways. */
+export interface IngressSettings {
+  readonly vip: string;
+  /** Bits of its network. */
+  readonly prefix: number;
+  readonly port: number;
+}
+
+export interface Backend {
+  readonly handle: Handle;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface IngressPaths {
+  readonly socket: string;
+  readonly pid: string;
+  readonly check: string;
+}
+
+/**
+ * haproxy's configuration. A request whose connection a gateway refuses goes to another; which gateways answer is
+ * looked at twice a second. `nobody`: whether its workers give root up.
+ */
+export function haproxyConfig(
+  { vip, port }: IngressSettings,
+  backends: readonly Backend[],
+  { socket }: Pick<IngressPaths, "socket">,
+  nobody: boolean,
+): string {
+  const servers = [...backends]
+    .sort((a, b) => (a.handle < b.handle ? -1 : 1))
+    .map((one) => `  server ${one.handle} ${hostPort(one.address, one.port)} check`);
+  return `${[
+    "# Written by microcephd from the gateways that are placed; changes here are overwritten.",
+    "global",
+    ...(nobody ? ["  user nobody", "  group nogroup"] : []),
+    // A reload hands the listening sockets over, so that no connection is refused meanwhile.
+    `  stats socket ${socket} mode 600 level admin expose-fd listeners`,
+    "  log stdout format raw local0 notice",
+    "defaults",
+    "  mode http",
+    "  log global",
+    // A host that lost its power refuses nothing: how long a request waits before it goes to another gateway.
+    "  timeout connect 1s",
+    "  timeout client 10m",
+    "  timeout server 10m",
+    "  option redispatch 1",
+    "  retries 5",
+    "  retry-on conn-failure empty-response",
+    "frontend s3",
+    // The address is another node's most of the time: this one is ready for it.
+    `  bind ${hostPort(vip, port)} transparent`,
+    "  default_backend gateways",
+    "backend gateways",
+    "  balance leastconn",
+    "  option httpchk HEAD /",
+    "  default-server inter 500ms fall 2 rise 1",
+    ...servers,
+  ].join("\n")}\n`;
+}
+
+/** keepalived's configuration: the address goes to one of those whose haproxy runs (VRRP, RFC 5798). */
+export function keepalivedConfig(
+  { vip, prefix }: IngressSettings,
+  handle: Handle,
+  networkInterface: string,
+  { check }: Pick<IngressPaths, "check">,
+): string {
+  return `${[
+    "# Written by microcephd; changes here are overwritten.",
+    "global_defs {",
+    `  router_id ${handle}`,
+    // Its third version knows parts of a second: the address moves after three adverts that did not come.
+    "  vrrp_version 3",
+    "  script_user root",
+    "  enable_script_security",
+    "}",
+    "vrrp_script haproxy {",
+    `  script "${check}"`,
+    "  interval 1",
+    "  fall 2",
+    "  rise 1",
+    "}",
+    "vrrp_instance s3 {",
+    // Whoever has it keeps it: it moves when its node fails, not when another one comes back.
+    "  state BACKUP",
+    "  nopreempt",
+    `  interface ${networkInterface}`,
+    `  virtual_router_id ${routerId(vip)}`,
+    `  priority ${priority(handle)}`,
+    "  advert_int 0.5",
+    ...(isIPv6(vip) ? ["  native_ipv6"] : []),
+    "  virtual_ipaddress {",
+    `    ${vip}/${prefix}`,
+    "  }",
+    "  track_script {",
+    "    haproxy",
+    "  }",
+    "}",
+  ].join("\n")}\n`;
+}
+
+/** Exit 0 while haproxy's master runs. */
+export function checkScript({ pid }: Pick<IngressPaths, "pid">): string {
+  return `#!/bin/sh\nexec kill -0 "$(cat '${pid}')"\n`;
+}
+
+const byteOf = (text: string): number => createHash("sha256").update(text).digest()[0] ?? 0;
+
+/** 1 to 255, the same on all nodes of one address, and seldom that of another router of the network. */
+function routerId(vip: string): number {
+  return (byteOf(vip) % 255) + 1;
+}
+
+/** 50 to 200; of equal ones VRRP prefers the higher address. */
+function priority(handle: Handle): number {
+  return 50 + (byteOf(handle) % 151);
+}

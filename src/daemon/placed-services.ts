@@ -1,0 +1,247 @@
+import type {
+  disableServiceRequest,
+  enableGatewayRequest,
+  enableIngressRequest,
+  PlacedReport,
+} from "../api/contract/placed-services.ts";
+import type { Shape } from "../api/contract/shape.ts";
+import { daemonBody, kinds } from "../ceph/control/decisions.ts";
+import { type PlacedService, type Wish, wishFor } from "../ceph/control/gateway-planner.ts";
+import { type PlacedDaemon, placedDaemons, settingsOf } from "../ceph/control/placed-daemons.ts";
+import { MicrocephError } from "../errors/microceph-error.ts";
+import { hostPort } from "../ids/host-port.ts";
+import type { PeerId } from "../ids/ids.ts";
+import type { Json } from "../ids/json.ts";
+import { assertNobodyAnswers } from "./address-use.ts";
+import { type NamedMember, namedMembers } from "./cluster/cluster-report.ts";
+import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import type { Daemon } from "./daemon.ts";
+import { addressIn } from "./interface-facts.ts";
+import type { JobTools } from "./jobs.ts";
+import { resolveNode } from "./resolve-node.ts";
+import { runtimeOf } from "./runtime-of.ts";
+
+const defaultPort = 80;
+/** How many stand ready for the common address when nothing else is said. */
+const defaultIngress = 2;
+/** Milliseconds that a job waits; what is wanted stays so, and is followed later. */
+const placingMs = 300_000;
+
+/** Want S3 gateways. Throws NOT_FOUND, AMBIGUOUS_NODE. @returns what the job waits for */
+export function wantGateways(daemon: Daemon, asked: Shape<typeof enableGatewayRequest>): Json {
+  const cluster = runtimeOf(daemon);
+  const before = wishOf(cluster, "rgw") ?? { port: defaultPort, targets: [], count: 0 };
+  const named = asked.targets.map((node) => resolveNode(node, namedMembers(cluster)).id);
+  // As in MicroCeph: without a word of where, here.
+  const more = named.length === 0 && asked.count === undefined && before.count === 0 ? [cluster.self] : named;
+  const port = asked.port ?? before.port;
+  const ingress = wishOf(cluster, "ingress");
+  if (ingress?.port === port) throw samePort(port);
+  return put(cluster, "rgw", {
+    port,
+    targets: [...new Set([...before.targets, ...more])].sort(),
+    count: asked.count ?? before.count,
+  });
+}
+
+/** Want one address before the gateways. Throws NOT_FOUND, USAGE, ADDRESS_IN_USE. @returns what the job waits for */
+export async function wantIngress(
+  daemon: Daemon,
+  asked: Shape<typeof enableIngressRequest>,
+  signal: AbortSignal,
+): Promise<Json> {
+  const cluster = runtimeOf(daemon);
+  const before = wishOf(cluster, "ingress");
+  const [vip = "", bits = ""] = asked.vip.split("/");
+  const prefix = Number(bits);
+  const named = asked.targets.map((node) => resolveNode(node, namedMembers(cluster)).id);
+  const targets = [...new Set([...(before?.targets ?? []), ...named])].sort();
+  const port = asked.port ?? before?.port ?? defaultPort;
+  if (wishOf(cluster, "rgw")?.port === port) throw samePort(port);
+  const members = namedMembers(cluster);
+  const owner = members.find(({ id }) => cluster.addressesOf(id).includes(vip));
+  if (owner !== undefined) {
+    throw new MicrocephError("ADDRESS_IN_USE", `${vip} is an address of ${owner.name} itself`);
+  }
+  const near = members.filter(({ id }) => addressIn(cluster.addressesOf(id), asked.vip) !== null);
+  if (near.length === 0)
+    throw new MicrocephError("USAGE", `no member has an address in the network of ${asked.vip}`);
+  // Who has it already by our own doing is no stranger.
+  if (before?.vip !== vip) await assertNobodyAnswers(vip, signal);
+  const count = asked.count ?? before?.count ?? (targets.length > 0 ? 0 : defaultIngress);
+  return put(cluster, "ingress", { vip, prefix, port, targets, count });
+}
+
+function samePort(port: number): MicrocephError {
+  return new MicrocephError(
+    "USAGE",
+    `gateways and ingress cannot both listen on port ${port}: microceph enable rgw --port 8080, for one`,
+  );
+}
+
+/** Throws NOT_FOUND for a member, or this one, that was not asked for by name. */
+export function unwant(
+  daemon: Daemon,
+  service: PlacedService,
+  asked: Shape<typeof disableServiceRequest>,
+): Json {
+  const cluster = runtimeOf(daemon);
+  const before = wishOf(cluster, service);
+  if (before === null) throw new MicrocephError("NOT_FOUND", `no ${service} is wanted`);
+  if (asked.all) return put(cluster, service, null);
+  const named = asked.targets.map((node) => resolveNode(node, namedMembers(cluster)));
+  const gone = named.length === 0 ? [{ id: cluster.self, name: daemon.settings.name }] : named;
+  const stranger = gone.find(({ id }) => !before.targets.includes(id));
+  if (stranger !== undefined) {
+    const hint =
+      before.count > 0
+        ? `${before.count} are wanted wherever they fit: \`microceph disable ${service} --all\`, or \`enable ${service} --count\``
+        : `it was asked for on ${namesOf(cluster, before.targets).join(", ")}`;
+    throw new MicrocephError("NOT_FOUND", `no ${service} was asked for on ${stranger.name}; ${hint}`);
+  }
+  const targets = before.targets.filter((peer) => gone.every(({ id }) => id !== peer));
+  const isLeft = targets.length > 0 || before.count > 0;
+  return put(cluster, service, isLeft ? { ...before, targets } : null);
+}
+
+function put<Service extends PlacedService>(
+  cluster: ClusterRuntime,
+  service: Service,
+  wish: Wish<Service> | null,
+): Json {
+  cluster.document.setService(service, wish as Json);
+  cluster.wake(service);
+  // What was refused before is no answer to this.
+  return { service, after: cluster.journal.head()?.revision ?? 0 };
+}
+
+/** The wish without members that are none any more. */
+function wishOf<Service extends PlacedService>(
+  cluster: ClusterRuntime,
+  service: Service,
+): Wish<Service> | null {
+  const wish = wishFor(service, cluster.document.view().services);
+  if (wish === null) return null;
+  const members = cluster.journal.members();
+  return { ...wish, targets: wish.targets.filter((peer) => members.has(peer)) };
+}
+
+function namesOf(cluster: ClusterRuntime, peers: readonly PeerId[]): string[] {
+  return namedMembers(cluster)
+    .filter(({ id }) => peers.includes(id))
+    .map(({ name }) => name)
+    .sort();
+}
+
+function placedOn(
+  cluster: ClusterRuntime,
+  service: PlacedService,
+): [NamedMember, PlacedDaemon | undefined][] {
+  const placed = placedDaemons(cluster.journal.entries()).filter(({ type }) => type === service);
+  return namedMembers(cluster)
+    .map((member): [NamedMember, PlacedDaemon | undefined] => [
+      member,
+      placed.find(({ handle }) => handle === member.handle),
+    ])
+    .sort(([a], [b]) => (a.name < b.name ? -1 : 1));
+}
+
+/** What is wanted of a service, and where it is. */
+export function placedReport(cluster: ClusterRuntime, service: PlacedService): PlacedReport {
+  const wish = wishOf(cluster, service);
+  const vip = service === "ingress" ? wishOf(cluster, "ingress") : null;
+  const nodes = placedOn(cluster, service).flatMap(([{ id, name }, one]) => {
+    if (one === undefined && !wish?.targets.includes(id)) return [];
+    const address = vip?.vip ?? cluster.publicAddress(id);
+    const port = one?.port ?? wish?.port ?? defaultPort;
+    const state = one === undefined ? "waiting" : one.open ? "being placed" : "placed";
+    return [
+      { node: name, url: address === null ? null : `http://${hostPort(address, port)}`, state } as const,
+    ];
+  });
+  return {
+    wanted: wish && {
+      ...{ port: wish.port, count: wish.count, targets: namesOf(cluster, wish.targets) },
+      vip: vip === null ? null : `${vip.vip}/${vip.prefix}`,
+    },
+    nodes,
+  };
+}
+
+/** Where S3 is reached: at the common address, if there is one, or at each gateway. */
+export function endpoints(cluster: ClusterRuntime): string[] {
+  const ready = (service: PlacedService): string[] =>
+    placedReport(cluster, service).nodes.flatMap(({ url, state }) =>
+      url !== null && state === "placed" ? [url] : [],
+    );
+  return [...new Set([...ready("ingress"), ...ready("rgw")])];
+}
+
+/** Whether all that is wanted is there, and nothing else; what is wanted of members that are away is for later. */
+function isSettled(cluster: ClusterRuntime, service: PlacedService): boolean {
+  const wish = wishOf(cluster, service);
+  const hosts = placedOn(cluster, service);
+  const placed = hosts.filter(([, one]) => one !== undefined);
+  if (wish === null) return placed.length === 0;
+  const isAlive = ({ id }: NamedMember): boolean =>
+    id === cluster.self || cluster.presence.stateOf(id) === "alive";
+  const isTarget = ({ id }: NamedMember): boolean => wish.targets.includes(id);
+  const serves = (one: PlacedDaemon | undefined): boolean =>
+    one !== undefined && !one.open && one.settings === settingsOf(wish);
+  if (hosts.some(([member, one]) => isTarget(member) && isAlive(member) && !serves(one))) return false;
+  const able = hosts.filter(
+    ([member]) =>
+      isAlive(member) &&
+      (!("vip" in wish) || addressIn(cluster.addressesOf(member.id), `${wish.vip}/${wish.prefix}`) !== null),
+  );
+  const targets = hosts.filter(([member]) => isTarget(member)).length;
+  const wanted = Math.max(wish.count, targets);
+  const others = placed.filter(([member]) => !isTarget(member)).length;
+  const serving = hosts.filter(([, one]) => serves(one)).length;
+  return serving >= Math.min(wanted, able.length) && others <= Math.max(0, wanted - targets);
+}
+
+/**
+ * The job of `enable` and `disable`: waits until what is wanted is so. Throws SERVICE_REFUSED when it cannot be placed
+ * somewhere, DEADLINE_EXCEEDED.
+ */
+export async function followService(daemon: Daemon, asked: Json, tools: JobTools): Promise<Json> {
+  await daemon.settled();
+  const cluster = runtimeOf(daemon);
+  const { service, after } = asked as { service: PlacedService; after: number };
+  const end = performance.now() + placingMs;
+  while (!isSettled(cluster, service)) {
+    const refused = refusalSince(cluster, service, after);
+    if (refused !== null) {
+      throw new MicrocephError("SERVICE_REFUSED", `${service}: ${refused}`, { data: { service } });
+    }
+    if (performance.now() > end) {
+      const open = placedReport(cluster, service).nodes.filter(({ state }) => state !== "placed");
+      const names = open.map(({ node }) => node).join(", ") || "members that are away";
+      throw new MicrocephError(
+        "DEADLINE_EXCEEDED",
+        `${service} still waits, on ${names}; it goes on: microceph mesh explain ${service}`,
+      );
+    }
+    tools.report(20, progressOf(cluster, service));
+    await daemon.events.next(tools.signal, 500);
+  }
+  return placedReport(cluster, service) as unknown as Json;
+}
+
+/** Why it could not be placed on a member that is there, since that revision; null when nothing was refused. */
+function refusalSince(cluster: ClusterRuntime, service: PlacedService, after: number): string | null {
+  for (const { kind, state, openedNumber, body, reason, agent } of cluster.journal.entries()) {
+    if (kind !== kinds.daemon || state !== "abandoned" || openedNumber.revision <= after) continue;
+    const isThere = agent === cluster.self || (agent !== null && cluster.presence.stateOf(agent) === "alive");
+    if (daemonBody.parse(body).type === service && isThere) return reason;
+  }
+  return null;
+}
+
+function progressOf(cluster: ClusterRuntime, service: PlacedService): string {
+  const { wanted, nodes } = placedReport(cluster, service);
+  if (wanted === null) return "taking it off";
+  const open = nodes.filter(({ state }) => state === "being placed").map(({ node }) => node);
+  return open.length === 0 ? "deciding where it goes" : `it starts on ${open.join(", ")}`;
+}

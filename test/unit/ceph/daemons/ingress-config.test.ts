@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { checkScript, haproxyConfig, keepalivedConfig } from "../../../../src/ceph/daemons/ingress-config.ts";
+import { handle } from "../../../../src/ids/ids.ts";
+
+const fourth = { vip: "10.0.0.100", prefix: 24, port: 80 };
+const sixth = { vip: "fd00::64", prefix: 64, port: 443 };
+const backends = [
+  { handle: handle("n2"), address: "10.0.0.2", port: 8080 },
+  { handle: handle("n1"), address: "fd00::1", port: 8080 },
+];
+const paths = { socket: "/s/run/haproxy.sock", pid: "/s/run/haproxy.pid", check: "/s/check-haproxy" };
+
+describe("haproxy's configuration", () => {
+  it("names every gateway, in the same order whatever they came in", () => {
+    const text = haproxyConfig(fourth, backends, paths, true);
+    expect(text).toContain("  server n1 [fd00::1]:8080 check\n  server n2 10.0.0.2:8080 check\n");
+    expect(haproxyConfig(fourth, [...backends].reverse(), paths, true)).toBe(text);
+    expect(text).toContain("  bind 10.0.0.100:80 transparent\n");
+    expect(haproxyConfig(sixth, [], paths, true)).toContain("  bind [fd00::64]:443 transparent\n");
+  });
+
+  it("gives root up where there is a user for it", () => {
+    expect(haproxyConfig(fourth, [], paths, true)).toContain("  user nobody\n");
+    expect(haproxyConfig(fourth, [], paths, false)).not.toContain("nobody");
+  });
+});
+
+describe("keepalived's configuration", () => {
+  it("is the same router on every node, with a priority of its own", () => {
+    const [one = "", two = ""] = ["n1", "n2"].map((name) =>
+      keepalivedConfig(fourth, handle(name), "eth0", paths),
+    );
+    const numberAfter = (text: string, key: string): number =>
+      Number(new RegExp(`${key} (\\d+)`).exec(text)?.[1]);
+    expect(numberAfter(one, "virtual_router_id")).toBe(numberAfter(two, "virtual_router_id"));
+    expect(numberAfter(one, "priority")).not.toBe(numberAfter(two, "priority"));
+    for (let n = 0; n < 300; n += 1) {
+      const text = keepalivedConfig(
+        { ...fourth, vip: `10.0.${n >> 8}.${n & 255}` },
+        handle(`n${n}`),
+        "eth0",
+        paths,
+      );
+      const [router, priority] = [numberAfter(text, "virtual_router_id"), numberAfter(text, "priority")];
+      expect(router >= 1 && router <= 255 && priority >= 1 && priority <= 254).toBe(true);
+    }
+  });
+
+  it("puts the address on the interface of its network, and takes it away when haproxy is gone", () => {
+    const text = keepalivedConfig(fourth, handle("n1"), "ens3", paths);
+    expect(text).toMatch(/interface ens3\n[\s\S]*virtual_ipaddress \{\n {4}10\.0\.0\.100\/24\n/);
+    expect(text).toContain('script "/s/check-haproxy"');
+    expect(text).not.toContain("native_ipv6");
+    expect(keepalivedConfig(sixth, handle("n1"), "ens3", paths)).toContain("native_ipv6");
+    expect(checkScript(paths)).toBe("#!/bin/sh\nexec kill -0 \"$(cat '/s/run/haproxy.pid')\"\n");
+  });
+});
