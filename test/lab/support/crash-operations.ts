@@ -1,5 +1,6 @@
 import { existsSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import type { PlacedReport } from "../../../src/api/contract/placed-services.ts";
 import { loadOrCreateIdentity } from "../../../src/mesh/identity/node-identity.ts";
 import type { LabCluster } from "./cluster.ts";
 import { minutes } from "./cluster.ts";
@@ -252,6 +253,43 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
       await noJobRuns(lab, "n2");
     },
   },
+  service: {
+    nodes: ["n1", "n2"],
+    seats: 1,
+    prepare: async (trial) => {
+      await bootstrapped(trial, "n2");
+      await trial.cluster.run("n1", "disk", "add", "loop,1G,1", "--target", "all");
+      await trial.cluster.healthy("n1");
+    },
+    victims: { holder: () => "n1", host: () => "n2" },
+    begin: wantGateway,
+    again: wantGateway,
+    end: async ({ lab, cluster }) => {
+      await lab.waitFor(
+        "one gateway, placed once, that answers",
+        async (note) => {
+          const { nodes } = (await lab.get("n1", "/1.0/services/rgw")) as PlacedReport;
+          const placed = (await cluster.journal("n1")).filter(({ reason }) => reason.includes("rgw.n2"));
+          const { stdout } = await lab.exec("n2", ["curl", "-s", "-m", "2", "http://127.0.0.1:8080/"]);
+          note({ nodes, placed, stdout });
+          return nodes.length === 1 && nodes[0]?.state === "placed" && /ListAllMyBuckets/.test(stdout);
+        },
+        minutes(4),
+      );
+    },
+    after: async ({ lab, cluster }) => {
+      const done = (await cluster.journal("n1")).filter(({ reason }) => /^rgw\.n2 runs/.test(reason));
+      if (done.length !== 1) throw new Error(`the gateway was placed ${done.length} times`);
+      await cluster.run("n1", "disable", "rgw", "--all");
+      await lab.waitFor(
+        "nothing of it to be left",
+        async () =>
+          lab.processes("n2").every(({ args }) => !args[0]?.endsWith("radosgw")) &&
+          !existsSync(join(lab.hosts.node("n2").files.state, "data/rgw/ceph-n2")),
+        minutes(2),
+      );
+    },
+  },
   move: {
     nodes: all,
     seats: 3,
@@ -320,6 +358,15 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
     after: async (trial) => startAll(trial, all),
   },
 };
+
+/** Said on the holder of the lease, or, while that is away, on the host; again it is the same wish. */
+async function wantGateway({ lab }: Trial): Promise<void> {
+  for (const node of ["n1", "n2"]) {
+    const asked = { targets: ["n2"], port: 8080 };
+    const reply = await lab.api(node, "PUT", "/1.0/services/rgw", asked).catch(() => undefined);
+    if (reply?.status === 202) return;
+  }
+}
 
 /** Refused where it is over already. */
 async function recoverHere({ lab }: Trial): Promise<void> {

@@ -123,7 +123,7 @@ async function nothingLeftOver({ lab }: Trial, node: string): Promise<void> {
     .map(({ args }) => ({ program: basename(args[0] ?? ""), line: args.join(" ") }));
   const counts = new Map<string, number>();
   for (const { program, line } of programs) {
-    if (!/^(etcd|ceph-[a-z]+)$/.test(program)) continue;
+    if (!/^(etcd|radosgw|ceph-[a-z]+)$/.test(program)) continue;
     const what = program === "etcd" ? program : line.replace(/ -c .*/, "");
     counts.set(what, (counts.get(what) ?? 0) + 1);
     if (/--mkfs/.test(line)) throw new Error(`${node}: a left-over ${line}`);
