@@ -47,6 +47,7 @@ radosgw radosgw
 haproxy haproxy
 keepalived keepalived
 curl curl
+openssl openssl
 ceph ceph-common
 etcd etcd-server
 etcdctl etcd-client

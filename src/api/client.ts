@@ -35,6 +35,7 @@ import type {
   StaticPeerReply,
 } from "./contract/mesh.ts";
 import type {
+  certificateRequest,
   disableServiceRequest,
   Explanation,
   enableGatewayRequest,
@@ -219,7 +220,9 @@ export class ApiClient {
   services = (options?: CallOptions): Promise<readonly Service[]> => this.#get("/1.0/services", options);
   gateways = (options?: CallOptions): Promise<PlacedReport> => this.#get("/1.0/services/rgw", options);
   enableGateway = (request: Draft<typeof enableGatewayRequest>, options?: CallOptions): Promise<Job> =>
-    this.request("PUT", "/1.0/services/rgw", request, options);
+    this.request("PUT", "/1.0/services/rgw", request, { deadlineMs: 30_000, ...options });
+  setGatewayCertificate = (request: Draft<typeof certificateRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("PUT", "/1.0/services/rgw/certificate", request, { deadlineMs: 30_000, ...options });
   disableGateway = (request: Draft<typeof disableServiceRequest>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", "/1.0/services/rgw", request, options);
   ingress = (options?: CallOptions): Promise<PlacedReport> => this.#get("/1.0/services/ingress", options);

@@ -35,6 +35,7 @@ import type {
   staticPeerRequest,
 } from "./contract/mesh.ts";
 import type {
+  certificateRequest,
   disableServiceRequest,
   Explanation,
   enableGatewayRequest,
@@ -201,6 +202,8 @@ export interface Operations {
   enableGateway(input: Shape<typeof enableGatewayRequest>, context: RequestContext): Promise<Job>;
   /** The same. */
   disableGateway(input: Shape<typeof disableServiceRequest>, context: RequestContext): Promise<Job>;
+  /** The same. Throws NOT_FOUND, USAGE. */
+  setGatewayCertificate(input: Shape<typeof certificateRequest>, context: RequestContext): Promise<Job>;
   ingress(input: Nothing, context: RequestContext): Promise<PlacedReport>;
   /** The same. Throws ADDRESS_IN_USE, USAGE, NOT_FOUND, AMBIGUOUS_NODE. */
   enableIngress(input: Shape<typeof enableIngressRequest>, context: RequestContext): Promise<Job>;

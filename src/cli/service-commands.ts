@@ -1,4 +1,5 @@
-import type { Command } from "commander";
+import { readFile } from "node:fs/promises";
+import { Argument, type Command } from "commander";
 import type { PlacedReport } from "../api/contract/placed-services.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
@@ -9,7 +10,13 @@ interface EnableOptions {
   readonly target: readonly string[];
   readonly count?: number;
   readonly port?: number;
+  readonly sslPort?: number;
   readonly wait: boolean;
+}
+
+interface CertificateOptions {
+  readonly sslCertificate?: string;
+  readonly sslPrivateKey?: string;
 }
 
 interface DisableOptions {
@@ -18,7 +25,13 @@ interface DisableOptions {
   readonly wait: boolean;
 }
 
-/** `microceph enable …` and `microceph disable …` */
+const certificateOption = [
+  "--ssl-certificate <pem>",
+  "certificate, with its chain: a file (/… or ./…), or base64 of it",
+] as const;
+const keyOption = ["--ssl-private-key <pem>", "its private key: a file, or base64 of it"] as const;
+
+/** `microceph enable …`, `microceph disable …` and `microceph certificate set` */
 export function addServiceCommands(program: Command, io: CliIo): void {
   const enable = program.command("enable").description("Say which services are wanted, and where");
   enable
@@ -26,12 +39,15 @@ export function addServiceCommands(program: Command, io: CliIo): void {
     .description("S3 and Swift gateways: on this node, on others by name, or so many wherever they fit")
     .option("--target <node>", "member that runs one; may be given again (this node)", collect, [])
     .option("--count <n>", "so many in all; another member takes over when one is away for long", wholeNumber)
-    .option("--port <port>", "where they listen (80, or as before)", portNumber)
+    .option("--port <port>", "where they listen (80, or as before; with a certificate: only TLS)", portNumber)
+    .option("--ssl-port <port>", "where they speak TLS (443, or as before)", portNumber)
+    .option(...certificateOption)
+    .option(...keyOption)
     .option("--wait [bool]", "wait until they serve", truth, true)
-    .action(async (options: EnableOptions, command: Command) => {
+    .action(async (options: EnableOptions & CertificateOptions, command: Command) => {
       const session = new Session(io, command);
       const client = session.client.withoutTarget();
-      const job = await client.enableGateway(asked(options));
+      const job = await client.enableGateway({ ...asked(options), ...(await pairOf(options)) });
       if (options.wait) await session.finish(job, client);
       await session.print(await client.gateways(), (report) =>
         placedText(report, "No S3 gateway is wanted."),
@@ -45,6 +61,7 @@ export function addServiceCommands(program: Command, io: CliIo): void {
     .option("--target <node>", "member that stands ready for it; may be given again", collect, [])
     .option("--count <n>", "so many stand ready in all (2)", wholeNumber)
     .option("--port <port>", "where it listens (80, or as before)", portNumber)
+    .option("--ssl-port <port>", "where it passes TLS on to the gateways (443, or as before)", portNumber)
     .option("--wait [bool]", "wait until it is served", truth, true)
     .action(async (options: EnableOptions & { readonly vip: string }, command: Command) => {
       const session = new Session(io, command);
@@ -52,6 +69,26 @@ export function addServiceCommands(program: Command, io: CliIo): void {
       const job = await client.enableIngress({ vip: options.vip, ...asked(options) });
       if (options.wait) await session.finish(job, client);
       await session.print(await client.ingress(), (report) => placedText(report, "No ingress is wanted."));
+    });
+
+  program
+    .command("certificate")
+    .description("Certificates of services")
+    .command("set")
+    .description("Give a service another certificate: it is taken over by one gateway after the other")
+    .addArgument(new Argument("<service>", "whose").choices(["rgw"]))
+    .requiredOption(...certificateOption)
+    .requiredOption(...keyOption)
+    .option("--restart", "as it is done in any case")
+    .action(async (_service: string, options: CertificateOptions, command: Command) => {
+      const session = new Session(io, command);
+      const client = session.client.withoutTarget();
+      const { ssl_certificate = "", ssl_private_key = "" } = await pairOf(options);
+      const job = await client.setGatewayCertificate({ ssl_certificate, ssl_private_key });
+      await session.finish(job, client);
+      await session.print(await client.gateways(), (report) =>
+        placedText(report, "No S3 gateway is wanted."),
+      );
     });
 
   const disable = program.command("disable").description("Say which services are wanted no more");
@@ -83,11 +120,34 @@ export function addServiceCommands(program: Command, io: CliIo): void {
   }
 }
 
-function asked({ target, count, port }: EnableOptions): { targets: string[]; count?: number; port?: number } {
+function asked({ target, count, port, sslPort }: EnableOptions): {
+  targets: string[];
+  count?: number;
+  port?: number;
+  ssl_port?: number;
+} {
   return {
     targets: [...target],
     ...(count === undefined ? {} : { count }),
     ...(port === undefined || port === 0 ? {} : { port }),
+    ...(sslPort === undefined || sslPort === 0 ? {} : { ssl_port: sslPort }),
+  };
+}
+
+/** What is a path is read here: the daemon's files are not the caller's. */
+async function pairOf({
+  sslCertificate,
+  sslPrivateKey,
+}: CertificateOptions): Promise<{ ssl_certificate?: string; ssl_private_key?: string }> {
+  const read = (text: string): Promise<string> | string => {
+    if (!/^\.{0,2}\//.test(text)) return text;
+    return readFile(text, "utf8").catch(() => {
+      throw new MicrocephError("USAGE", `${text} cannot be read`);
+    });
+  };
+  return {
+    ...(sslCertificate === undefined ? {} : { ssl_certificate: await read(sslCertificate) }),
+    ...(sslPrivateKey === undefined ? {} : { ssl_private_key: await read(sslPrivateKey) }),
   };
 }
 

@@ -45,7 +45,7 @@ import { checkMaintenance } from "./maintenance.ts";
 import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
-import { placedReport, unwant, wantGateways, wantIngress } from "./placed-services.ts";
+import { placedReport, setCertificate, unwant, wantGateways, wantIngress } from "./placed-services.ts";
 import { checkRecovery, planRecovery } from "./recovery.ts";
 import { renameMember } from "./rename-member.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
@@ -332,8 +332,11 @@ export function daemonOperations(daemon: Daemon): Operations {
     async gateways() {
       return placedReport(runtime(), "rgw");
     },
-    async enableGateway(request) {
-      return shown(daemon.jobs.start(serviceJob, wantGateways(daemon, request)));
+    async enableGateway(request, { signal }) {
+      return shown(daemon.jobs.start(serviceJob, await wantGateways(daemon, request, signal)));
+    },
+    async setGatewayCertificate(request, { signal }) {
+      return shown(daemon.jobs.start(serviceJob, await setCertificate(daemon, request, signal)));
     },
     async disableGateway(request) {
       return shown(daemon.jobs.start(serviceJob, unwant(daemon, "rgw", request)));

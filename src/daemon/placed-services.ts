@@ -1,10 +1,12 @@
 import type {
+  certificateRequest,
   disableServiceRequest,
   enableGatewayRequest,
   enableIngressRequest,
   PlacedReport,
 } from "../api/contract/placed-services.ts";
 import type { Shape } from "../api/contract/shape.ts";
+import { keepCertificate, parseCertificate } from "../ceph/control/certificates.ts";
 import { daemonBody, kinds } from "../ceph/control/decisions.ts";
 import { type PlacedService, type Wish, wishFor } from "../ceph/control/gateway-planner.ts";
 import { type PlacedDaemon, placedDaemons, settingsOf } from "../ceph/control/placed-daemons.ts";
@@ -19,29 +21,76 @@ import type { Daemon } from "./daemon.ts";
 import { addressIn } from "./interface-facts.ts";
 import type { JobTools } from "./jobs.ts";
 import { resolveNode } from "./resolve-node.ts";
-import { runtimeOf } from "./runtime-of.ts";
+import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
 const defaultPort = 80;
+const defaultTlsPort = 443;
+const secretMs = 20_000;
 /** How many stand ready for the common address when nothing else is said. */
 const defaultIngress = 2;
 /** Milliseconds that a job waits; what is wanted stays so, and is followed later. */
 const placingMs = 300_000;
 
-/** Want S3 gateways. Throws NOT_FOUND, AMBIGUOUS_NODE. @returns what the job waits for */
-export function wantGateways(daemon: Daemon, asked: Shape<typeof enableGatewayRequest>): Json {
+/**
+ * Want S3 gateways. With a certificate they speak TLS, and, as in MicroCeph, only that unless a port is given. Throws
+ * NOT_FOUND, AMBIGUOUS_NODE, USAGE. @returns what the job waits for
+ */
+export async function wantGateways(
+  daemon: Daemon,
+  asked: Shape<typeof enableGatewayRequest>,
+  signal: AbortSignal,
+): Promise<Json> {
   const cluster = runtimeOf(daemon);
   const before = wishOf(cluster, "rgw") ?? { port: defaultPort, targets: [], count: 0 };
   const named = asked.targets.map((node) => resolveNode(node, namedMembers(cluster)).id);
   // As in MicroCeph: without a word of where, here.
   const more = named.length === 0 && asked.count === undefined && before.count === 0 ? [cluster.self] : named;
-  const port = asked.port ?? before.port;
-  const ingress = wishOf(cluster, "ingress");
-  if (ingress?.port === port) throw samePort(port);
+  const { ssl_certificate: certificate, ssl_private_key: key } = asked;
+  if ((certificate === undefined) !== (key === undefined)) {
+    throw new MicrocephError("USAGE", "a certificate and its private key go together");
+  }
+  const pair = certificate === undefined || key === undefined ? null : { certificate, key };
+  const tlsPort = asked.ssl_port ?? before.tls?.port ?? defaultTlsPort;
+  if (pair === null && before.tls === undefined && asked.ssl_port !== undefined) {
+    throw new MicrocephError("USAGE", "a port for TLS needs a certificate");
+  }
+  const port = asked.port ?? (pair === null ? before.port : null);
+  const ports = [port, pair === null && before.tls === undefined ? null : tlsPort];
+  refuseSamePorts(ports, ingressPorts(wishOf(cluster, "ingress")));
+  if (port === tlsPort && ports[1] !== null) {
+    throw new MicrocephError("USAGE", `port ${port} cannot be with and without TLS`);
+  }
+  // Kept before it is wanted: whoever places a gateway reads it.
+  const digest =
+    pair === null
+      ? before.tls?.certificate
+      : await keepCertificate(commandsOf(cluster), parseCertificate(pair, daemon.now()), {
+          deadlineMs: secretMs,
+          signal,
+        });
   return put(cluster, "rgw", {
     port,
     targets: [...new Set([...before.targets, ...more])].sort(),
     count: asked.count ?? before.count,
+    ...(digest === undefined ? {} : { tls: { port: tlsPort, certificate: digest } }),
   });
+}
+
+/** Have all gateways show another certificate. Throws NOT_FOUND where none is wanted, USAGE. */
+export async function setCertificate(
+  daemon: Daemon,
+  asked: Shape<typeof certificateRequest>,
+  signal: AbortSignal,
+): Promise<Json> {
+  const before = wishOf(runtimeOf(daemon), "rgw");
+  if (before === null) throw new MicrocephError("NOT_FOUND", "no rgw is wanted");
+  const { ssl_certificate, ssl_private_key } = asked;
+  const port = before.port === null ? {} : { port: before.port };
+  return wantGateways(
+    daemon,
+    { targets: [], count: before.count, ...port, ssl_certificate, ssl_private_key },
+    signal,
+  );
 }
 
 /** Want one address before the gateways. Throws NOT_FOUND, USAGE, ADDRESS_IN_USE. @returns what the job waits for */
@@ -57,7 +106,10 @@ export async function wantIngress(
   const named = asked.targets.map((node) => resolveNode(node, namedMembers(cluster)).id);
   const targets = [...new Set([...(before?.targets ?? []), ...named])].sort();
   const port = asked.port ?? before?.port ?? defaultPort;
-  if (wishOf(cluster, "rgw")?.port === port) throw samePort(port);
+  const tlsPort = asked.ssl_port ?? before?.tlsPort ?? defaultTlsPort;
+  const gateways = wishOf(cluster, "rgw");
+  refuseSamePorts([gateways?.port ?? null, gateways?.tls?.port ?? null], [port, tlsPort]);
+  if (port === tlsPort) throw new MicrocephError("USAGE", `port ${port} cannot be with and without TLS`);
   const members = namedMembers(cluster);
   const owner = members.find(({ id }) => cluster.addressesOf(id).includes(vip));
   if (owner !== undefined) {
@@ -69,13 +121,20 @@ export async function wantIngress(
   // Who has it already by our own doing is no stranger.
   if (before?.vip !== vip) await assertNobodyAnswers(vip, signal);
   const count = asked.count ?? before?.count ?? (targets.length > 0 ? 0 : defaultIngress);
-  return put(cluster, "ingress", { vip, prefix, port, targets, count });
+  return put(cluster, "ingress", { vip, prefix, port, tlsPort, targets, count });
 }
 
-function samePort(port: number): MicrocephError {
-  return new MicrocephError(
+function ingressPorts(wish: Wish<"ingress"> | null): number[] {
+  return wish === null ? [] : [wish.port, wish.tlsPort ?? defaultTlsPort];
+}
+
+/** Both may run on one host, and gateways listen on all of its addresses. */
+function refuseSamePorts(gateways: readonly (number | null)[], ingress: readonly number[]): void {
+  const port = gateways.find((one) => one !== null && ingress.includes(one));
+  if (port === undefined) return;
+  throw new MicrocephError(
     "USAGE",
-    `gateways and ingress cannot both listen on port ${port}: microceph enable rgw --port 8080, for one`,
+    `gateways and ingress cannot both listen on port ${port}: give one of them another (--port, --ssl-port)`,
   );
 }
 
@@ -153,19 +212,39 @@ export function placedReport(cluster: ClusterRuntime, service: PlacedService): P
   const nodes = placedOn(cluster, service).flatMap(([{ id, name }, one]) => {
     if (one === undefined && !wish?.targets.includes(id)) return [];
     const address = vip?.vip ?? cluster.publicAddress(id);
-    const port = one?.port ?? wish?.port ?? defaultPort;
     const state = one === undefined ? "waiting" : one.open ? "being placed" : "placed";
-    return [
-      { node: name, url: address === null ? null : `http://${hostPort(address, port)}`, state } as const,
-    ];
+    const url = address === null ? null : urlAt(cluster, address, one ?? null, vip);
+    return [{ node: name, url, state } as const];
   });
   return {
     wanted: wish && {
       ...{ port: wish.port, count: wish.count, targets: namesOf(cluster, wish.targets) },
+      tls_port: tlsPortOf(cluster, wish),
       vip: vip === null ? null : `${vip.vip}/${vip.prefix}`,
     },
     nodes,
   };
+}
+
+/** Where TLS is spoken; null: nowhere. An ingress passes on what its gateways speak. */
+function tlsPortOf(cluster: ClusterRuntime, wish: Wish<"rgw"> | Wish<"ingress">): number | null {
+  const gateways = wishOf(cluster, "rgw");
+  if (!("vip" in wish)) return wish.tls?.port ?? null;
+  return gateways?.tls === undefined ? null : (wish.tlsPort ?? defaultTlsPort);
+}
+
+/** With TLS, if it is spoken there. */
+function urlAt(
+  cluster: ClusterRuntime,
+  address: string,
+  placed: PlacedDaemon | null,
+  ingress: Wish<"ingress"> | null,
+): string {
+  const wish = ingress ?? wishOf(cluster, "rgw");
+  const isGateway = ingress === null && placed !== null;
+  const tlsPort = isGateway ? placed.tlsPort : wish === null ? null : tlsPortOf(cluster, wish);
+  if (tlsPort !== null) return `https://${hostPort(address, tlsPort)}`;
+  return `http://${hostPort(address, (isGateway ? placed.port : wish?.port) ?? defaultPort)}`;
 }
 
 /** Where S3 is reached: at the common address, if there is one, or at each gateway. */

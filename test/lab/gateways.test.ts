@@ -44,7 +44,9 @@ labSuite("S3 gateways", () => {
     await writeFile(join(folder, "s3cfg"), settingsOf("s3cmd", endpoint));
     const said = await client(
       node,
-      `s3cmd -c ${folder}/s3cfg get --force --no-progress s3://photos/one ${folder}/got >&2; sha256sum ${folder}/got`,
+      `touch ${folder}/trusted
+       s3cmd -c ${folder}/s3cfg --ca-certs=${folder}/trusted get --force --no-progress s3://photos/one ${folder}/got >&2
+       sha256sum ${folder}/got`,
     );
     return said.split(" ")[0] ?? "";
   };
@@ -231,6 +233,71 @@ labSuite("S3 gateways", () => {
     await lab.start(host);
     await cluster.formed(three);
     await cluster.healthy(away);
+  });
+
+  it("speak TLS, also at the common address, and take another certificate over without losing a request", async () => {
+    const own = (await lab.mesh("n1")).members.flatMap(({ addresses }) => addresses.slice(0, 1));
+    const certificate = async (name: string): Promise<string[]> => {
+      const names = [vip, ...own].map((address) => `IP:${address}`).join(",");
+      await client(
+        "n1",
+        `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=${name} \\
+           -addext subjectAltName=${names} -keyout ${folder}/${name}.key -out ${folder}/${name}.crt 2>/dev/null
+         cat ${folder}/${name}.crt >> ${folder}/trusted`,
+      );
+      return ["--ssl-certificate", `${folder}/${name}.crt`, "--ssl-private-key", `${folder}/${name}.key`];
+    };
+    const shown = async (address: string): Promise<string> => {
+      const said = await client(
+        "n1",
+        `openssl s_client -connect ${address} </dev/null 2>/dev/null | grep subject`,
+      );
+      return said.trim();
+    };
+    const first = await certificate("first");
+    // Both ports: with a certificate alone they would speak only TLS.
+    await cluster.run("n1", "enable", "rgw", "--port", "8082", "--ssl-port", "8443", ...first);
+    const [one = ""] = await placedOn("n1");
+    expect(await endpointOf(one)).toMatch(/^https:.*:8443$/);
+    await lab.waitFor(
+      "the first certificate to be shown at the common address",
+      async () => (await shown(`${vip}:443`)).endsWith("first"),
+      minutes(2),
+    );
+    const endpoints = JSON.parse(
+      await cluster.run("n1", "s3", "user", "key", "alice", "--format", "json"),
+    ) as S3User;
+    expect(endpoints.endpoints[0]).toBe(`https://${vip}:443`);
+    expect(await readAt("n3", `https://${vip}:443`)).toBe(digest(photo));
+
+    const second = await certificate("second");
+    const loop = client(
+      "n3",
+      `while [ ! -e ${folder}/enough ]; do
+         curl -sf -m 30 -o /dev/null --cacert ${folder}/trusted https://${vip}/ && echo ok || echo failed
+         sleep 0.05
+       done`,
+    );
+    await cluster.run("n2", "certificate", "set", "rgw", ...second);
+    await lab.waitFor(
+      "the second certificate to be shown at the common address",
+      async () => (await shown(`${vip}:443`)).endsWith("second"),
+      minutes(2),
+    );
+    await writeFile(join(folder, "enough"), "");
+    expect(new Set((await loop).trim().split("\n"))).toEqual(new Set(["ok"]));
+    const wrong = await cluster.cli(
+      "n1",
+      "certificate",
+      "set",
+      "rgw",
+      ...first.slice(0, 3),
+      `${folder}/second.key`,
+    );
+    expect([wrong.exitCode, wrong.stderr]).toEqual([
+      2,
+      expect.stringContaining("not that of the certificate"),
+    ]);
   });
 
   it("are placed elsewhere when their host is away for longer than the grace time", async () => {

@@ -32,6 +32,7 @@ import {
   staticPeerRequest,
 } from "./mesh.ts";
 import {
+  certificateRequest,
   disableServiceRequest,
   enableGatewayRequest,
   enableIngressRequest,
@@ -480,6 +481,7 @@ export const endpoints = {
     body: enableGatewayRequest,
     reply: job,
     kind: "async",
+    waits: true,
   },
   disableGateway: {
     method: "DELETE",
@@ -488,6 +490,16 @@ export const endpoints = {
     body: disableServiceRequest,
     reply: job,
     kind: "async",
+  },
+  setGatewayCertificate: {
+    method: "PUT",
+    path: "/1.0/services/rgw/certificate",
+    summary:
+      "Have the gateways show another certificate, one after the other; the job's result is a PlacedReport",
+    body: certificateRequest,
+    reply: job,
+    kind: "async",
+    waits: true,
   },
   ingress: {
     method: "GET",

@@ -2,12 +2,18 @@ import { z } from "zod";
 import { name, nodeReference, type Shape, text } from "./shape.ts";
 
 const port = z.int().min(1).max(65_535);
+/** PEM, or, as in MicroCeph, base64 of it. */
+const pem = z.string().min(1).max(131_072);
 
 export const enableGatewayRequest = z.strictObject({
   targets: z.array(nodeReference).max(1000).default([]).describe("members that run one each"),
   count: z.int().min(1).max(1000).optional().describe("how many there are to be in all, wherever"),
-  port: port.optional().describe("as before when it is left out; 80 at first"),
+  port: port.optional().describe("as before when it is left out, 80 at first; with a certificate: only TLS"),
+  ssl_port: port.optional().describe("as before when it is left out; 443 at first"),
+  ssl_certificate: pem.optional(),
+  ssl_private_key: pem.optional(),
 });
+export const certificateRequest = z.strictObject({ ssl_certificate: pem, ssl_private_key: pem });
 export const enableIngressRequest = z.strictObject({
   vip: z
     .union([z.cidrv4(), z.cidrv6()])
@@ -15,6 +21,7 @@ export const enableIngressRequest = z.strictObject({
   targets: z.array(nodeReference).max(1000).default([]).describe("members that stand ready for it"),
   count: z.int().min(1).max(1000).optional().describe("how many stand ready in all; 2 at first"),
   port: port.optional().describe("as before when it is left out; 80 at first"),
+  ssl_port: port.optional().describe("where it passes TLS on; as before when it is left out, 443 at first"),
 });
 export const disableServiceRequest = z.strictObject({
   targets: z.array(nodeReference).max(1000).default([]),
@@ -29,7 +36,17 @@ export const placedNode = z.object({
 });
 export const placedReport = z.object({
   /** What is wanted; null: nothing. `vip` is null for what has no common address. */
-  wanted: z.object({ port, targets: z.array(name), count: z.int(), vip: z.string().nullable() }).nullable(),
+  wanted: z
+    .object({
+      /** Null: only with TLS. */
+      port: port.nullable(),
+      /** Null: without TLS. */
+      tls_port: port.nullable(),
+      targets: z.array(name),
+      count: z.int(),
+      vip: z.string().nullable(),
+    })
+    .nullable(),
   nodes: z.array(placedNode),
 });
 export type PlacedReport = Shape<typeof placedReport>;

@@ -58,10 +58,18 @@ export const renumberBody = z.object({
 });
 export type RenumberBody = z.infer<typeof renumberBody>;
 const port = z.int().min(1).max(65_535);
+/** Where gateways speak TLS, and the certificate that they show, by its digest. */
+export const gatewayTls = z.object({ port, certificate: z.string().regex(/^[0-9a-f]{64}$/) });
 /** Run a daemon on a host; again with another port: it follows. */
 export const daemonBody = z.discriminatedUnion("type", [
   z.object({ type: z.enum(["mgr", "mds"]), handle: brandedHandle }),
-  z.object({ type: z.literal("rgw"), handle: brandedHandle, port }),
+  z.object({
+    type: z.literal("rgw"),
+    handle: brandedHandle,
+    /** Null: only with TLS. */
+    port: port.nullable(),
+    tls: gatewayTls.optional(),
+  }),
   z.object({
     type: z.literal("ingress"),
     handle: brandedHandle,
@@ -69,6 +77,7 @@ export const daemonBody = z.discriminatedUnion("type", [
     /** Bits of its network. */
     prefix: z.int().min(1).max(128),
     port,
+    tlsPort: port.optional(),
   }),
 ]);
 export type DaemonBody = z.infer<typeof daemonBody>;
@@ -182,6 +191,13 @@ export const cephAccess = z.object({
 });
 export type CephAccess = z.infer<typeof cephAccess>;
 
+/** A certificate chain and its key, both PEM. */
+export const certificatePair = z.object({
+  certificate: z.string().min(1).max(65_536),
+  key: z.string().min(1).max(65_536),
+});
+export type CertificatePair = z.infer<typeof certificatePair>;
+
 export const renumberPayload = z.object({ access: cephAccess });
 export const bootstrapPayload = z.object({ adminKey: z.string(), monKey: z.string() });
 export const monitorPayload = z.object({
@@ -194,6 +210,7 @@ export const daemonPayload = z.object({
   access: cephAccess,
   /** Empty for what is no client of Ceph. */
   key: z.string().max(200),
+  tls: certificatePair.optional(),
 });
 export const voterPayload = z.object({
   /** All etcd members with the new one, by handle. */

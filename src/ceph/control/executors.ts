@@ -7,11 +7,13 @@ import type { CephCommands } from "../command/commands.ts";
 import { mdsCapabilities, mgrCapabilities, rgwCapabilities } from "../config/keyring.ts";
 import { entityOf } from "../daemons/keyed-daemon.ts";
 import type { Order } from "./agent.ts";
+import { readCertificate } from "./certificates.ts";
 import type { Executor, Outcome } from "./controller.ts";
 import { crushExecutors } from "./crush-executors.ts";
 import {
   bootstrapBody,
   type CephAccess,
+  type CertificatePair,
   daemonBody,
   daemonOutBody,
   kinds,
@@ -166,14 +168,21 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
   };
 
   const daemon: Executor = async (entry, signal) => {
-    const { type, handle } = daemonBody.parse(entry.body);
+    const body = daemonBody.parse(entry.body);
+    const { type, handle } = body;
     const call = { deadlineMs: deps.callMs(), signal };
     const key =
       type === "ingress"
         ? ""
         : await ceph().authGetOrCreate(entityOf(type, handle), capabilities[type], call);
+    let tls: CertificatePair | undefined;
+    if (body.type === "rgw" && body.tls !== undefined) {
+      tls = await readCertificate(ceph(), body.tls.certificate, call);
+      if (tls === undefined) return withdraw(entry, "its certificate is not there any more", signal);
+    }
     try {
-      await give(entry, { access: await deps.access(signal), key }, signal);
+      const payload = { access: await deps.access(signal), key, ...(tls === undefined ? {} : { tls }) };
+      await give(entry, payload, signal);
     } catch (error) {
       // It would not go away by trying: whoever wants it is told, and another host may do.
       if (!hopeless.some((code) => isMicrocephError(error, code))) throw error;

@@ -6,7 +6,7 @@ import { planGateways } from "../plan/gateways.ts";
 import type { PlannerDeps } from "./ceph-planner.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import { liveOsds } from "./crush-facts.ts";
-import { daemonBody, kinds } from "./decisions.ts";
+import { daemonBody, gatewayTls, kinds } from "./decisions.ts";
 import { placedDaemons, settingsOf } from "./placed-daemons.ts";
 
 const callMs = 20_000;
@@ -21,10 +21,11 @@ const where = {
   count: z.int().min(0).max(1000),
 };
 const wishes = {
-  rgw: z.object({ ...where, port }),
+  rgw: z.object({ ...where, port: port.nullable(), tls: gatewayTls.optional() }),
   ingress: z.object({
     ...where,
     port,
+    tlsPort: port.optional(),
     vip: z.union([z.ipv4(), z.ipv6()]),
     prefix: z.int().min(1).max(128),
   }),
@@ -86,7 +87,7 @@ export function servicePlanner(
       ...place.flatMap(({ peer, handle, reason }): Proposal[] => {
         if (wish === null) return [];
         const { targets: _, count: __, ...told } = wish;
-        const body: Json = { type: service, handle, ...told };
+        const body = { type: service, handle, ...told } as Json;
         return [{ kind: kinds.daemon, body, agent: peer, reason, lane: lane(handle) }];
       }),
       ...plan.remove.map(({ handle, reason }): Proposal => {

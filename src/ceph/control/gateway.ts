@@ -4,7 +4,9 @@ import { assertPortFree } from "../../process/free-port.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import type { DaemonDeps } from "../daemons/deps.ts";
 import {
+  forgetOtherCertificates,
   type GatewaySettings,
+  portsOf,
   prepareRgw,
   removeRgw,
   rgwSettings,
@@ -12,6 +14,8 @@ import {
   startRgw,
   waitRgwServing,
 } from "../daemons/rgw.ts";
+import type { CertificatePair } from "./decisions.ts";
+import { settingsOf } from "./placed-daemons.ts";
 import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
 
 /** The first gateway of a cluster makes its pools before it listens; on a slow machine that takes its time. */
@@ -38,35 +42,40 @@ export class NodeGateway {
   place(order: {
     readonly key: string;
     readonly settings: GatewaySettings;
+    /** Certificate and key, where it speaks TLS. */
+    readonly pair: CertificatePair | undefined;
     readonly by: DecisionNumber;
     readonly confirm: () => Promise<void>;
     readonly signal: AbortSignal;
   }): Promise<void> {
     return this.#here.inOrder(async () => {
-      const { key, settings, by, confirm, signal } = order;
+      const { key, settings, pair, by, confirm, signal } = order;
       const deps = this.#deps;
       const handle = this.#handle;
       const before = await rgwSettings(deps, handle);
-      if (before?.port !== settings.port || !(await runsRgw(deps, handle))) {
-        await assertPortFree(settings.port).catch((error: unknown) => {
-          throw new MicrocephError("PORT_IN_USE", portTaken(handle, settings.port), {
+      const own = before !== null && (await runsRgw(deps, handle)) ? portsOf(before) : [];
+      for (const port of portsOf(settings).filter((one) => !own.includes(one))) {
+        await assertPortFree(port).catch((error: unknown) => {
+          throw new MicrocephError("PORT_IN_USE", portTaken(handle, port), {
             cause: error,
-            data: { node: handle, port: settings.port },
+            data: { node: handle, port },
           });
         });
       }
       await confirm();
       this.#here.placed(by);
-      await prepareRgw(deps, { handle, key, settings });
+      await prepareRgw(deps, { handle, key, settings, pair });
       await startRgw(deps, handle);
       await waitRgwServing(deps, handle, { deadlineMs: servingMs, signal });
+      await forgetOtherCertificates(deps, handle, settings);
     });
   }
 
   /** Take back a placing that does not work out; one that serves already has taken effect. */
-  undo({ port }: { readonly port: number }): Promise<boolean> {
+  undo(asked: GatewaySettings): Promise<boolean> {
     return this.#here.inOrder(async () => {
-      if ((await rgwSettings(this.#deps, this.#handle))?.port !== port) return true;
+      const kept = await rgwSettings(this.#deps, this.#handle);
+      if (kept === null || settingsOf(kept) !== settingsOf(asked)) return true;
       if (await runsRgw(this.#deps, this.#handle)) return false;
       await removeRgw(this.#deps, this.#handle);
       this.#here.forget();

@@ -6,8 +6,9 @@ import { type DaemonBody, daemonBody, daemonOutBody, kinds } from "./decisions.t
 export interface PlacedDaemon {
   readonly type: DaemonBody["type"];
   readonly handle: Handle;
-  /** Of a gateway. */
+  /** Of a gateway: without, and with TLS. */
   readonly port: number | null;
+  readonly tlsPort: number | null;
   /** What it is told, in one word that is the same for the same. */
   readonly settings: string;
   readonly open: boolean;
@@ -15,11 +16,25 @@ export interface PlacedDaemon {
   readonly number: DecisionNumber;
 }
 
-export function settingsOf(
-  told: object | { readonly port: number; readonly vip?: string; readonly prefix?: number },
-): string {
+export function settingsOf(told: object | Told): string {
   if (!("port" in told)) return "";
-  return told.vip === undefined ? `${told.port}` : `${told.vip}/${told.prefix} ${told.port}`;
+  const { vip, prefix, port, tlsPort, tls } = told;
+  return [
+    ...(vip === undefined ? [] : [`${vip}/${prefix}`]),
+    port ?? "-",
+    tlsPort ?? [],
+    tls === undefined ? [] : [tls.port, tls.certificate],
+  ]
+    .flat()
+    .join(" ");
+}
+
+interface Told {
+  readonly port: number | null;
+  readonly vip?: string | undefined;
+  readonly prefix?: number | undefined;
+  readonly tlsPort?: number | undefined;
+  readonly tls?: { readonly port: number; readonly certificate: string } | undefined;
 }
 
 /** The last word about each daemon, by `type.handle`; null: taken off. */
@@ -34,10 +49,12 @@ function lastWords(
       const { type, handle } = body;
       const port = body.type === "rgw" ? body.port : null;
       const settings = settingsOf(body);
+      const tlsPort = body.type === "rgw" ? (body.tls?.port ?? null) : null;
       const placed = {
         type,
         handle,
         port,
+        tlsPort,
         settings,
         open: entry.state === "open",
         number: entry.openedNumber,

@@ -110,16 +110,17 @@ export function cephSteps(
   const daemon: Step = async ({ number, body, payload }, { confirm, signal }) => {
     const asked = daemonBody.parse(body);
     const { type } = asked;
-    const { access, key } = daemonPayload.parse(payload);
+    const { access, key, tls } = daemonPayload.parse(payload);
     await node.configure(access);
-    if (type === "rgw") {
-      await node.gateway.place({ key, settings: { port: asked.port }, by: number, confirm, signal });
+    if (asked.type === "rgw") {
+      const settings = { port: asked.port, ...(asked.tls === undefined ? {} : { tls: asked.tls }) };
+      await node.gateway.place({ key, settings, pair: tls, by: number, confirm, signal });
       return null;
     }
     if (asked.type === "ingress") {
-      const { vip, prefix, port } = asked;
+      const { vip, prefix, port, tlsPort } = asked;
       await node.ingress.place({
-        settings: { vip, prefix, port },
+        settings: { vip, prefix, port, ...(tlsPort === undefined ? {} : { tlsPort }) },
         backends: backends(),
         ...{ by: number, confirm, signal },
       });

@@ -9,13 +9,18 @@ export interface IngressSettings {
   /** Bits of its network. */
   readonly prefix: number;
   readonly port: number;
+  /** Where it passes TLS on to the gateways that speak it; 443 when it is left out. */
+  readonly tlsPort?: number | undefined;
 }
 
 export interface Backend {
   readonly handle: Handle;
   readonly address: string;
-  readonly port: number;
+  readonly port: number | null;
+  readonly tlsPort: number | null;
 }
+
+const defaultTlsPort = 443;
 
 export interface IngressPaths {
   readonly socket: string;
@@ -28,14 +33,21 @@ export interface IngressPaths {
  * looked at twice a second. `nobody`: whether its workers give root up.
  */
 export function haproxyConfig(
-  { vip, port }: IngressSettings,
+  { vip, port, tlsPort = defaultTlsPort }: IngressSettings,
   backends: readonly Backend[],
   { socket }: Pick<IngressPaths, "socket">,
   nobody: boolean,
 ): string {
-  const servers = [...backends]
-    .sort((a, b) => (a.handle < b.handle ? -1 : 1))
-    .map((one) => `  server ${one.handle} ${hostPort(one.address, one.port)} check`);
+  const servers = (of: "port" | "tlsPort"): string[] =>
+    [...backends]
+      .sort((a, b) => (a.handle < b.handle ? -1 : 1))
+      .flatMap((one) => {
+        const at = one[of];
+        return at === null ? [] : [`  server ${one.handle} ${hostPort(one.address, at)} check`];
+      });
+  const plain = servers("port");
+  const encrypted = servers("tlsPort");
+  const watched = ["  balance leastconn", "  option httpchk HEAD /"];
   return `${[
     "# Written by microcephd from the gateways that are placed; changes here are overwritten.",
     "global",
@@ -52,16 +64,29 @@ export function haproxyConfig(
     "  timeout server 10m",
     "  option redispatch 1",
     "  retries 5",
-    "  retry-on conn-failure empty-response",
     "frontend s3",
     // The address is another node's most of the time: this one is ready for it.
     `  bind ${hostPort(vip, port)} transparent`,
     "  default_backend gateways",
     "backend gateways",
-    "  balance leastconn",
-    "  option httpchk HEAD /",
+    ...watched,
+    "  retry-on conn-failure empty-response",
     "  default-server inter 500ms fall 2 rise 1",
-    ...servers,
+    ...plain,
+    ...(encrypted.length === 0
+      ? []
+      : [
+          "frontend s3-tls",
+          "  mode tcp",
+          `  bind ${hostPort(vip, tlsPort)} transparent`,
+          "  default_backend gateways-tls",
+          "backend gateways-tls",
+          "  mode tcp",
+          ...watched,
+          // It is asked whether it answers, not who it is: the clients see its certificate themselves.
+          "  default-server inter 500ms fall 2 rise 1 check-ssl verify none",
+          ...encrypted,
+        ]),
   ].join("\n")}\n`;
 }
 

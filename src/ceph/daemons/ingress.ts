@@ -18,13 +18,14 @@ import {
 import { listens } from "./listens.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
-const kept = z.object({
+const keptSchema = z.object({
   vip: z.union([z.ipv4(), z.ipv6()]),
   prefix: z.int().min(1).max(128),
   port: z.int().min(1).max(65_535),
+  tlsPort: z.int().min(1).max(65_535).optional(),
   interface: z.string().min(1).max(32),
 });
-export type KeptIngress = z.infer<typeof kept>;
+export type KeptIngress = z.infer<typeof keptSchema>;
 
 const programMs = 20_000;
 
@@ -47,7 +48,7 @@ export async function ingressSettings(
   const text = await readFileIfPresent(path);
   if (text === undefined) return null;
   try {
-    return kept.parse(JSON.parse(text));
+    return keptSchema.parse(JSON.parse(text));
   } catch (error) {
     throw new MicrocephError("STATE_CORRUPT", `${path} cannot be read`, { cause: error });
   }
@@ -64,8 +65,9 @@ export async function prepareIngress(
   const paths = ingressPaths(deps.paths, handle);
   await writeFileAtomic(check, checkScript(paths), 0o700);
   await writeFileAtomic(keepalived, keepalivedConfig(settings, handle, settings.interface, paths));
-  const { vip, prefix, port } = settings;
-  await writeFileAtomic(path, `${JSON.stringify({ vip, prefix, port, interface: settings.interface })}\n`);
+  const { vip, prefix, port, tlsPort } = settings;
+  const kept = { vip, prefix, port, tlsPort, interface: settings.interface };
+  await writeFileAtomic(path, `${JSON.stringify(kept)}\n`);
 }
 
 /**

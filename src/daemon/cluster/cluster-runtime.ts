@@ -337,10 +337,10 @@ export class ClusterRuntime {
   /** S3 gateways that are placed, for the ingress. */
   backends(): Backend[] {
     const members = [...this.journal.members()];
-    return placedDaemons(this.journal.entries()).flatMap(({ type, handle, port }) => {
+    return placedDaemons(this.journal.entries()).flatMap(({ type, handle, port, tlsPort }) => {
       const peer = members.find(([, member]) => member.handle === handle)?.[0];
       const address = peer === undefined ? null : this.publicAddress(peer);
-      return type === "rgw" && address !== null && port !== null ? [{ handle, address, port }] : [];
+      return type === "rgw" && address !== null ? [{ handle, address, port, tlsPort }] : [];
     });
   }
 

@@ -164,7 +164,7 @@ export class StubOperations implements Operations {
   jobResult: Job["result"] = null;
   maintenanceError = "";
   placedReport: PlacedReport = {
-    wanted: { port: 80, targets: [], count: 2, vip: null },
+    wanted: { port: 80, targets: [], count: 2, vip: null, tls_port: null },
     nodes: [
       { node: "n1", url: "http://10.0.0.1:80", state: "placed" },
       { node: "n2", url: null, state: "waiting" },
@@ -332,6 +332,11 @@ export class StubOperations implements Operations {
   }
   async disableGateway(input: object) {
     this.#note("disableGateway", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
+  async setGatewayCertificate(input: object) {
+    this.#note("setGatewayCertificate", input);
     this.jobResult = this.placedReport;
     return this.#newJob("service.place");
   }

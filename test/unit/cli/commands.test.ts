@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { RunningServer } from "../api/running-server.ts";
@@ -550,6 +552,22 @@ describe("services", () => {
       expect((await run(api, `enable rgw ${line}`)).code).toBe(2);
     }
     expect((await run(api, "disable rgw --all --target n1")).code).toBe(2);
+  });
+
+  test("certificates are read from files, or given as they are", async () => {
+    await using api = await runServer();
+    const file = join(api.stateDir, "s3.crt");
+    await writeFile(file, "PEM");
+    await run(api, `enable rgw --ssl-port 8443 --ssl-certificate ${file} --ssl-private-key LS0t`);
+    expect(api.operations.inputOf("enableGateway")).toEqual({
+      ...{ targets: [], ssl_port: 8443, ssl_certificate: "PEM", ssl_private_key: "LS0t" },
+    });
+    await run(api, `certificate set rgw --ssl-certificate ${file} --ssl-private-key ${file}`);
+    expect(api.operations.inputOf("setGatewayCertificate")).toEqual({
+      ...{ ssl_certificate: "PEM", ssl_private_key: "PEM" },
+    });
+    expect((await run(api, "certificate set rgw --ssl-certificate LS0t")).code).toBe(2);
+    expect((await run(api, "certificate set rgw --ssl-certificate /no --ssl-private-key /no")).code).toBe(2);
   });
 
   test("a common address is wanted with its network", async () => {

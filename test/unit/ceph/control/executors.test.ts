@@ -31,6 +31,7 @@ let answers: (MicrocephError | null)[];
 /** What the agent answers to a cancellation. */
 let acknowledges: boolean | MicrocephError;
 let payloads: Json[];
+let secrets: Map<string, string>;
 
 const ceph = {
   quorumStatus: async () => {
@@ -38,6 +39,7 @@ const ceph = {
     const monitors = map.names.map((name, rank) => ({ name, rank, addresses: [] }));
     return { quorum: map.quorum, monMap: { epoch: map.epoch, fsid: cluster, monitors } };
   },
+  secret: async (name: string) => secrets.get(name),
   authRemove: async (entity: string) => void calls.push(`forget ${entity}`),
   authGetOrCreate: async (entity: string) => `key of ${entity}`,
   createReplicatedRule: async (name: string) => {
@@ -307,6 +309,17 @@ describe("a gateway", () => {
   it("is tried again after any other failure", async () => {
     answers = [new MicrocephError("DEADLINE_EXCEEDED", "not in time")];
     await expect(run(kinds.daemon, body)).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+  });
+
+  it("that speaks TLS is given its certificate; without that it is given up", async () => {
+    const tls = { port: 443, certificate: "a".repeat(64) };
+    secrets = new Map([[`microceph/rgw-certificate/${tls.certificate}`, '{"certificate":"C","key":"K"}']]);
+    expect(await run(kinds.daemon, { ...body, port: null, tls })).toMatchObject({ state: "done" });
+    expect(payloads.at(-1)).toMatchObject({ tls: { certificate: "C", key: "K" } });
+    secrets.clear();
+    expect(await run(kinds.daemon, { ...body, tls })).toMatchObject({
+      ...{ state: "abandoned", reason: "its certificate is not there any more" },
+    });
   });
 
   it("that is taken off loses its key", async () => {

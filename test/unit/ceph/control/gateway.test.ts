@@ -1,9 +1,10 @@
+import { readdir, stat } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
 import { NodeGateway } from "../../../../src/ceph/control/gateway.ts";
-import { rgwSettings } from "../../../../src/ceph/daemons/rgw.ts";
+import { type GatewaySettings, rgwSettings } from "../../../../src/ceph/daemons/rgw.ts";
 import { handle } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
 import { type FakeNode, fakeNode } from "../daemons/fake-node.ts";
@@ -56,9 +57,11 @@ async function stopListening(): Promise<void> {
 function place(
   revision: number,
   confirm = async (): Promise<void> => void (await listen(port)),
+  told: GatewaySettings = { port },
 ): Promise<void> {
   const signal = new AbortController().signal;
-  return gateway.place({ key, settings: { port }, by: number(revision), confirm, signal });
+  const pair = told.tls && { certificate: `certificate ${told.tls.certificate[0]}`, key: "secret" };
+  return gateway.place({ key, settings: told, pair, by: number(revision), confirm, signal });
 }
 
 describe("the gateway of a node", () => {
@@ -77,6 +80,28 @@ describe("the gateway of a node", () => {
     fake.units.clear();
     await gateway.start();
     expect(fake.units.get("rgw.n1")).toEqual(spec);
+  });
+
+  it("speaks TLS with the certificate that it was given last, and keeps no other's key", async () => {
+    const tls = (letter: string): GatewaySettings => ({
+      port: null,
+      tls: { port, certificate: letter.repeat(64) },
+    });
+    await place(5, undefined, tls("a"));
+    const folder = fake.deps.paths.dataDir("rgw", "n1");
+    const base = join(folder, "a".repeat(16));
+    expect(fake.units.get("rgw.n1")?.argv.at(-1)).toBe(
+      `--rgw-frontends=beast ssl_port=${port} ssl_certificate=${base}.crt ssl_private_key=${base}.key`,
+    );
+    expect((await stat(`${base}.key`)).mode & 0o777).toBe(0o600);
+    await stopListening();
+    await place(6, undefined, tls("b"));
+    const files = (await readdir(folder)).sort();
+    expect(files).toEqual([`${"b".repeat(16)}.crt`, `${"b".repeat(16)}.key`, "keyring", "settings.json"]);
+    await stopListening();
+    fake.units.clear();
+    await gateway.start();
+    expect(fake.units.get("rgw.n1")?.argv.at(-1)).toContain(`${"b".repeat(16)}.crt`);
   });
 
   it("is not begun where another program listens, nor once the decision is overtaken", async () => {

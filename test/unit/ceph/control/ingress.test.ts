@@ -10,7 +10,7 @@ import { type FakeNode, fakeNode, nothing } from "../daemons/fake-node.ts";
 
 const self = handle("n1");
 const settings = { vip: "10.0.0.100", prefix: 24, port: 80 };
-const backends = [{ handle: handle("n2"), address: "10.0.0.2", port: 8080 }];
+const backends = [{ handle: handle("n2"), address: "10.0.0.2", port: 8080, tlsPort: null }];
 const number = (revision: number) => ({ generation: 1, revision });
 let fake: FakeNode;
 let ingress: NodeIngress;
@@ -74,7 +74,7 @@ describe("the ingress of a node", () => {
   it("starts at boot before the gateways that were known last", async () => {
     await place(5);
     fake.units.clear();
-    await ingress.follow([{ handle: handle("n3"), address: "10.0.0.3", port: 8080 }]);
+    await ingress.follow([{ handle: handle("n3"), address: "10.0.0.3", port: 8080, tlsPort: null }]);
     fake.units.clear();
     await ingress.start();
     expect(fake.units.size).toBe(2);

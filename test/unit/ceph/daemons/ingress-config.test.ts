@@ -5,8 +5,8 @@ import { handle } from "../../../../src/ids/ids.ts";
 const fourth = { vip: "10.0.0.100", prefix: 24, port: 80 };
 const sixth = { vip: "fd00::64", prefix: 64, port: 443 };
 const backends = [
-  { handle: handle("n2"), address: "10.0.0.2", port: 8080 },
-  { handle: handle("n1"), address: "fd00::1", port: 8080 },
+  { handle: handle("n2"), address: "10.0.0.2", port: 8080, tlsPort: null },
+  { handle: handle("n1"), address: "fd00::1", port: 8080, tlsPort: null },
 ];
 const paths = { socket: "/s/run/haproxy.sock", pid: "/s/run/haproxy.pid", check: "/s/check-haproxy" };
 
@@ -17,6 +17,20 @@ describe("haproxy's configuration", () => {
     expect(haproxyConfig(fourth, [...backends].reverse(), paths, true)).toBe(text);
     expect(text).toContain("  bind 10.0.0.100:80 transparent\n");
     expect(haproxyConfig(sixth, [], paths, true)).toContain("  bind [fd00::64]:443 transparent\n");
+  });
+
+  it("passes TLS on to the gateways that speak it, and only where one does", () => {
+    expect(haproxyConfig(fourth, backends, paths, true)).not.toContain("s3-tls");
+    const both = { handle: handle("n3"), address: "10.0.0.3", port: null, tlsPort: 8443 };
+    const text = haproxyConfig(fourth, [...backends, both], paths, true);
+    const [plain = "", encrypted = ""] = text.split("frontend s3-tls");
+    expect(plain).not.toContain("n3");
+    expect(encrypted).toContain("  bind 10.0.0.100:443 transparent\n");
+    expect(encrypted).toContain("  server n3 10.0.0.3:8443 check\n");
+    expect(encrypted).not.toContain("n1");
+    expect(haproxyConfig({ ...fourth, tlsPort: 8443 }, [both], paths, true)).toContain(
+      "10.0.0.100:8443 transparent",
+    );
   });
 
   it("gives root up where there is a user for it", () => {
