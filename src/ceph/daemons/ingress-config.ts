@@ -30,7 +30,7 @@ export interface IngressPaths {
 
 /**
  * haproxy's configuration. A request whose connection a gateway refuses goes to another; which gateways answer is
- * looked at twice a second. `nobody`: whether its workers give root up.
+ * looked at once a second. `nobody`: whether its workers give root up.
  */
 export function haproxyConfig(
   { vip, port, tlsPort = defaultTlsPort }: IngressSettings,
@@ -48,6 +48,9 @@ export function haproxyConfig(
   const plain = servers("port");
   const encrypted = servers("tlsPort");
   const watched = ["  balance leastconn", "  option httpchk HEAD /"];
+  // One that restarts refuses connections, which go to another at once: it need not be called down for that, and two
+  // that restart one after the other are never both down.
+  const pace = "inter 1s fall 3 rise 1 downinter 200ms";
   return `${[
     "# Written by microcephd from the gateways that are placed; changes here are overwritten.",
     "global",
@@ -60,6 +63,7 @@ export function haproxyConfig(
     "  log global",
     // A host that lost its power refuses nothing: how long a request waits before it goes to another gateway.
     "  timeout connect 1s",
+    "  timeout check 3s",
     "  timeout client 10m",
     "  timeout server 10m",
     "  option redispatch 1",
@@ -71,7 +75,7 @@ export function haproxyConfig(
     "backend gateways",
     ...watched,
     "  retry-on conn-failure empty-response",
-    "  default-server inter 500ms fall 2 rise 1",
+    `  default-server ${pace}`,
     ...plain,
     ...(encrypted.length === 0
       ? []
@@ -84,7 +88,7 @@ export function haproxyConfig(
           "  mode tcp",
           ...watched,
           // It is asked whether it answers, not who it is: the clients see its certificate themselves.
-          "  default-server inter 500ms fall 2 rise 1 check-ssl verify none",
+          `  default-server ${pace} check-ssl verify none`,
           ...encrypted,
         ]),
   ].join("\n")}\n`;
