@@ -321,6 +321,9 @@ function refusalSince(cluster: ClusterRuntime, service: PlacedService, after: nu
 function progressOf(cluster: ClusterRuntime, service: PlacedService): string {
   const { wanted, nodes } = placedReport(cluster, service);
   if (wanted === null) return "taking it off";
+  if (service === "rgw" && cluster.cephView.health?.osds.up === 0) {
+    return "there is no OSD yet, and a gateway needs one: microceph disk add";
+  }
   const open = nodes.filter(({ state }) => state === "being placed").map(({ node }) => node);
   return open.length === 0 ? "deciding where it goes" : `it starts on ${open.join(", ")}`;
 }
