@@ -30,6 +30,12 @@ $b mount -t tmpfs tmpfs /new/dev/shm
 for word in $($b cat /proc/cmdline); do
   case "$word" in agent=*) agent=${word#agent=} ;; esac
 done
+# A checkout below one of the folders that are empty here is shown there again.
+checkout=${agent%/scripts/vm/agent.sh}
+if [ ! -e "/new$agent" ]; then
+  $b mkdir -p "/new$checkout" /upper/cu /upper/cw
+  $b mount -t overlay -o "lowerdir=/host$checkout,upperdir=/upper/cu,workdir=/upper/cw" overlay "/new$checkout"
+fi
 $b mount --move /sys /new/sys
 $b mount --move /proc /new/proc
 # switch_root keeps this process as number 1.
