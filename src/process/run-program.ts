@@ -39,7 +39,8 @@ export async function runProgram(
     );
   const result = await execa(program, args, {
     reject: false,
-    timeout: options.deadlineMs,
+    // What is left of a lease is no whole number, and execa takes nothing else.
+    timeout: Math.max(1, Math.ceil(options.deadlineMs)),
     forceKillAfterDelay: 2000,
     maxBuffer: outputLimit,
     stripFinalNewline: true,
