@@ -13,7 +13,8 @@ export async function keepCertificate(
   call: CallOptions,
 ): Promise<string> {
   const digest = createHash("sha256").update(`${pair.certificate}\n${pair.key}`).digest("hex");
-  await ceph.setSecret(nameOf(digest), JSON.stringify(pair), call);
+  // Not as JSON, which `ceph` would hand out as what it says itself.
+  await ceph.setSecret(nameOf(digest), Buffer.from(JSON.stringify(pair)).toString("base64"), call);
   return digest;
 }
 
@@ -24,7 +25,9 @@ export async function readCertificate(
   call: CallOptions,
 ): Promise<CertificatePair | undefined> {
   const text = await ceph.secret(nameOf(digest), call);
-  return text === undefined ? undefined : certificatePair.parse(JSON.parse(text));
+  return text === undefined
+    ? undefined
+    : certificatePair.parse(JSON.parse(Buffer.from(text, "base64").toString("utf8")));
 }
 
 /**

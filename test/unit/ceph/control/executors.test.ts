@@ -313,7 +313,12 @@ describe("a gateway", () => {
 
   it("that speaks TLS is given its certificate; without that it is given up", async () => {
     const tls = { port: 443, certificate: "a".repeat(64) };
-    secrets = new Map([[`microceph/rgw-certificate/${tls.certificate}`, '{"certificate":"C","key":"K"}']]);
+    secrets = new Map([
+      [
+        `microceph/rgw-certificate/${tls.certificate}`,
+        Buffer.from('{"certificate":"C","key":"K"}').toString("base64"),
+      ],
+    ]);
     expect(await run(kinds.daemon, { ...body, port: null, tls })).toMatchObject({ state: "done" });
     expect(payloads.at(-1)).toMatchObject({ tls: { certificate: "C", key: "K" } });
     secrets.clear();
