@@ -151,6 +151,8 @@ export class Jobs {
         remember: (memory) => update({ memory }),
         // Nothing is resumed from it: it is not worth a write that waits for the disk.
         report: (progress, step) => {
+          // Jobs look again at each event: two that told the same again and again would wake each other for ever.
+          if (current.progress === progress && current.step === step) return;
           change({ progress, step });
           this.#latest.set(job.id, current);
           this.#deps.onChange(current);

@@ -217,4 +217,22 @@ describe("Jobs", () => {
     expect(made.get("nobody")).toBeUndefined();
     expect(await made.wait("nobody", 1000)).toBeUndefined();
   });
+
+  it("tells of what it does once: who tells the same again wakes nobody", async () => {
+    const kept = jobs({
+      work: async (_request, { report }) => {
+        report(10, "waiting");
+        report(10, "waiting");
+        report(20, "waiting");
+        return null;
+      },
+    });
+    const { id } = kept.start("work", null);
+    await kept.wait(id, 1_000);
+    const told = changes.map(({ progress, step, state }) => `${state} ${progress} ${step}`);
+    expect(told.filter((one) => one.endsWith("waiting"))).toEqual([
+      "running 10 waiting",
+      "running 20 waiting",
+    ]);
+  });
 });
