@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { MaintenanceReport } from "../api/contract/maintenance.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
+import { truth } from "./option-values.ts";
 import { Session } from "./session.ts";
 
 interface EnterOptions {
@@ -83,10 +84,4 @@ function stepsText({ steps }: MaintenanceReport, dryRun: boolean): string {
       dryRun ? `${name}\n` : `${name} ${error === "" ? "(succeeded)" : `(failed: ${error})`}\n`,
     )
     .join("");
-}
-
-function truth(text: string): boolean {
-  if (/^(?:true|1|t)$/i.test(text)) return true;
-  if (/^(?:false|0|f)$/i.test(text)) return false;
-  throw new MicrocephError("USAGE", `"${text.slice(0, 40)}" is neither true nor false`);
 }

@@ -3,6 +3,7 @@ import type { SelfStatus } from "../api/contract/mesh.ts";
 import type { RecoveryPlan, RecoveryReply } from "../api/contract/recovery.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
+import { collect } from "./option-values.ts";
 import { borderedTable } from "./render/table.ts";
 import { Session } from "./session.ts";
 
@@ -69,10 +70,6 @@ async function freshSelf(session: Session, former: string): Promise<SelfStatus> 
       throw new MicrocephError("NOT_READY", "the daemon has not started anew");
     await io.pause(lookMs);
   }
-}
-
-function collect(value: string, before: readonly string[]): string[] {
-  return [...before, ...value.split(",").filter((name) => name !== "")];
 }
 
 function planText({ survivor, refused, members, steps }: RecoveryPlan): string {

@@ -3,6 +3,7 @@ import { Argument, type Command } from "commander";
 import type { PlacedReport } from "../api/contract/placed-services.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
+import { collect, truth } from "./option-values.ts";
 import { borderedTable } from "./render/table.ts";
 import { Session } from "./session.ts";
 
@@ -151,10 +152,6 @@ async function pairOf({
   };
 }
 
-function collect(value: string, before: readonly string[]): string[] {
-  return [...before, ...value.split(",").filter((name) => name !== "")];
-}
-
 function wholeNumber(text: string): number {
   if (!/^[1-9][0-9]{0,3}$/.test(text)) {
     throw new MicrocephError("USAGE", `--count takes a whole number from 1, not "${text.slice(0, 40)}"`);
@@ -167,12 +164,6 @@ function portNumber(text: string): number {
   const port = /^(?:0|[1-9][0-9]{0,4})$/.test(text) ? Number(text) : Number.NaN;
   if (port <= 65_535) return port;
   throw new MicrocephError("USAGE", `--port takes a number up to 65535, not "${text.slice(0, 40)}"`);
-}
-
-function truth(text: string): boolean {
-  if (/^(?:true|1|t)$/i.test(text)) return true;
-  if (/^(?:false|0|f)$/i.test(text)) return false;
-  throw new MicrocephError("USAGE", `"${text.slice(0, 40)}" is neither true nor false`);
 }
 
 function placedText({ wanted, nodes }: PlacedReport, none: string): string {

@@ -1,19 +1,10 @@
-import { z } from "zod";
-import type { Envelope } from "../api/contract/envelope.ts";
 import { type Explanation, explanation } from "../api/contract/placed-services.ts";
-import { errorFromEnvelope } from "../api/envelopes.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { PeerId } from "../ids/ids.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import { metadataOf } from "./member-job.ts";
 
 const askMs = 8_000;
-const reply = z.object({
-  type: z.string(),
-  error: z.string().default(""),
-  error_code: z.number().default(0),
-  metadata: z.json().nullable().default(null),
-});
-
 /**
  * Why what is planned is as it is: the holder of the lease knows, and is asked. Throws NO_QUORUM without one,
  * NOT_FOUND for what it has not planned, PEER_UNREACHABLE.
@@ -32,9 +23,7 @@ export async function explain(
       { method: "GET", path, body: null },
       { deadlineMs: askMs, signal },
     );
-    const said = reply.parse(body);
-    if (said.type === "error") throw errorFromEnvelope(said as Envelope);
-    return explanation.parse(said.metadata);
+    return explanation.parse(metadataOf(body));
   }
   const planned = cluster.seat.reasons();
   const reasons = planned.get(subject);

@@ -18,6 +18,13 @@ const envelope = z.object({
   error_code: z.number().default(0),
   metadata: z.json().nullable().default(null),
 });
+/** What another member's server has answered with. Throws what it refused with. */
+export function metadataOf(body: Json): Json {
+  const said = envelope.parse(body);
+  if (said.type === "error") throw errorFromEnvelope(said as Envelope);
+  return said.metadata;
+}
+
 const requestMs = 10_000;
 const lookSeconds = 20;
 
@@ -37,9 +44,7 @@ export async function finishOn(
       peer === cluster.self
         ? await cluster.deps.inject(asked)
         : await cluster.forward(peer, asked, { deadlineMs: ms, signal });
-    const { body } = z.object({ body: envelope }).parse(reply);
-    if (body.type === "error") throw errorFromEnvelope(body as Envelope);
-    return body.metadata;
+    return metadataOf(z.object({ body: z.json() }).parse(reply).body);
   };
   const { id } = begun.parse(await ask(request, requestMs));
   for (;;) {
