@@ -76,6 +76,11 @@ export class NodeIngress {
     });
   }
 
+  /** Whether this node has one: most have none, and need not know the gateways. */
+  get isHere(): boolean {
+    return this.#here.isHere;
+  }
+
   /** The gateways are these now. */
   follow(backends: readonly Backend[]): Promise<void> {
     return this.#here.inOrder(() => this.#follow(backends));

@@ -31,6 +31,11 @@ export class PlacedHere {
     this.#memory.put(this.#key, { ...by });
   }
 
+  /** Whether a decision has placed it here, and none has taken it off since. */
+  get isHere(): boolean {
+    return this.#memory.get(this.#key) !== undefined;
+  }
+
   /** Nothing of it is here any more. */
   forget(): void {
     this.#memory.delete(this.#key);

@@ -178,6 +178,7 @@ export class MemberUpkeep {
   /** The ingress of this node, if it has one, stands before the gateways that are placed now. */
   followGateways(): void {
     const { cephNode, log } = this.#runtime.deps;
+    if (!cephNode.ingress.isHere) return;
     const backends = this.#runtime.backends();
     const text = JSON.stringify(backends);
     if (text === this.#backends) return;

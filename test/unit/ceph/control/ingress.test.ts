@@ -112,8 +112,10 @@ describe("the ingress of a node", () => {
   it("goes for a later decision only; who has none follows nothing", async () => {
     await place(5);
     expect(await ingress.drop(number(4))).toBe(false);
+    expect(ingress.isHere).toBe(true);
     expect(await ingress.drop(number(6))).toBe(true);
     expect(fake.calls).toContainEqual(["ip", "addr", "del", "10.0.0.100/24", "dev", "eth0"]);
+    expect(ingress.isHere).toBe(false);
     await ingress.follow(backends);
     await ingress.start();
     expect([fake.units.size, shared()]).toEqual([0, []]);

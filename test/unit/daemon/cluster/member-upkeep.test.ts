@@ -30,6 +30,9 @@ function runtime(): ClusterRuntime {
   const cephNode = {
     gateway: { drop: async (by: { revision: number }) => dropped("rgw", by.revision) },
     ingress: {
+      get isHere() {
+        return hasIngress;
+      },
       drop: async (by: { revision: number }) => dropped("ingress", by.revision),
       follow: async (gateways: readonly { handle: string }[]) => {
         followed.push(gateways.map(({ handle }) => handle).join());
@@ -86,6 +89,7 @@ function runtime(): ClusterRuntime {
 let backends: { handle: string }[];
 let followed: string[];
 let unreachable: boolean;
+let hasIngress: boolean;
 let drops: string[];
 
 function dropped(service: string, revision: number): boolean {
@@ -97,6 +101,7 @@ beforeEach(() => {
   backends = [];
   followed = [];
   unreachable = false;
+  hasIngress = true;
   drops = [];
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
   facts = [];
@@ -236,6 +241,18 @@ describe("what a member sees to", () => {
     upkeep.look();
     await settle();
     expect(followed).toEqual(["", "n2", "n2,n3", "n2,n3"]);
+  });
+
+  it("does not look for gateways where there is no ingress, and does once there is", async () => {
+    hasIngress = false;
+    backends = [{ handle: "n2" }];
+    upkeep.start();
+    await settle();
+    expect(followed).toEqual([]);
+    hasIngress = true;
+    upkeep.followGateways();
+    await settle();
+    expect(followed).toEqual(["n2"]);
   });
 
   it("stops what was taken off this node, and nothing of another", async () => {
