@@ -34,6 +34,7 @@ import type {
   SelfStatus,
   StaticPeerReply,
 } from "./contract/mesh.ts";
+import type { migrationRequest } from "./contract/migration.ts";
 import type {
   certificateRequest,
   disableServiceRequest,
@@ -157,6 +158,8 @@ export class ApiClient {
     this.#get("/1.0/cluster/recovery", { deadlineMs: 10_000, ...options });
   recover = (request: Draft<typeof recoveryRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/cluster/recovery", request, { deadlineMs: 10_000, ...options });
+  migrate = (request: Draft<typeof migrationRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/cluster/migrate", request, options);
   renameMember = (node: string, name: string, options?: CallOptions): Promise<RemovalReply> =>
     this.request("PUT", `/1.0/cluster/members/${encodeURIComponent(node)}/name`, { name }, options);
   maintenance = (

@@ -34,6 +34,7 @@ import type {
   StaticPeerReply,
   staticPeerRequest,
 } from "./contract/mesh.ts";
+import type { migrationRequest } from "./contract/migration.ts";
 import type {
   certificateRequest,
   disableServiceRequest,
@@ -159,6 +160,7 @@ export interface Operations {
   /** The job's result is a `RecoveryReply`. Throws RECOVERY_REFUSED, NOT_FOUND. */
   recover(input: Shape<typeof recoveryRequest>, context: RequestContext): Promise<Job>;
   /** Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN. */
+  migrate(input: Shape<typeof migrationRequest>): Promise<Job>;
   renameMember(
     input: Shape<typeof memberParams> & Shape<typeof renameRequest>,
     context: RequestContext,

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { MigrationReply } from "../api/contract/migration.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { addFailureDomainCommands } from "./failure-domain-commands.ts";
 import type { CliIo } from "./io.ts";
@@ -62,6 +63,20 @@ export function addClusterCommands(program: Command, io: CliIo): void {
       await session.print(
         await session.client.renameMember(node, name),
         (clean) => `${node} is called ${clean.name} now.\n`,
+      );
+    });
+
+  cluster
+    .command("migrate")
+    .description("Have one member's vote, monitor, manager and metadata server go to another")
+    .argument("<source>", "name, or PeerId prefix of six or more characters")
+    .argument("<destination>", "name, or PeerId prefix of six or more characters")
+    .action(async (source: string, destination: string, _options: object, command: Command) => {
+      const session = new Session(io, command);
+      const { result } = await session.finish(await session.client.migrate({ source, destination }));
+      await session.print(
+        result as unknown as MigrationReply,
+        (done) => `${done.moved.join(", ")} moved from ${done.source} to ${done.destination}.\n`,
       );
     });
 

@@ -47,6 +47,7 @@ import {
   adoptDisksJob,
   bootstrapJob,
   maintenanceJob,
+  migrateJob,
   osdJobs,
   planDomainJob,
   recoverJob,
@@ -75,6 +76,7 @@ import { daemonOperations } from "./operations.ts";
 import { followService } from "./placed-services.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import { recoverCluster } from "./recovery.ts";
+import { migrateSeats } from "./seat-migration.ts";
 import type { DaemonSettings } from "./settings.ts";
 import { StaticPeers } from "./static-peers.ts";
 import { joinByToken } from "./token-join.ts";
@@ -252,6 +254,7 @@ export class Daemon {
         [removeDiskJob]: (request, tools) => removeDisk(this, request, tools),
         [replaceDiskJob]: (request, tools) => replaceDisk(this, request, tools),
         [tokenJoinJob]: (request, tools) => joinByToken(this, request, tools),
+        [migrateJob]: (request, tools) => migrateSeats(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),
         [recoverJob]: (request, tools) => recoverCluster(this, request, tools),
         [serviceJob]: (request, tools) => followService(this, request, tools),

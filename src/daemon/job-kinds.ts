@@ -16,6 +16,7 @@ export const replaceDiskJob = "disk.replace";
 export const tokenJoinJob = "cluster.join";
 export const maintenanceJob = "cluster.maintenance";
 export const removeMemberJob = "cluster.remove";
+export const migrateJob = "cluster.migrate";
 export const setZoneJob = "zone.set";
 export const serviceJob = "service.place";
 export const recoverJob = "cluster.recover";

@@ -4,6 +4,7 @@ import type { Shape } from "../api/contract/shape.ts";
 import type { CallOptions, CephCommands } from "../ceph/command/commands.ts";
 import { isRefusal } from "../ceph/command/words.ts";
 import { decidedMonitors } from "../ceph/control/ceph-planner.ts";
+import { failOver, managers } from "../ceph/control/fail-over.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import { type NamedMember, namedMembers, osdsOf } from "./cluster/cluster-report.ts";
@@ -257,19 +258,14 @@ class Maintenance {
     const { handle } = this.#member;
     const [{ quorum, monMap }, mgr, mds] = await Promise.all([
       this.#ceph.quorumStatus(this.#call()),
-      this.#run("mgr", "dump"),
+      managers(this.#ceph, this.#call()),
       this.#ceph.mdsStat(this.#call()),
     ]);
     const missing: string[] = [];
     if (quorum.filter((name) => name !== handle).length * 2 <= monMap.monitors.length) {
       missing.push("a majority of mon services");
     }
-    const managers = managersSchema.parse(mgr);
-    if (
-      ![managers.active_name, ...managers.standbys.map(({ name }) => name)].some(
-        (name) => name !== "" && name !== handle,
-      )
-    ) {
+    if (![mgr.active, ...mgr.standbys].some((name) => name !== null && name !== handle)) {
       missing.push("1 mgr service");
     }
     if (![...mds.active, ...mds.standby].some((name) => name !== handle)) missing.push("1 mds service");
@@ -296,12 +292,8 @@ class Maintenance {
   }
 
   async #failOver(): Promise<void> {
-    const { handle } = this.#member;
-    const mgr = managersSchema.parse(await this.#run("mgr", "dump"));
-    if (mgr.active_name === handle && mgr.standbys.length > 0) await this.#run("mgr", "fail", handle);
-    const mds = await this.#ceph.mdsStat(this.#call());
-    if (mds.active.includes(handle) && mds.standby.some((name) => name !== handle)) {
-      await this.#run("mds", "fail", handle);
+    for (const type of ["mgr", "mds"] as const) {
+      await failOver(this.#ceph, type, this.#member.handle, this.#call());
     }
   }
 
@@ -319,8 +311,4 @@ class Maintenance {
   }
 }
 
-const managersSchema = z.object({
-  active_name: z.string().default(""),
-  standbys: z.array(z.object({ name: z.string() })).default([]),
-});
 const dumpSchema = z.object({ crush_node_flags: z.record(z.string(), z.array(z.string())).default({}) });

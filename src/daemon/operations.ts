@@ -28,6 +28,7 @@ import {
   adoptDisksJob,
   bootstrapJob,
   maintenanceJob,
+  migrateJob,
   planDomainJob,
   recoverJob,
   removeDiskJob,
@@ -50,6 +51,7 @@ import { checkRecovery, planRecovery } from "./recovery.ts";
 import { renameMember } from "./rename-member.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
 import { S3Users } from "./s3-users.ts";
+import { checkMigration } from "./seat-migration.ts";
 import { parsePeer } from "./static-peers.ts";
 import { checkTokenJoin } from "./token-join.ts";
 
@@ -246,6 +248,10 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async renameMember({ node, name }) {
       return renameMember(runtime(), node, name);
+    },
+    async migrate(request) {
+      checkMigration(daemon, request);
+      return shown(daemon.jobs.start(migrateJob, { ...request }));
     },
     async maintenance(request) {
       checkMaintenance(daemon, request);

@@ -128,6 +128,13 @@ export const errorCodes = {
     meaning: "A member that does not answer cannot move what it carries.",
     remedy: "Bring it back, or remove it with --dead if it does not come back. Nothing was changed.",
   },
+  NOTHING_TO_MOVE: {
+    http: 409,
+    exit: 1,
+    meaning: "A migration was asked for that would change nothing.",
+    remedy:
+      "`microceph status` shows who carries what: one member has one vote, monitor, manager and metadata server at most.",
+  },
   DOWNGRADE_UNCONFIRMED: {
     http: 409,
     exit: 4,

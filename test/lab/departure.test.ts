@@ -51,6 +51,33 @@ labSuite("members that come and go", () => {
     await lab?.down();
   });
 
+  it("give vote, monitor, manager and metadata server to another when they are asked to", async () => {
+    const source = (await cluster.holder("n1")).name;
+    const voters = await votersOf("n1");
+    const destination = four.find((name) => !voters.includes(name)) ?? "";
+    const moved = await cluster.run(source, "cluster", "migrate", source, destination);
+    expect(moved).toBe(`voter, mon, mgr, mds moved from ${source} to ${destination}.\n`);
+    await seats(
+      destination,
+      four.filter((name) => name !== source),
+    );
+    await lab.waitFor(
+      `no daemon but its OSD on ${source}, and all of them on ${destination}`,
+      async (note) => {
+        const kinds = (node: string): string[] =>
+          [...cluster.daemons(node).keys()].map((unit) => unit.split(".")[0] ?? "").sort();
+        note([kinds(source), kinds(destination)]);
+        const there = kinds(destination);
+        return `${kinds(source)}` === "osd" && ["mds", "mgr", "mon"].every((kind) => there.includes(kind));
+      },
+      minutes(2),
+    );
+    const again = await cluster.cli("n1", "cluster", "migrate", source, destination);
+    expect([again.exitCode, again.stderr]).toEqual([1, expect.stringContaining("[NOTHING_TO_MOVE]")]);
+    await cluster.healthy("n1");
+    expect(await written("n1")).toBe(text);
+  });
+
   it("lose their seats to another when they are away for longer than the grace time, and come back without", async () => {
     const holder = (await cluster.holder("n1")).name;
     // On one that stays: what was said a moment before a power loss may have reached nobody.

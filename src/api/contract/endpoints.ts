@@ -31,6 +31,7 @@ import {
   staticPeer,
   staticPeerRequest,
 } from "./mesh.ts";
+import { migrationRequest } from "./migration.ts";
 import {
   certificateRequest,
   disableServiceRequest,
@@ -309,6 +310,15 @@ export const endpoints = {
     body: renameRequest,
     reply: removalReply,
     kind: "sync",
+  },
+  migrate: {
+    method: "POST",
+    path: "/1.0/cluster/migrate",
+    summary:
+      "Have one member's vote, monitor, manager and metadata server go to another; the job's result is a MigrationReply",
+    body: migrationRequest,
+    reply: job,
+    kind: "async",
   },
   maintenance: {
     method: "PUT",

@@ -21,6 +21,7 @@ import { type CephAccess, cephAccess } from "./decisions.ts";
 import { NodeGateway } from "./gateway.ts";
 import { NodeIngress } from "./ingress.ts";
 import { decisionNumber, isLater } from "./numbers.ts";
+import { NodeStandby } from "./standby.ts";
 
 /** What the node remembers of Ceph, so that it can start everything at boot from local disk alone. */
 export interface CephMemory {
@@ -65,6 +66,8 @@ export class CephNode {
   readonly deps: CephNodeDeps;
   readonly gateway: NodeGateway;
   readonly ingress: NodeIngress;
+  readonly mgr: NodeStandby;
+  readonly mds: NodeStandby;
   #access: CephAccess | null;
   #commands: CephCommands | null = null;
   readonly #stopped = new AbortController();
@@ -77,6 +80,8 @@ export class CephNode {
     this.deps = deps;
     this.gateway = new NodeGateway(handle, deps);
     this.ingress = new NodeIngress(handle, deps);
+    this.mgr = new NodeStandby("mgr", handle, deps);
+    this.mds = new NodeStandby("mds", handle, deps);
     const kept = cephAccess.safeParse(deps.memory.get(accessKey));
     this.#access = kept.success ? kept.data : null;
   }
@@ -279,8 +284,7 @@ export class CephNode {
       await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
     }
     await removeAdminKeyring(deps.paths);
-    this.gateway.forget();
-    this.ingress.forget();
+    for (const placed of [this.gateway, this.ingress, this.mgr, this.mds]) placed.forget();
     for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey]) deps.memory.delete(key);
     this.#access = null;
   }

@@ -7,7 +7,7 @@ import { isUnanswered } from "../command/words.ts";
 import { monitorAddresses } from "../config/monitor-address.ts";
 import { movedMonitors, type PlacedMonitor, planRebuild, planRenumbering } from "../plan/moves.ts";
 import { planSeats, type SeatMember, seatTarget } from "../plan/seats.ts";
-import { planDaemons } from "../plan/service-daemons.ts";
+import { planDaemons, surplusDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import type { CrushChange, MovedData } from "./crush-estimate.ts";
 import { crushPlanner } from "./crush-planner.ts";
@@ -167,15 +167,25 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     const members = deps
       .members()
       .filter(({ leaving }) => leaving === null)
-      .map((member) => ({ ...member, lost: member.servicesLost }));
-    const placed = placedDaemons(deps.entries()).flatMap(({ type, handle, number }) =>
+      .map((member) => ({
+        ...member,
+        lost: member.servicesLost,
+        away: member.seats === "away",
+        preferred: member.seats === "preferred",
+      }));
+    const placed = placedDaemons(deps.entries()).flatMap(({ type, handle, number, open }) =>
       (type === "mgr" || type === "mds") &&
       members.some((one) => one.handle === handle && one.admitted < number.revision)
-        ? [{ type, handle }]
+        ? [{ type, handle, open }]
         : [],
     );
     const limit = isGrowing(members) ? firstDaemons : { mgr: options.daemonLimit, mds: options.daemonLimit };
-    if (planDaemons({ members, monitors: [], placed, limit }).length === 0) return [];
+    const surplus = surplusDaemons({ members, monitors: [], placed, limit }).map(
+      ({ type, handle, reason }): Proposal => ({
+        ...{ kind: kinds.daemonOut, body: { type, handle }, agent: null, reason, lane: `${type}.${handle}` },
+      }),
+    );
+    if (planDaemons({ members, monitors: [], placed, limit }).length === 0) return surplus;
     const monmap = await ceph.monMap({ deadlineMs: callMs, signal });
     const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
     return planDaemons({ members, monitors, placed, limit }).map(
@@ -267,7 +277,8 @@ function isSettled(
   const monitors = decidedMonitors(deps.entries());
   if (deps.monitorsLost([...monitors]).length > 0) return false;
   const leaves = members.some(
-    ({ leaving, handle, peer }) => leaving !== null && (monitors.has(handle) || voters.includes(peer)),
+    ({ leaving, seats, handle, peer }) =>
+      (leaving !== null || seats === "away") && (monitors.has(handle) || voters.includes(peer)),
   );
   return !leaves && monitors.size === target && voters.length === target;
 }

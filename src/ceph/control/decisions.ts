@@ -82,7 +82,10 @@ export const daemonBody = z.discriminatedUnion("type", [
 ]);
 export type DaemonBody = z.infer<typeof daemonBody>;
 /** Take a daemon off a host. */
-export const daemonOutBody = z.object({ type: z.enum(["rgw", "ingress"]), handle: brandedHandle });
+export const daemonOutBody = z.object({
+  type: z.enum(["mgr", "mds", "rgw", "ingress"]),
+  handle: brandedHandle,
+});
 /** One OSD, known by its uuid too: a number may be given to another one later. */
 const oneOsd = {
   osd: z

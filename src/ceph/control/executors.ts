@@ -23,6 +23,7 @@ import {
   voterOutBody,
 } from "./decisions.ts";
 import { because, done } from "./done.ts";
+import { failOver } from "./fail-over.ts";
 import { handOver } from "./hand-over.ts";
 import { removalExecutors } from "./osd-removal.ts";
 import { renumberExecutor } from "./renumber.ts";
@@ -194,9 +195,10 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
   /** Its host, when it is alive, stops it once it hears that this is done. */
   const daemonOut: Executor = async (entry, signal) => {
     const { type, handle } = daemonOutBody.parse(entry.body);
-    if (type !== "ingress") {
-      await ceph().authRemove(entityOf(type, handle), { deadlineMs: deps.callMs(), signal });
-    }
+    const call = { deadlineMs: deps.callMs(), signal };
+    // One that is active hands over first: else Ceph would wait for it until its grace is over.
+    if (type === "mgr" || type === "mds") await failOver(ceph(), type, handle, call);
+    if (type !== "ingress") await ceph().authRemove(entityOf(type, handle), call);
     return done(because(`${type}.${handle} is taken off`, entry));
   };
 

@@ -77,7 +77,7 @@ export function placedDaemons(entries: readonly Entry[]): PlacedDaemon[] {
 /** The decision that took a daemon off a host; null unless it is done and the last one about it. */
 export function daemonOffBy(
   entries: readonly Entry[],
-  type: "rgw" | "ingress",
+  type: DaemonBody["type"],
   handle: Handle,
 ): DecisionNumber | null {
   const last = lastWords(entries).get(`${type}.${handle}`);

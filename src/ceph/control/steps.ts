@@ -16,7 +16,6 @@ import { hasten } from "../daemons/build-pace.ts";
 import { ensureCephFolders, unitName } from "../daemons/deps.ts";
 import type { Backend } from "../daemons/ingress-config.ts";
 import { keptKey } from "../daemons/keyed-daemon.ts";
-import { prepareMds, startMds } from "../daemons/mds.ts";
 import { prepareMgr, startMgr } from "../daemons/mgr.ts";
 import {
   bootstrapMon,
@@ -109,7 +108,6 @@ export function cephSteps(
 
   const daemon: Step = async ({ number, body, payload }, { confirm, signal }) => {
     const asked = daemonBody.parse(body);
-    const { type } = asked;
     const { access, key, tls } = daemonPayload.parse(payload);
     await node.configure(access);
     if (asked.type === "rgw") {
@@ -126,15 +124,7 @@ export function cephSteps(
       });
       return null;
     }
-    await confirm();
-    if (type === "mgr") {
-      await prepareMgr(deps, { handle, key });
-      await startMgr(deps, handle);
-      await hasten(deps.paths, "mgr", handle);
-    } else {
-      await prepareMds(deps, { handle, key });
-      await startMds(deps, handle);
-    }
+    await node[asked.type].place({ key, by: number, confirm });
     return null;
   };
 

@@ -10,6 +10,8 @@ export interface SeatMember {
   readonly admitted: number;
   /** It is to leave the cluster: `moving` while it works, `dead` when it is gone for good. */
   readonly leaving: Leaving | null;
+  /** Its seats are to go to others, or others' seats to it. */
+  readonly seats: SeatWish | null;
   /** It has been away for longer than the grace time: its seats are for others to take. */
   readonly lost: boolean;
   /** It has been there for long enough to take the place of one that is lost. */
@@ -17,6 +19,7 @@ export interface SeatMember {
 }
 
 export type Leaving = "moving" | "dead";
+export type SeatWish = "away" | "preferred";
 
 export interface SeatFacts {
   /** The holder of the lease: it cannot take its own vote away. */
@@ -57,8 +60,11 @@ export function seatTarget(members: number): number {
   return members >= 3 ? 3 : 1;
 }
 
+/** Whether it may get a seat, and keep one while others have theirs. */
+const mayHaveSeat = ({ leaving, seats }: SeatMember): boolean => leaving === null && seats !== "away";
+
 /**
- * Candidates in order of preference: zones that hold no seat yet first, then the longest admitted.
+ * Candidates in order of preference: who is asked for, zones that hold no seat yet, then the longest admitted.
  * Each choice counts for the next.
  */
 function spread(
@@ -74,6 +80,7 @@ function spread(
       member.zone === null ? 0 : taken.filter((other) => other.zone === member.zone).length;
     left.sort(
       (a, b) =>
+        Number(b.seats === "preferred") - Number(a.seats === "preferred") ||
         crowding(a) - crowding(b) ||
         Number(b.steady) - Number(a.steady) ||
         a.admitted - b.admitted ||
@@ -90,8 +97,8 @@ function spread(
  * The seats of the dead go first, because they cost tolerance as long as they count. Then seats are given: every
  * voter, then the monitors; growing starts only when enough members are alive to reach an odd count, because an
  * even count tolerates nothing more. One that is lost gives its seat up when another can take it, one at a time.
- * Seats of those who leave, and seats too many, are taken last and in reverse order. No step leaves fewer than a
- * majority of the remaining seats alive.
+ * Seats of those who leave or give theirs up, and seats too many, are taken last and in reverse order. No step leaves
+ * fewer than a majority of the remaining seats alive.
  */
 export function planSeats(facts: SeatFacts): SeatPlan {
   const staying = facts.members.filter((member) => member.leaving === null);
@@ -104,8 +111,9 @@ export function planSeats(facts: SeatFacts): SeatPlan {
   const buried = takeFromDead(facts, reasons);
   if (buried) return seatsNow(buried);
 
-  const seated = staying.filter((member) => facts.voters.includes(member.peer));
-  const free = staying.filter((member) => member.alive && !facts.voters.includes(member.peer));
+  const entitled = staying.filter(mayHaveSeat);
+  const seated = entitled.filter((member) => facts.voters.includes(member.peer));
+  const free = entitled.filter((member) => member.alive && !facts.voters.includes(member.peer));
   if (seated.length < target) {
     const step = growVoters(seated, free, target, staying.length, reasons);
     if (step) return seatsNow(step);
@@ -118,8 +126,8 @@ export function planSeats(facts: SeatFacts): SeatPlan {
     return seatsNow(null);
   }
   const monitors =
-    growMonitors(facts, staying, facts.monitors, target, reasons) ??
-    takeLostMonitor(facts, staying, facts.monitors, target, reasons) ??
+    growMonitors(facts, entitled, staying.length, facts.monitors, target, reasons) ??
+    takeLostMonitor(facts, entitled, facts.monitors, target, reasons) ??
     shrinkMonitors(facts, facts.monitors, target, reasons);
   if (monitors) return seatsNow(monitors);
   const voter = voterTooMany(facts, facts.monitors, target, reasons);
@@ -188,18 +196,18 @@ function takeVoteFromLost(
  */
 function takeLostMonitor(
   facts: SeatFacts,
-  staying: readonly SeatMember[],
+  entitled: readonly SeatMember[],
   monitors: readonly Handle[],
   target: number,
   reasons: string[],
 ): SeatStep | null {
   if (monitors.length > target) return null;
   const isVoter = ({ peer }: SeatMember): boolean => facts.voters.includes(peer);
-  for (const member of staying) {
+  for (const member of entitled) {
     const { peer, handle, alive } = member;
     if (!monitors.includes(handle) || !facts.monitorsLost.includes(handle)) continue;
     if (facts.monitorsInQuorum.includes(handle)) continue;
-    const heir = staying.find(
+    const heir = entitled.find(
       (one) => isVoter(one) && one.alive && (one.peer === peer || !monitors.includes(one.handle)),
     );
     if (heir === undefined) {
@@ -236,20 +244,21 @@ function growVoters(
 
 function growMonitors(
   facts: SeatFacts,
-  staying: readonly SeatMember[],
+  entitled: readonly SeatMember[],
+  members: number,
   monitors: readonly Handle[],
   target: number,
   reasons: string[],
 ): SeatStep | null {
   // One that an operator made by hand is nobody's: it counts and is left alone.
   const kept = monitors.filter(
-    (name) => !facts.members.some(({ handle, leaving }) => leaving && handle === name),
+    (name) => !facts.members.some((member) => member.handle === name && !mayHaveSeat(member)),
   );
   if (kept.length >= target) return null;
-  const waiting = staying.filter(
+  const waiting = entitled.filter(
     (member) => facts.voters.includes(member.peer) && !monitors.includes(member.handle) && member.alive,
   );
-  const seated = staying.filter((member) => monitors.includes(member.handle));
+  const seated = entitled.filter((member) => monitors.includes(member.handle));
   const nextOdd = kept.length % 2 === 0 ? kept.length + 1 : kept.length + 2;
   const needed = Math.min(nextOdd, target) - kept.length;
   const chosen = spread(waiting, seated, needed);
@@ -265,7 +274,7 @@ function growMonitors(
     reasons.push(`no monitor is added while ${down.join(", ")} is out of quorum`);
     return null;
   }
-  const reason = `${staying.length} members want ${target} monitors, there are ${kept.length}`;
+  const reason = `${members} members want ${target} monitors, there are ${kept.length}`;
   return { kind: "monitor", peer: first.peer, handle: first.handle, reason };
 }
 
@@ -305,7 +314,7 @@ function voterTooMany(
   return null;
 }
 
-/** The seat to take from one who leaves once the others have theirs, or from one of too many: lowest rank first. */
+/** The seat to take from one who leaves, or gives it up, once the others have theirs, or from one of too many: lowest rank first. */
 function tooMany(
   facts: SeatFacts,
   kind: "voter" | "monitor",
@@ -314,8 +323,8 @@ function tooMany(
   rank: (member: SeatMember) => readonly number[],
   reasons: string[],
 ): SeatStep | null {
-  const kept = seated.filter(({ leaving }) => leaving === null);
-  const going = seated.filter(({ leaving }) => leaving === "moving");
+  const kept = seated.filter(mayHaveSeat);
+  const going = seated.filter((member) => !mayHaveSeat(member) && member.leaving !== "dead");
   if (going.length > 0 && kept.length < target) {
     reasons.push(`${going.map(({ handle }) => handle).join(", ")} keeps its ${kind} until another has one`);
     return null;
@@ -329,9 +338,11 @@ function tooMany(
   }
   const { peer, handle, leaving } = last;
   const why =
-    leaving === null
-      ? `${target} ${kind}s are wanted, there are ${kept.length}`
-      : `${handle} leaves the cluster`;
+    leaving !== null
+      ? `${handle} leaves the cluster`
+      : last.seats === "away"
+        ? `${handle} gives its seats to others`
+        : `${target} ${kind}s are wanted, there are ${kept.length}`;
   return { kind: `${kind}-out`, peer, handle, reason: why };
 }
 

@@ -159,13 +159,16 @@ export class MemberUpkeep {
   /** Services that were taken off this node. */
   #dropServices(entries: readonly Entry[]): void {
     const { cephNode, log } = this.#runtime.deps;
-    for (const [service, { drop }] of [
-      ["rgw", { drop: (by: DecisionNumber) => cephNode.gateway.drop(by) }],
-      ["ingress", { drop: (by: DecisionNumber) => cephNode.ingress.drop(by) }],
+    for (const [service, placed] of [
+      ["rgw", cephNode.gateway],
+      ["ingress", cephNode.ingress],
+      ["mgr", cephNode.mgr],
+      ["mds", cephNode.mds],
     ] as const) {
       const off = daemonOffBy(entries, service, this.#runtime.handle);
       if (off === null) continue;
-      drop(off)
+      placed
+        .drop(off)
         .then((dropped) => {
           if (!dropped) return;
           log.info({ service }, "a service was taken off this node");

@@ -8,7 +8,7 @@ import { estimateMoves } from "../../ceph/control/crush-estimate.ts";
 import { type CephAccess, kinds, laneOf } from "../../ceph/control/decisions.ts";
 import { type CephSecrets, cephExecutors } from "../../ceph/control/executors.ts";
 import { removalPlanner } from "../../ceph/control/osd-removal.ts";
-import type { Leaving } from "../../ceph/plan/seats.ts";
+import type { Leaving, SeatWish } from "../../ceph/plan/seats.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type EntryId, type Handle, isHandle, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
@@ -47,8 +47,10 @@ const longestCallMs = 30_000;
 const shortestCallMs = 500;
 /** Bytes that a change of the CRUSH map may move without consent. */
 export const freeMoveBytes = 10 * 2 ** 30;
+/** Managers and metadata servers wanted, each. */
+export const daemonLimit = 3;
 const plannerOptions = {
-  daemonLimit: 3,
+  daemonLimit,
   settleMs: 5_000,
   crushPauseMs: 2_500,
   quietMs: 60_000,
@@ -303,6 +305,7 @@ export class SeatControl {
       alive: peer === self || states.get(peer)?.state === "alive",
       admitted: member.certificate.decision,
       leaving: leavingOf(labels[peer]?.leaving),
+      seats: seatWishOf(labels[peer]?.seats),
       // One that is being maintained is away on purpose, and comes back.
       lost: losses.isLost(peer, "monitor") && !isMaintained(this.#runtime, member.handle),
       servicesLost: losses.isLost(peer, "service") && !isMaintained(this.#runtime, member.handle),
@@ -387,6 +390,11 @@ export class SeatControl {
 /** The wish that a member leaves, as its label says it; another version's word is none. */
 export function leavingOf(label: string | undefined): Leaving | null {
   return label === "moving" || label === "dead" ? label : null;
+}
+
+/** The wish about a member's seats, as its label says it. */
+export function seatWishOf(label: string | undefined): SeatWish | null {
+  return label === "away" || label === "preferred" ? label : null;
 }
 
 const cephSecretsSchema = z.object({ adminKey: z.string(), monKey: z.string() });

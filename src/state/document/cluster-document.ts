@@ -33,6 +33,8 @@ export interface NodeLabels {
   readonly name?: string;
   /** It is to leave the cluster: `moving` what it carries first, or `dead`. Only `forget` takes this back. */
   readonly leaving?: string;
+  /** Its vote, monitor, manager and metadata server are for others (`away`), or theirs for it (`preferred`). */
+  readonly seats?: string;
 }
 
 /** The wish that an OSD is taken out of Ceph. */

@@ -14,7 +14,7 @@ import type {
   OsdRemoval,
 } from "./cluster-document.ts";
 import { DurableDocument, type Edit, type SyncSession } from "./durable-document.ts";
-import { type Entries, keyOf, readEntries } from "./entries.ts";
+import { type Entries, keyOf, labelNames, readEntries } from "./entries.ts";
 import {
   admissionWish,
   joinToken,
@@ -192,7 +192,7 @@ export class DocumentStore {
   /** Set labels of a node; null unsets one, an absent one stays. */
   setLabels(peer: PeerId, labels: { readonly [label in keyof NodeLabels]?: string | null }): void {
     const edits: Edit[] = [];
-    for (const label of ["zone", "name", "leaving"] as const satisfies (keyof NodeLabels)[]) {
+    for (const label of labelNames) {
       const value = labels[label];
       if (value === undefined) continue;
       edits.push({
@@ -221,9 +221,7 @@ export class DocumentStore {
   forget(peer: PeerId): void {
     const keys = [
       keyOf.approval(peer),
-      keyOf.label(peer, "zone"),
-      keyOf.label(peer, "name"),
-      keyOf.label(peer, "leaving"),
+      ...labelNames.map((label) => keyOf.label(peer, label)),
       keyOf.node(peer),
     ];
     this.#change(keys.map((key) => ({ key, value: null })));

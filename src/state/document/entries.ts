@@ -96,7 +96,7 @@ export function readEntries(source: EntrySource, decode: Decode): Entries {
           break;
         case "label":
           if (!isPeerId(subject)) report("not a PeerId");
-          else if (label === "zone" || label === "name" || label === "leaving")
+          else if (isLabel(label))
             first(
               valid((text) => checked(labelValue, text)),
               (value) => labels.set(subject, { ...labels.get(subject), [label]: value }),
@@ -138,6 +138,10 @@ export function readEntries(source: EntrySource, decode: Decode): Entries {
   }
   return { settings, services, labels, admission, approvals, nodes, tokens, removals, problems };
 }
+
+/** Labels that are read. */
+export const labelNames = ["zone", "name", "leaving", "seats"] as const satisfies (keyof NodeLabels)[];
+const isLabel = (label: string): label is keyof NodeLabels => labelNames.some((each) => each === label);
 
 const kinds = ["admission", "setting", "service", "label", "approval", "token", "removal", "node"] as const;
 type Kind = (typeof kinds)[number];

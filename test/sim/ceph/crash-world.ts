@@ -274,7 +274,14 @@ export class CrashWorld {
       adopt: async (access) => node.configure(access),
     });
     const members = names.map((name, index) => ({
-      ...{ peer: this.#peer(name), handle: handle(name) as Handle, zone: null, alive: true, leaving: null },
+      ...{
+        peer: this.#peer(name),
+        handle: handle(name) as Handle,
+        zone: null,
+        alive: true,
+        leaving: null,
+        seats: null,
+      },
       ...{ lost: false, servicesLost: false, steady: true },
       ...{ admitted: index, address: `10.0.0.${name.slice(1)}`, addresses: [`10.0.0.${name.slice(1)}`] },
     }));

@@ -309,6 +309,12 @@ export class StubOperations implements Operations {
     return this.#newJob("cluster.recover");
   }
 
+  async migrate(input: unknown) {
+    this.#note("migrate", input);
+    this.jobResult = { source: "n1", destination: "n2", moved: ["voter", "mon"] };
+    return this.#newJob("cluster.migrate");
+  }
+
   async renameMember(input: { readonly node: string; readonly name: string }) {
     this.#note("renameMember", input);
     return { name: input.name, id: ids.n2 };

@@ -682,6 +682,8 @@ describe("names and settings", () => {
     await using api = await runServer();
     expect((await run(api, "cluster rename n2 attic")).stdout).toBe("n2 is called attic now.\n");
     expect(api.operations.inputOf("renameMember")).toEqual({ node: "n2", name: "attic" });
+    expect((await run(api, "cluster migrate n1 n2")).stdout).toBe("voter, mon moved from n1 to n2.\n");
+    expect(api.operations.inputOf("migrate")).toEqual({ source: "n1", destination: "n2" });
     expect((await run(api, "mesh setting set grace.monitor 300")).code).toBe(0);
     expect((await run(api, "mesh setting get grace.monitor")).stdout).toBe("300\n");
     expect((await run(api, "mesh setting list --format csv")).stdout).toContain("grace.monitor,300\n");

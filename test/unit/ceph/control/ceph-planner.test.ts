@@ -5,6 +5,7 @@ import type { Proposal } from "../../../../src/ceph/control/controller.ts";
 import type { CrushChange } from "../../../../src/ceph/control/crush-estimate.ts";
 import { isCephsOwn, liveOsds } from "../../../../src/ceph/control/crush-facts.ts";
 import { kinds } from "../../../../src/ceph/control/decisions.ts";
+import type { SeatWish } from "../../../../src/ceph/plan/seats.ts";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { entryId, handle, osdId, type PeerId, peerId } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
@@ -126,7 +127,10 @@ beforeEach(() => {
   estimated = [];
   again = [];
   leaving = new Map();
+  seatWishes = new Map();
 });
+
+let seatWishes: ReadonlyMap<number, SeatWish> = new Map();
 
 let services: Readonly<Record<string, Json>> = {};
 
@@ -137,6 +141,7 @@ function planners() {
       Array.from({ length: nodes }, (_, n) => ({
         ...{ peer: peer(n), handle: handle(`n${n}`), zone: null, alive: true, admitted: n },
         leaving: leaving.get(n) ?? null,
+        seats: seatWishes.get(n) ?? null,
         address: noAddress ? null : (addresses.get(n) ?? `10.0.0.${n}`),
         addresses: [addresses.get(n) ?? `10.0.0.${n}`],
         ...{ lost: false, servicesLost: false, steady: true },
@@ -220,6 +225,17 @@ describe("seats", () => {
     entries.push(entry(kinds.monitor, { handle: "n1" }), entry(kinds.monitor, { handle: "n2" }));
     expect(await plan("seats")).toEqual([]);
     expect(asked).toEqual([]);
+  });
+
+  it("asks again when one of those that have seats is to give them to another", async () => {
+    nodes = 4;
+    voters = [0, 1, 2, 3];
+    monitors = ["n0", "n1", "n2", "n3"];
+    entries.push(...[1, 2, 3].map((n) => entry(kinds.monitor, { handle: `n${n}` })));
+    seatWishes = new Map([[1, "away"]]);
+    expect(await plan("seats")).toMatchObject([
+      { kind: kinds.monitorOut, body: { handle: "n1" }, reason: "n1 gives its seats to others" },
+    ]);
   });
 
   it("waits for an address in the public network, and says so", async () => {

@@ -33,6 +33,7 @@ let acknowledges: boolean | MicrocephError;
 let payloads: Json[];
 let secrets: Map<string, string>;
 
+let standbys = ["n2"];
 const ceph = {
   quorumStatus: async () => {
     const map = (maps.length > 1 ? maps.shift() : maps[0]) ?? { epoch: 1, names: [], quorum: [] };
@@ -40,6 +41,11 @@ const ceph = {
     return { quorum: map.quorum, monMap: { epoch: map.epoch, fsid: cluster, monitors } };
   },
   secret: async (name: string) => secrets.get(name),
+  run: async (words: readonly string[]) => {
+    calls.push(words.join(" "));
+    return { active_name: "n1", standbys: standbys.map((name) => ({ name })) };
+  },
+  mdsStat: async () => ({ active: ["n2"], standby: ["n1"], fileSystems: [] }),
   authRemove: async (entity: string) => void calls.push(`forget ${entity}`),
   authGetOrCreate: async (entity: string) => `key of ${entity}`,
   createReplicatedRule: async (name: string) => {
@@ -63,6 +69,7 @@ const ceph = {
 } as unknown as CephCommands;
 
 beforeEach(() => {
+  standbys = ["n2"];
   calls = [];
   answers = [];
   payloads = [];
@@ -325,6 +332,20 @@ describe("a gateway", () => {
     expect(await run(kinds.daemon, { ...body, tls })).toMatchObject({
       ...{ state: "abandoned", reason: "its certificate is not there any more" },
     });
+  });
+
+  it("of which one is active hands over before it is taken off, if another stands by", async () => {
+    const off = (type: string, name: string): Promise<unknown> =>
+      run(kinds.daemonOut, { type, handle: name }, { agent: null });
+    await off("mgr", "n1");
+    standbys = [];
+    await off("mgr", "n1");
+    await off("mds", "n2");
+    await off("mds", "n1");
+    expect(calls).toEqual([
+      ...["mgr dump", "mgr fail n1", "forget mgr.n1", "mgr dump", "forget mgr.n1"],
+      ...["mds fail n2", "forget mds.n2", "forget mds.n1"],
+    ]);
   });
 
   it("that is taken off loses its key", async () => {

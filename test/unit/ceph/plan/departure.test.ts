@@ -14,6 +14,7 @@ function member(name: string, change: Partial<SeatMember> = {}): SeatMember {
     alive: true,
     admitted: 1,
     leaving: null,
+    seats: null,
     ...absence,
     ...change,
   };

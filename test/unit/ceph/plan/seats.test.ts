@@ -14,6 +14,7 @@ function members(count: number, change: (n: number) => Partial<SeatMember> = () 
     alive: true,
     admitted: index + 1,
     leaving: null,
+    seats: null,
     lost: false,
     steady: true,
     ...change(index + 1),
@@ -335,4 +336,57 @@ describe("seats of those who leave", () => {
       }
     },
   );
+});
+
+describe("a member whose seats are to go to another", () => {
+  const wish = (n: number) =>
+    n === 1 ? { seats: "away" as const } : n === 4 ? { seats: "preferred" as const } : {};
+  const five = (change: Partial<SeatFacts>): SeatFacts =>
+    facts({ members: members(5, wish), monitors: [name(1), name(2), name(3)], ...change });
+  const three = [peer(1), peer(2), peer(3)];
+
+  it("keeps them until the one that is asked for has them, and gives the monitor up before the vote", () => {
+    expect(planSeats(five({ self: peer(2), voters: three })).next).toMatchObject({
+      kind: "voter",
+      peer: peer(4),
+    });
+    const voters = [...three, peer(4)];
+    expect(planSeats(five({ self: peer(2), voters })).next).toMatchObject({ kind: "monitor", peer: peer(4) });
+    const monitors = [1, 2, 3, 4].map(name);
+    expect(planSeats(five({ self: peer(2), voters, monitors })).next).toMatchObject({
+      kind: "monitor-out",
+      peer: peer(1),
+      reason: "n1 gives its seats to others",
+    });
+    expect(planSeats(five({ self: peer(2), voters, monitors: monitors.slice(1) })).next).toMatchObject({
+      kind: "voter-out",
+      peer: peer(1),
+    });
+    expect(
+      planSeats(five({ self: peer(2), voters: voters.slice(1), monitors: monitors.slice(1) })).next,
+    ).toBeNull();
+  });
+
+  it("lets another hold the lease before it loses its vote", () => {
+    const plan = planSeats(five({ voters: [...three, peer(4)], monitors: [2, 3, 4].map(name) }));
+    expect([plan.next, plan.handOver]).toEqual([null, true]);
+  });
+
+  it("keeps them where no other can have them", () => {
+    const plan = planSeats(
+      facts({ members: members(3, wish), voters: three, monitors: [1, 2, 3].map(name) }),
+    );
+    expect([plan.next, plan.handOver]).toEqual([null, false]);
+    expect(plan.reasons.join()).toContain("n1 keeps its monitor until another has one");
+  });
+
+  it("moves the only seat of two members", () => {
+    const two = (change: Partial<SeatFacts>): SeatFacts =>
+      facts({ members: members(2, (n) => ({ seats: n === 1 ? "away" : "preferred" })), ...change });
+    expect(planSeats(two({})).next).toMatchObject({ kind: "voter", peer: peer(2) });
+    expect(planSeats(two({ voters: [peer(1), peer(2)] })).next).toMatchObject({
+      kind: "monitor",
+      peer: peer(2),
+    });
+  });
 });

@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { planDaemons } from "../../../../src/ceph/plan/service-daemons.ts";
+import { planDaemons, surplusDaemons } from "../../../../src/ceph/plan/service-daemons.ts";
 import type { Handle, PeerId } from "../../../../src/ids/ids.ts";
 
 const members = [1, 2, 3, 4].map((n) => ({
   peer: `peer-${n}` as PeerId,
   handle: `n${n}` as Handle,
   alive: n !== 2,
-  lost: false,
+  ...{ lost: false, away: false, preferred: false },
 }));
+const open = false;
 
 describe("planDaemons", () => {
   it("places up to the limit of each type, monitor hosts first, dead members never", () => {
@@ -24,22 +25,59 @@ describe("planDaemons", () => {
 
   it("counts what is placed and does not place twice", () => {
     const placed = [
-      { type: "mgr", handle: "n1" as Handle },
-      { type: "mgr", handle: "n4" as Handle },
-      { type: "mgr", handle: "n2" as Handle },
-      { type: "mds", handle: "n1" as Handle },
+      { type: "mgr", handle: "n1" as Handle, open },
+      { type: "mgr", handle: "n4" as Handle, open },
+      { type: "mgr", handle: "n2" as Handle, open },
+      { type: "mds", handle: "n1" as Handle, open },
     ] as const;
     const steps = planDaemons({ members, monitors: [], placed, limit: { mgr: 2, mds: 2 } });
     expect(steps.map((step) => `${step.type}.${step.handle}`)).toEqual(["mds.n3"]);
   });
 
   it("counts no more what a member runs that is lost, and says so", () => {
-    const placed = (["n1", "n2", "n3"] as Handle[]).map((handle) => ({ type: "mgr" as const, handle }));
+    const placed = (["n1", "n2", "n3"] as Handle[]).map((handle) => ({ type: "mgr" as const, handle, open }));
     const lost = members.map((one) => ({ ...one, lost: one.handle === "n2" }));
     const steps = planDaemons({ members: lost, monitors: [], placed, limit: { mgr: 3, mds: 3 } });
     expect(steps.filter(({ type }) => type === "mgr")).toMatchObject([
       { handle: "n4", reason: expect.stringContaining("that of n2 is lost") },
     ]);
     expect(steps.filter(({ handle }) => handle === "n2")).toEqual([]);
+  });
+});
+
+describe("a member that is to give up what it runs", () => {
+  const alive = members.map((one) => ({ ...one, alive: true }));
+  const wished = alive.map((one) => ({ ...one, away: one.handle === "n1", preferred: one.handle === "n4" }));
+  const limit = { mgr: 3, mds: 0 };
+  const run = (...handles: string[]) =>
+    handles.map((handle) => ({ type: "mgr" as const, handle: handle as Handle, open }));
+
+  it("is followed by the one that is asked for, and gives it up only then", () => {
+    const before = {
+      members: wished,
+      monitors: ["n2", "n3"] as Handle[],
+      placed: run("n1", "n2", "n3"),
+      limit,
+    };
+    expect(planDaemons(before)).toMatchObject([{ type: "mgr", handle: "n4" }]);
+    expect(surplusDaemons(before)).toEqual([]);
+    const begun = {
+      ...before,
+      placed: [...before.placed, { type: "mgr", handle: "n4" as Handle, open: true }],
+    } as const;
+    expect([planDaemons(begun), surplusDaemons(begun)]).toEqual([[], []]);
+    const after = { ...before, placed: run("n1", "n2", "n3", "n4") };
+    expect(planDaemons(after)).toEqual([]);
+    expect(surplusDaemons(after)).toMatchObject([{ type: "mgr", handle: "n1" }]);
+  });
+
+  it("keeps it while one of the others is dead, or where every member runs one", () => {
+    const placed = run("n1", "n2", "n3", "n4");
+    const dead = wished.map((one) => ({ ...one, alive: one.handle !== "n3" }));
+    expect(surplusDaemons({ members: dead, monitors: [], placed, limit })).toEqual([]);
+    const three = wished.slice(0, 3);
+    expect(surplusDaemons({ members: three, monitors: [], placed: run("n1", "n2", "n3"), limit })).toEqual(
+      [],
+    );
   });
 });
