@@ -58,6 +58,7 @@ import type {
   StatusReport,
 } from "./contract/status.ts";
 import type { IssuedTokenReply, ShownTokenReply, tokenJoinRequest, tokenRequest } from "./contract/tokens.ts";
+import type { UpgradePlan, upgradeRequest } from "./contract/upgrade.ts";
 import { errorFromEnvelope } from "./envelopes.ts";
 import { readLines } from "./read-lines.ts";
 
@@ -65,6 +66,8 @@ import { readLines } from "./read-lines.ts";
 const noServerName: object = { servername: "" };
 /** The server answers within two seconds; this allows for a slow machine. */
 const defaultDeadlineMs = 10_000;
+/** Several commands of Ceph, and every member is asked. */
+const slowMs = 60_000;
 /** `radosgw-admin` opens all its pools first. */
 const s3Ms = 120_000;
 /** What a call meets while a daemon restarts, is paused or its node is cut off. */
@@ -160,6 +163,10 @@ export class ApiClient {
     this.request("POST", "/1.0/cluster/recovery", request, { deadlineMs: 10_000, ...options });
   migrate = (request: Draft<typeof migrationRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/cluster/migrate", request, options);
+  planUpgrade = (all: boolean, options?: CallOptions): Promise<UpgradePlan> =>
+    this.#get(`/1.0/cluster/upgrade?all=${all}`, { deadlineMs: slowMs, ...options });
+  upgrade = (request: Draft<typeof upgradeRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/cluster/upgrade", request, { deadlineMs: slowMs, ...options });
   renameMember = (node: string, name: string, options?: CallOptions): Promise<RemovalReply> =>
     this.request("PUT", `/1.0/cluster/members/${encodeURIComponent(node)}/name`, { name }, options);
   maintenance = (

@@ -81,6 +81,13 @@ import type {
   tokenParams,
   tokenRequest,
 } from "./contract/tokens.ts";
+import type {
+  InstalledPrograms,
+  restartParams,
+  UpgradePlan,
+  upgradeQuery,
+  upgradeRequest,
+} from "./contract/upgrade.ts";
 import type { EventSource } from "./event-stream.ts";
 
 export interface RequestContext {
@@ -161,6 +168,10 @@ export interface Operations {
   recover(input: Shape<typeof recoveryRequest>, context: RequestContext): Promise<Job>;
   /** Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN. */
   migrate(input: Shape<typeof migrationRequest>): Promise<Job>;
+  programs(): Promise<InstalledPrograms>;
+  planUpgrade(input: Shape<typeof upgradeQuery>, context: RequestContext): Promise<UpgradePlan>;
+  upgrade(input: Shape<typeof upgradeRequest>, context: RequestContext): Promise<Job>;
+  restartService(input: Shape<typeof restartParams>): Promise<Job>;
   renameMember(
     input: Shape<typeof memberParams> & Shape<typeof renameRequest>,
     context: RequestContext,

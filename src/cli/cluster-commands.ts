@@ -9,6 +9,7 @@ import { addRemovalCommands } from "./removal-commands.ts";
 import { clusterTable } from "./render/lists.ts";
 import { type Format, formats, Session } from "./session.ts";
 import { addTokenCommands } from "./token-commands.ts";
+import { addUpgradeCommands } from "./upgrade-commands.ts";
 
 interface BootstrapOptions {
   readonly name?: string;
@@ -82,6 +83,7 @@ export function addClusterCommands(program: Command, io: CliIo): void {
 
   addTokenCommands(cluster, io);
   addMaintenanceCommands(cluster, io);
+  addUpgradeCommands(cluster, io);
   addRecoveryCommands(cluster, io);
   addRemovalCommands(cluster, io);
   addFailureDomainCommands(cluster, io);

@@ -54,10 +54,12 @@ import {
   removeDiskJob,
   removeMemberJob,
   replaceDiskJob,
+  restartServiceJob,
   serviceJob,
   setDomainJob,
   setZoneJob,
   tokenJoinJob,
+  upgradeJob,
 } from "./job-kinds.ts";
 import { type BootstrapRequest, bootstrapAlone, domainJob } from "./job-runners.ts";
 import { type JobRunner, Jobs } from "./jobs.ts";
@@ -77,9 +79,11 @@ import { followService } from "./placed-services.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import { recoverCluster } from "./recovery.ts";
 import { migrateSeats } from "./seat-migration.ts";
+import { restartService } from "./service-restart.ts";
 import type { DaemonSettings } from "./settings.ts";
 import { StaticPeers } from "./static-peers.ts";
 import { joinByToken } from "./token-join.ts";
+import { upgradeCluster } from "./upgrade.ts";
 
 const handleKey = "handle";
 /** Events that are kept for those who ask for them later; some hundred bytes each. */
@@ -255,6 +259,8 @@ export class Daemon {
         [replaceDiskJob]: (request, tools) => replaceDisk(this, request, tools),
         [tokenJoinJob]: (request, tools) => joinByToken(this, request, tools),
         [migrateJob]: (request, tools) => migrateSeats(this, request, tools),
+        [upgradeJob]: (request, tools) => upgradeCluster(this, request, tools),
+        [restartServiceJob]: (request, tools) => restartService(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),
         [recoverJob]: (request, tools) => recoverCluster(this, request, tools),
         [serviceJob]: (request, tools) => followService(this, request, tools),

@@ -25,6 +25,20 @@ export function metadataOf(body: Json): Json {
   return said.metadata;
 }
 
+type MemberRequest = Parameters<ClusterRuntime["deps"]["inject"]>[0];
+
+/** Ask a member's API, this one's too. Throws what it refuses with, PEER_UNREACHABLE, DEADLINE_EXCEEDED. */
+export async function askMember(
+  cluster: ClusterRuntime,
+  peer: PeerId,
+  asked: MemberRequest,
+  context: { readonly deadlineMs: number; readonly signal: AbortSignal },
+): Promise<Json> {
+  const reply =
+    peer === cluster.self ? await cluster.deps.inject(asked) : await cluster.forward(peer, asked, context);
+  return metadataOf(z.object({ body: z.json() }).parse(reply).body);
+}
+
 const requestMs = 10_000;
 const lookSeconds = 20;
 
@@ -39,13 +53,8 @@ export async function finishOn(
   { deadlineMs, signal }: { readonly deadlineMs: number; readonly signal: AbortSignal },
 ): Promise<Json> {
   const end = performance.now() + deadlineMs;
-  const ask = async (asked: Parameters<ClusterRuntime["deps"]["inject"]>[0], ms: number): Promise<Json> => {
-    const reply =
-      peer === cluster.self
-        ? await cluster.deps.inject(asked)
-        : await cluster.forward(peer, asked, { deadlineMs: ms, signal });
-    return metadataOf(z.object({ body: z.json() }).parse(reply).body);
-  };
+  const ask = (asked: MemberRequest, ms: number): Promise<Json> =>
+    askMember(cluster, peer, asked, { deadlineMs: ms, signal });
   const { id } = begun.parse(await ask(request, requestMs));
   for (;;) {
     signal.throwIfAborted();

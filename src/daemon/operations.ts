@@ -34,10 +34,12 @@ import {
   removeDiskJob,
   removeMemberJob,
   replaceDiskJob,
+  restartServiceJob,
   serviceJob,
   setDomainJob,
   setZoneJob,
   tokenJoinJob,
+  upgradeJob,
 } from "./job-kinds.ts";
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
@@ -47,13 +49,16 @@ import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
 import { placedReport, setCertificate, unwant, wantGateways, wantIngress } from "./placed-services.ts";
+import { cephBuild, programVersions } from "./program-versions.ts";
 import { checkRecovery, planRecovery } from "./recovery.ts";
 import { renameMember } from "./rename-member.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
 import { S3Users } from "./s3-users.ts";
 import { checkMigration } from "./seat-migration.ts";
+import { checkRestart } from "./service-restart.ts";
 import { parsePeer } from "./static-peers.ts";
 import { checkTokenJoin } from "./token-join.ts";
+import { checkUpgrade, planUpgrade } from "./upgrade.ts";
 
 const dayMs = 86_400_000;
 
@@ -252,6 +257,21 @@ export function daemonOperations(daemon: Daemon): Operations {
     async migrate(request) {
       checkMigration(daemon, request);
       return shown(daemon.jobs.start(migrateJob, { ...request }));
+    },
+    async programs() {
+      const [ceph, { etcd }] = await Promise.all([cephBuild(), programVersions()]);
+      return { ceph, etcd, product: productVersion };
+    },
+    async planUpgrade({ all }, { signal }) {
+      return planUpgrade(daemon, all, signal);
+    },
+    async upgrade(request, { signal }) {
+      await checkUpgrade(daemon, signal);
+      return shown(daemon.jobs.start(upgradeJob, { ...request }));
+    },
+    async restartService({ service }) {
+      await checkRestart(daemon, service);
+      return shown(daemon.jobs.start(restartServiceJob, { service }));
     },
     async maintenance(request) {
       checkMaintenance(daemon, request);

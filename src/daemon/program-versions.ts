@@ -17,6 +17,13 @@ async function versionOf(program: string, args: readonly string[]): Promise<stri
   }
 }
 
+/** What Ceph's programs say of themselves now, in full; empty when they are not installed. */
+export async function cephBuild(): Promise<string> {
+  return runProgram("ceph-mon", ["--version"], { deadlineMs })
+    .then(({ stdout }) => stdout.split("\n")[0]?.trim() ?? "")
+    .catch(() => "");
+}
+
 /** Versions of the installed programs, as they say themselves. */
 export async function programVersions(): Promise<ProgramVersions> {
   const [ceph, etcd] = await Promise.all([

@@ -321,6 +321,14 @@ export const errorCodes = {
     meaning: "A step of the maintenance of a member was refused or failed.",
     remedy: "The output says which and why. `--force` goes on past checks that fail, at your risk.",
   },
+  UPGRADE_BLOCKED: {
+    http: 409,
+    exit: 4,
+    meaning:
+      "An upgrade does not go on: data is not whole, a monitor is out of quorum, data would not be served while an OSD restarts, or another upgrade runs.",
+    remedy:
+      "Look at `microceph status`; once it is mended run it again: it goes on where it stopped. With --force it goes on all the same: data without another copy is not served while its OSD restarts.",
+  },
   GATEWAY_NEEDED: {
     http: 503,
     exit: 3,

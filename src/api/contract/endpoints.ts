@@ -73,6 +73,14 @@ import {
   statusReport,
 } from "./status.ts";
 import { issuedToken, shownToken, tokenJoinRequest, tokenParams, tokenRequest } from "./tokens.ts";
+import {
+  installedPrograms,
+  restartParams,
+  restartRequest,
+  upgradePlan,
+  upgradeQuery,
+  upgradeRequest,
+} from "./upgrade.ts";
 
 /** One request and its reply. `async` answers with a job; only what `waits` may take longer than two seconds. */
 export interface Endpoint {
@@ -317,6 +325,43 @@ export const endpoints = {
     summary:
       "Have one member's vote, monitor, manager and metadata server go to another; the job's result is a MigrationReply",
     body: migrationRequest,
+    reply: job,
+    kind: "async",
+  },
+  programs: {
+    method: "GET",
+    path: "/1.0/programs",
+    summary: "What this node has installed now, which its running daemons need not be",
+    reply: installedPrograms,
+    kind: "sync",
+    waits: true,
+  },
+  planUpgrade: {
+    method: "GET",
+    path: "/1.0/cluster/upgrade",
+    summary:
+      "Which of Ceph's daemons do not run what their node has installed, in the order of their restarts",
+    query: upgradeQuery,
+    reply: upgradePlan,
+    kind: "sync",
+    waits: true,
+  },
+  upgrade: {
+    method: "POST",
+    path: "/1.0/cluster/upgrade",
+    summary:
+      "Restart them one after the other, while all data stays served; the job's result is an UpgradeReply",
+    body: upgradeRequest,
+    reply: job,
+    kind: "async",
+    waits: true,
+  },
+  restartService: {
+    method: "POST",
+    path: "/1.0/services/{service}/restart",
+    summary: "Restart this node's monitor, manager, metadata server or gateway; the job ends when it serves",
+    params: restartParams,
+    body: restartRequest,
     reply: job,
     kind: "async",
   },

@@ -5,6 +5,7 @@ import type { PlacedReport } from "../../../src/api/contract/placed-services.ts"
 import type { RecoveryPlan } from "../../../src/api/contract/recovery.ts";
 import type { S3User } from "../../../src/api/contract/s3.ts";
 import type { StatusReport } from "../../../src/api/contract/status.ts";
+import type { UpgradePlan } from "../../../src/api/contract/upgrade.ts";
 import { notInitialized } from "../../../src/api/not-initialized.ts";
 import type { ForwardReply, ForwardRequest, Operations } from "../../../src/api/operations.ts";
 import { MicrocephError } from "../../../src/errors/microceph-error.ts";
@@ -183,6 +184,15 @@ export class StubOperations implements Operations {
     ],
     steps: ["this node becomes the only voter"],
   };
+  upgradePlan: UpgradePlan = {
+    steps: [{ daemon: "mon.n1", node: "n1", running: "16.2.15", installed: "18.2.7" }],
+    nodes: [
+      { node: "n1", ceph: "18.2.7", product: "0.1.0", problem: "" },
+      { node: "n2", ceph: "", product: "", problem: "it is away" },
+    ],
+    release: "reef",
+    warnings: ["there are fewer than three monitors"],
+  };
   readonly joinTokens: { name: string; expires_at: string; used_by: string | null }[] = [];
   readonly peers: { address: string; port: number }[] = [];
   readonly #settings = new Map<string, string>([["rbd_default_features", "63"]]);
@@ -313,6 +323,27 @@ export class StubOperations implements Operations {
     this.#note("migrate", input);
     this.jobResult = { source: "n1", destination: "n2", moved: ["voter", "mon"] };
     return this.#newJob("cluster.migrate");
+  }
+
+  async programs() {
+    return { ceph: this.upgradePlan.nodes[0]?.ceph ?? "", etcd: "3.5.21", product: "0.1.0" };
+  }
+
+  async planUpgrade(input: { readonly all: boolean }) {
+    this.#note("planUpgrade", input);
+    return this.upgradePlan;
+  }
+
+  async upgrade(input: unknown) {
+    this.#note("upgrade", input);
+    this.jobResult = { restarted: ["mon.n1", "osd.0"], release: "reef", warnings: [] };
+    return this.#newJob("cluster.upgrade");
+  }
+
+  async restartService(input: unknown) {
+    this.#note("restartService", input);
+    this.jobResult = { service: "mon" };
+    return this.#newJob("service.restart");
   }
 
   async renameMember(input: { readonly node: string; readonly name: string }) {

@@ -651,6 +651,22 @@ describe("maintenance", () => {
   });
 });
 
+describe("an upgrade", () => {
+  test("is shown before, in its order, and says afterwards what it did", async () => {
+    await using api = await runServer();
+    const plan = await run(api, "cluster upgrade plan");
+    expect(plan.stdout).toContain("n1: Ceph 18.2.7 is installed\nn2: it is away\n");
+    expect(plan.stdout).toMatch(/mon\.n1 +\| n1 +\| 16\.2\.15 +\| 18\.2\.7/);
+    expect(plan.stdout).toContain("Afterwards all OSDs run reef");
+    expect(plan.stdout).toContain("Warning: there are fewer than three monitors\n");
+    await run(api, "cluster upgrade plan --all");
+    expect(api.operations.inputOf("planUpgrade")).toEqual({ all: true });
+    const done = await run(api, "cluster upgrade run --force");
+    expect(done.stdout).toBe("Restarted: mon.n1, osd.0.\nOSDs older than reef may not join any more.\n");
+    expect(api.operations.inputOf("upgrade")).toEqual({ all: false, force: true });
+  });
+});
+
 describe("join tokens", () => {
   test("are made, listed without their secrets, revoked, and joined by", async () => {
     await using api = await runServer();

@@ -1,0 +1,48 @@
+import { unitName } from "../ceph/daemons/deps.ts";
+import { answersOnSocket } from "../ceph/daemons/keyed-daemon.ts";
+import { waitMonInQuorum } from "../ceph/daemons/mon.ts";
+import { waitRgwServing } from "../ceph/daemons/rgw.ts";
+import { waitUntil } from "../ceph/daemons/wait-until.ts";
+import { MicrocephError } from "../errors/microceph-error.ts";
+import type { Json } from "../ids/json.ts";
+import type { Daemon } from "./daemon.ts";
+import type { JobTools } from "./jobs.ts";
+import { runtimeOf } from "./runtime-of.ts";
+
+export type RestartedService = "mon" | "mgr" | "mds" | "rgw";
+
+const servingMs = 120_000;
+
+/** Throws NOT_FOUND where this node has no such daemon. */
+export async function checkRestart(daemon: Daemon, service: RestartedService): Promise<void> {
+  const { cephNode } = runtimeOf(daemon).deps;
+  const unit = unitName(service, cephNode.handle);
+  if ((await cephNode.deps.runner.status(unit)) === undefined) {
+    throw new MicrocephError("NOT_FOUND", `${unit} is not on this node`, { data: { service } });
+  }
+}
+
+/** The job that restarts one of this node's daemons, with the program that is installed now, and waits for it. */
+export async function restartService(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
+  await daemon.settled();
+  const cluster = runtimeOf(daemon);
+  const { cephNode } = cluster.deps;
+  const { handle, deps } = cephNode;
+  const { service } = request as { service: RestartedService };
+  const unit = unitName(service, handle);
+  tools.report(10, `${unit} is restarted`);
+  const restart = async (): Promise<void> => {
+    await deps.runner.restart(unit);
+    const wait = { deadlineMs: servingMs, signal: tools.signal };
+    if (service === "mon") await waitMonInQuorum(deps, handle, wait);
+    else if (service === "rgw") await waitRgwServing(deps, handle, wait);
+    else {
+      const look = async (): Promise<true | undefined> =>
+        (await answersOnSocket(deps, service, handle)) ? true : undefined;
+      await waitUntil(`${unit} to answer`, look, wait);
+    }
+  };
+  await (service === "mon" ? cephNode.inOrder(restart) : restart());
+  await cluster.upkeep.settleFacts();
+  return { service };
+}

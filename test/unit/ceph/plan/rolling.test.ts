@@ -1,0 +1,89 @@
+import { describe, expect, it } from "vitest";
+import {
+  nextRelease,
+  planRolling,
+  type RollingFacts,
+  type RunningDaemon,
+  shortVersion,
+} from "../../../../src/ceph/plan/rolling.ts";
+
+const old = "ceph version 16.2.15 (618f44) pacific (stable)";
+const fresh = "ceph version 18.2.7 (6b0e98) reef (stable)";
+
+function daemon(type: RunningDaemon["type"], id: string, change: Partial<RunningDaemon> = {}): RunningDaemon {
+  return { type, id, host: id, running: old, active: false, ...change };
+}
+
+function facts(change: Partial<RollingFacts> = {}): RollingFacts {
+  return {
+    daemons: [
+      daemon("rgw", "n1"),
+      daemon("mds", "n1", { active: true }),
+      daemon("mds", "n2"),
+      daemon("osd", "10", { host: "n1" }),
+      daemon("osd", "2", { host: "n1" }),
+      daemon("osd", "1", { host: "n2" }),
+      daemon("mgr", "n1", { active: true }),
+      daemon("mgr", "n2"),
+      daemon("mon", "n2"),
+      daemon("mon", "n1"),
+    ],
+    installed: new Map([
+      ["n1", fresh],
+      ["n2", fresh],
+    ]),
+    requiredRelease: "pacific",
+    ...change,
+  };
+}
+const names = (steps: readonly { type: string; id: string }[]): string =>
+  steps.map(({ type, id }) => `${type}.${id}`).join(" ");
+
+describe("planRolling", () => {
+  it("restarts monitors, managers, OSDs host by host, metadata servers, gateways; standbys before the active", () => {
+    expect(names(planRolling(facts(), false))).toBe(
+      "mon.n1 mon.n2 mgr.n2 mgr.n1 osd.2 osd.10 osd.1 mds.n2 mds.n1 rgw.n1",
+    );
+  });
+
+  it("leaves alone what runs what its host has installed, unless all are asked for", () => {
+    const half = facts({
+      installed: new Map([
+        ["n1", old],
+        ["n2", fresh],
+      ]),
+    });
+    expect(names(planRolling(half, false))).toBe("mon.n2 mgr.n2 osd.1 mds.n2");
+    expect(planRolling(half, true)).toHaveLength(10);
+  });
+
+  it("leaves out hosts that do not answer", () => {
+    expect(names(planRolling(facts({ installed: new Map([["n2", fresh]]) }), true))).toBe(
+      "mon.n2 mgr.n2 osd.1 mds.n2",
+    );
+  });
+});
+
+describe("the release that all OSDs will run", () => {
+  it("is the newer one, once every host has it", () => {
+    expect(nextRelease(facts())).toBe("reef");
+    expect(nextRelease(facts({ installed: new Map([["n1", fresh]]) }))).toBeNull();
+    expect(nextRelease(facts({ requiredRelease: "reef" }))).toBeNull();
+    expect(nextRelease(facts({ requiredRelease: "squid" }))).toBeNull();
+    expect(nextRelease(facts({ daemons: [] }))).toBeNull();
+    expect(
+      nextRelease(
+        facts({
+          installed: new Map([
+            ["n1", "garbage"],
+            ["n2", "garbage"],
+          ]),
+        }),
+      ),
+    ).toBeNull();
+  });
+});
+
+it("a version is shown without what only Ceph's developers need", () => {
+  expect([shortVersion(fresh), shortVersion("whatever")]).toEqual(["18.2.7", "whatever"]);
+});
