@@ -14,6 +14,7 @@ import {
   planRolling,
   type RollingFacts,
   type RunningDaemon,
+  refusedLeap,
   shortVersion,
 } from "../ceph/plan/rolling.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
@@ -76,6 +77,8 @@ export async function planUpgrade(daemon: Daemon, all: boolean, signal: AbortSig
   const { monMap } = await ceph.quorumStatus({ deadlineMs: callMs, signal });
   const steps = planRolling(facts, all);
   const warnings: string[] = [];
+  const refused = refusedLeap(facts);
+  if (refused !== null) warnings.push(refused);
   const versions = new Set(facts.installed.values());
   if (versions.size > 1) {
     const list = [...versions].map(shortVersion).sort().join(" and ");
@@ -137,7 +140,10 @@ export async function upgradeCluster(daemon: Daemon, asked: Json, tools: JobTool
   let memory = memorySchema.safeParse(tools.memory).data;
   if (memory === undefined) {
     tools.report(0, "looking at what runs and what is installed");
-    const planned = planRolling(await gather(cluster, tools.signal), all);
+    const facts = await gather(cluster, tools.signal);
+    const refused = refusedLeap(facts);
+    if (refused !== null) throw new MicrocephError("UPGRADE_BLOCKED", refused);
+    const planned = planRolling(facts, all);
     const steps = planned.map(({ type, id, host }) => ({ type, id, host }));
     memory = { steps, done: [], warnings: [] };
     tools.remember(memory as unknown as Json);

@@ -325,7 +325,7 @@ export const errorCodes = {
     http: 409,
     exit: 4,
     meaning:
-      "An upgrade does not go on: data is not whole, a monitor is out of quorum, data would not be served while an OSD restarts, or another upgrade runs.",
+      "An upgrade does not go on: data is not whole, a monitor is out of quorum, data would not be served while an OSD restarts, another upgrade runs, or Ceph cannot go from what runs to what is installed.",
     remedy:
       "Look at `microceph status`; once it is mended run it again: it goes on where it stopped. With --force it goes on all the same: data without another copy is not served while its OSD restarts.",
   },

@@ -59,6 +59,28 @@ export function nextRelease(facts: RollingFacts): string | null {
   return name > facts.requiredRelease ? name : null;
 }
 
+/** Releases that Ceph's daemons can go forward at once. */
+const longestLeap = 2;
+
+/**
+ * Why what is installed must not run: Ceph goes two releases at most at once, and never back (its "Before upgrading"
+ * notes); null when nothing is against it.
+ */
+export function refusedLeap({ daemons, installed, requiredRelease }: RollingFacts): string | null {
+  for (const { type, id, host, running } of daemons) {
+    const [from, to] = [releaseOf(running), releaseOf(installed.get(host) ?? running)];
+    if (from === null || to === null) continue;
+    const leap = to.charCodeAt(0) - from.charCodeAt(0);
+    if (leap < 0) return `${type}.${id} runs ${from}, ${host} has ${to} installed: Ceph cannot go back`;
+    const required = requiredRelease === "" ? from : requiredRelease;
+    const oldest = required < from ? required : from;
+    if (to.charCodeAt(0) - oldest.charCodeAt(0) > longestLeap) {
+      return `${host} has ${to} installed, and the cluster is at ${oldest}: Ceph goes two releases at most at once`;
+    }
+  }
+  return null;
+}
+
 /** `reef` of `ceph version 18.2.7 (…) reef (stable)`; null where there is none. */
 export function releaseOf(version: string): string | null {
   return /\)\s+([a-z]+)\s+\(/.exec(version)?.[1] ?? null;

@@ -4,6 +4,7 @@ import {
   planRolling,
   type RollingFacts,
   type RunningDaemon,
+  refusedLeap,
   shortVersion,
 } from "../../../../src/ceph/plan/rolling.ts";
 
@@ -81,6 +82,34 @@ describe("the release that all OSDs will run", () => {
         }),
       ),
     ).toBeNull();
+  });
+});
+
+describe("what must not run", () => {
+  const installedEverywhere = (version: string) =>
+    facts({
+      installed: new Map([
+        ["n1", version],
+        ["n2", version],
+      ]),
+    });
+
+  it("is more than two releases ahead, or any behind", () => {
+    expect(refusedLeap(facts())).toBeNull();
+    expect(refusedLeap(installedEverywhere(old))).toBeNull();
+    expect(refusedLeap(installedEverywhere("ceph version 19.2.3 (c92aeb) squid (stable)"))).toContain(
+      "two releases",
+    );
+    expect(refusedLeap(installedEverywhere("ceph version 15.2.17 (8a8282) octopus (stable)"))).toContain(
+      "cannot go back",
+    );
+  });
+
+  it("is measured from what OSDs are still allowed to be", () => {
+    const later = installedEverywhere(fresh);
+    expect(refusedLeap({ ...later, requiredRelease: "octopus" })).toContain("the cluster is at octopus");
+    expect(refusedLeap({ ...later, requiredRelease: "" })).toBeNull();
+    expect(refusedLeap(installedEverywhere("garbage"))).toBeNull();
   });
 });
 
