@@ -1,6 +1,16 @@
 import type { IncomingMessage } from "node:http";
 import { isErrorCode } from "../errors/codes.ts";
 import { isMicrocephError, MicrocephError, messageOf } from "../errors/microceph-error.ts";
+import type {
+  ClientConfigRow,
+  ConfigOption,
+  ConfigRow,
+  clientConfigRequest,
+  clientConfigReset,
+  configChange,
+  configReset,
+  LogLevel,
+} from "./contract/ceph-config.ts";
 import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
 import type {
   AvailableDisk,
@@ -43,6 +53,7 @@ import type {
   enableIngressRequest,
   PlacedReport,
 } from "./contract/placed-services.ts";
+import type { PoolRow, poolRemoval, poolRequest, ReplicasPlan, replicasRequest } from "./contract/pools.ts";
 import type { RecoveryPlan, recoveryRequest } from "./contract/recovery.ts";
 import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
 import type { ResetReply, resetRequest } from "./contract/reset.ts";
@@ -167,6 +178,44 @@ export class ApiClient {
     this.#get(`/1.0/cluster/upgrade?all=${all}`, { deadlineMs: slowMs, ...options });
   upgrade = (request: Draft<typeof upgradeRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/cluster/upgrade", request, { deadlineMs: slowMs, ...options });
+  pools = (options?: CallOptions): Promise<readonly PoolRow[]> =>
+    this.#get("/1.0/pools", { deadlineMs: slowMs, ...options });
+  createPool = (request: Draft<typeof poolRequest>, options?: CallOptions): Promise<PoolRow> =>
+    this.request("POST", "/1.0/pools", request, { deadlineMs: slowMs, ...options });
+  removePool = (pool: string, request: Draft<typeof poolRemoval>, options?: CallOptions): Promise<Job> =>
+    this.request("DELETE", `/1.0/pools/${encodeURIComponent(pool)}`, request, {
+      deadlineMs: slowMs,
+      ...options,
+    });
+  planReplicas = (request: Draft<typeof replicasRequest>, options?: CallOptions): Promise<ReplicasPlan> =>
+    this.request("POST", "/1.0/pools-op/plan", request, { deadlineMs: slowMs, ...options });
+  setReplicas = (request: Draft<typeof replicasRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("PUT", "/1.0/pools-op", request, { deadlineMs: slowMs, ...options });
+  config = (options?: CallOptions): Promise<readonly ConfigRow[]> =>
+    this.#get("/1.0/configs", { deadlineMs: slowMs, ...options });
+  configOption = (key: string, options?: CallOptions): Promise<ConfigOption> =>
+    this.#get(`/1.0/configs/${encodeURIComponent(key)}`, { deadlineMs: slowMs, ...options });
+  changeConfig = (request: Draft<typeof configChange>, options?: CallOptions): Promise<Job> =>
+    this.request("PUT", "/1.0/configs", request, { deadlineMs: slowMs, ...options });
+  resetConfig = (request: Draft<typeof configReset>, options?: CallOptions): Promise<Job> =>
+    this.request("DELETE", "/1.0/configs", request, { deadlineMs: slowMs, ...options });
+  clientConfig = (options?: CallOptions): Promise<readonly ClientConfigRow[]> =>
+    this.#get("/1.0/client/configs", options);
+  setClientConfig = (
+    key: string,
+    request: Draft<typeof clientConfigRequest>,
+    options?: CallOptions,
+  ): Promise<readonly ClientConfigRow[]> =>
+    this.request("PUT", `/1.0/client/configs/${encodeURIComponent(key)}`, request, options);
+  resetClientConfig = (
+    key: string,
+    request: Draft<typeof clientConfigReset>,
+    options?: CallOptions,
+  ): Promise<readonly ClientConfigRow[]> =>
+    this.request("DELETE", `/1.0/client/configs/${encodeURIComponent(key)}`, request, options);
+  logLevel = (options?: CallOptions): Promise<LogLevel> => this.#get("/1.0/log-level", options);
+  setLogLevel = (level: string, options?: CallOptions): Promise<LogLevel> =>
+    this.request("PUT", "/1.0/log-level", { level }, options);
   renameMember = (node: string, name: string, options?: CallOptions): Promise<RemovalReply> =>
     this.request("PUT", `/1.0/cluster/members/${encodeURIComponent(node)}/name`, { name }, options);
   maintenance = (

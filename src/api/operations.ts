@@ -1,4 +1,17 @@
 import type { Json } from "../ids/json.ts";
+import type {
+  ClientConfigRow,
+  ConfigOption,
+  ConfigRow,
+  clientConfigParams,
+  clientConfigRequest,
+  clientConfigReset,
+  configChange,
+  configParams,
+  configReset,
+  LogLevel,
+  logLevelRequest,
+} from "./contract/ceph-config.ts";
 import type { bootstrapRequest, ClusterMember } from "./contract/cluster.ts";
 import type {
   AvailableDisk,
@@ -44,6 +57,14 @@ import type {
   explanationParams,
   PlacedReport,
 } from "./contract/placed-services.ts";
+import type {
+  PoolRow,
+  poolParams,
+  poolRemoval,
+  poolRequest,
+  ReplicasPlan,
+  replicasRequest,
+} from "./contract/pools.ts";
 import type { RecoveryPlan, recoveryRequest } from "./contract/recovery.ts";
 import type {
   memberParams,
@@ -172,6 +193,27 @@ export interface Operations {
   planUpgrade(input: Shape<typeof upgradeQuery>, context: RequestContext): Promise<UpgradePlan>;
   upgrade(input: Shape<typeof upgradeRequest>, context: RequestContext): Promise<Job>;
   restartService(input: Shape<typeof restartParams>): Promise<Job>;
+  pools(input: object, context: RequestContext): Promise<readonly PoolRow[]>;
+  createPool(input: Shape<typeof poolRequest>, context: RequestContext): Promise<PoolRow>;
+  removePool(
+    input: Shape<typeof poolParams> & Shape<typeof poolRemoval>,
+    context: RequestContext,
+  ): Promise<Job>;
+  planReplicas(input: Shape<typeof replicasRequest>, context: RequestContext): Promise<ReplicasPlan>;
+  setReplicas(input: Shape<typeof replicasRequest>, context: RequestContext): Promise<Job>;
+  config(input: object, context: RequestContext): Promise<readonly ConfigRow[]>;
+  configOption(input: Shape<typeof configParams>, context: RequestContext): Promise<ConfigOption>;
+  changeConfig(input: Shape<typeof configChange>, context: RequestContext): Promise<Job>;
+  resetConfig(input: Shape<typeof configReset>, context: RequestContext): Promise<Job>;
+  clientConfig(): Promise<readonly ClientConfigRow[]>;
+  setClientConfig(
+    input: Shape<typeof clientConfigParams> & Shape<typeof clientConfigRequest>,
+  ): Promise<readonly ClientConfigRow[]>;
+  resetClientConfig(
+    input: Shape<typeof clientConfigParams> & Shape<typeof clientConfigReset>,
+  ): Promise<readonly ClientConfigRow[]>;
+  logLevel(): Promise<LogLevel>;
+  setLogLevel(input: Shape<typeof logLevelRequest>): Promise<LogLevel>;
   renameMember(
     input: Shape<typeof memberParams> & Shape<typeof renameRequest>,
     context: RequestContext,

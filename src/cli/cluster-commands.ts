@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { MigrationReply } from "../api/contract/migration.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
+import { addConfigCommands } from "./config-commands.ts";
 import { addFailureDomainCommands } from "./failure-domain-commands.ts";
 import type { CliIo } from "./io.ts";
 import { addMaintenanceCommands } from "./maintenance-commands.ts";
@@ -81,6 +82,7 @@ export function addClusterCommands(program: Command, io: CliIo): void {
       );
     });
 
+  addConfigCommands(cluster, io);
   addTokenCommands(cluster, io);
   addMaintenanceCommands(cluster, io);
   addUpgradeCommands(cluster, io);

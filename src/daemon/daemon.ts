@@ -28,6 +28,7 @@ import { EventRing } from "../state/store/event-ring.ts";
 import type { LocalStore } from "../state/store/local-store.ts";
 import { openOrSetAside } from "../state/store/set-aside.ts";
 import { productVersion } from "../version/version.ts";
+import { changeConfig } from "./ceph-config.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
 import { conditions } from "./conditions.ts";
@@ -46,6 +47,7 @@ import {
   addDisksJob,
   adoptDisksJob,
   bootstrapJob,
+  changeConfigJob,
   maintenanceJob,
   migrateJob,
   osdJobs,
@@ -53,16 +55,19 @@ import {
   recoverJob,
   removeDiskJob,
   removeMemberJob,
+  removePoolJob,
   replaceDiskJob,
   restartServiceJob,
   serviceJob,
   setDomainJob,
+  setReplicasJob,
   setZoneJob,
   tokenJoinJob,
   upgradeJob,
 } from "./job-kinds.ts";
 import { type BootstrapRequest, bootstrapAlone, domainJob } from "./job-runners.ts";
 import { type JobRunner, Jobs } from "./jobs.ts";
+import { restoreLogLevel } from "./log-level.ts";
 import { maintain } from "./maintenance.ts";
 import { removeMember } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
@@ -76,6 +81,7 @@ import { NodeDisks } from "./node-disks.ts";
 import { checkReset, finishReset, markReset } from "./node-reset.ts";
 import { daemonOperations } from "./operations.ts";
 import { followService } from "./placed-services.ts";
+import { removePool, setReplicas } from "./pools.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import { recoverCluster } from "./recovery.ts";
 import { migrateSeats } from "./seat-migration.ts";
@@ -101,7 +107,7 @@ export class Daemon {
   readonly disks: NodeDisks;
   /** What touches a disk of this node does so one at a time for each disk. */
   readonly diskTurns = new Exclusive();
-  readonly #log: Logger;
+  readonly log: Logger;
   readonly #onReset: () => void;
   readonly #startedAt = Date.now();
   #lock: InstanceLock | undefined;
@@ -115,7 +121,7 @@ export class Daemon {
   /** `onReset`: this daemon is to be stopped, and another one started in its place. */
   constructor(settings: DaemonSettings, deps: { readonly log: Logger; readonly onReset?: () => void }) {
     this.settings = settings;
-    this.#log = deps.log;
+    this.log = deps.log;
     this.#onReset = deps.onReset ?? (() => undefined);
     this.disks = new NodeDisks({
       owners: () => diskOwners({ paths: cephPaths(settings.stateDir) }),
@@ -179,13 +185,14 @@ export class Daemon {
 
   async start(): Promise<void> {
     const { settings } = this;
-    const log = this.#log;
+    const log = this.log;
     this.#lock = InstanceLock.take(settings.stateDir);
     // From here on this process alone writes below it.
     const left = await removeTemporaries(settings.stateDir).catch(() => 0);
     if (left > 0) log.info({ files: left }, "removed what a run that was killed had left");
     if (await finishReset(settings.stateDir)) log.info("this node was reset: it is a fresh one now");
     const { store, setAside } = openOrSetAside(join(settings.stateDir, "state.db"));
+    restoreLogLevel({ log, store });
     if (setAside) log.error(setAside, "the state was damaged and set aside");
     const identity = await loadOrCreateIdentity(settings.stateDir);
     const events = new EventLog({
@@ -261,6 +268,9 @@ export class Daemon {
         [migrateJob]: (request, tools) => migrateSeats(this, request, tools),
         [upgradeJob]: (request, tools) => upgradeCluster(this, request, tools),
         [restartServiceJob]: (request, tools) => restartService(this, request, tools),
+        [changeConfigJob]: (request, tools) => changeConfig(this, request, tools),
+        [removePoolJob]: (request, tools) => removePool(this, request, tools),
+        [setReplicasJob]: (request, tools) => setReplicas(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),
         [recoverJob]: (request, tools) => recoverCluster(this, request, tools),
         [serviceJob]: (request, tools) => followService(this, request, tools),
@@ -388,11 +398,11 @@ export class Daemon {
     parts.cephNode = new CephNode(handle, {
       paths,
       runner: parts.runner,
-      log: this.#log,
+      log: this.log,
       run: runProgram,
       keys: () => parts.cephNode?.commands ?? null,
       memory: parts.store,
-      commands: () => new CephClient({ paths }, { log: this.#log, run: runProgram }),
+      commands: () => new CephClient({ paths }, { log: this.log, run: runProgram }),
       addressIn: (networks) => addressIn(reachableAddresses(this.#interfaces()), networks),
       interfaceIn: (network) =>
         this.#interfaces().find(({ address }) => addressIn([address], network) !== null)?.name ?? null,
@@ -412,7 +422,7 @@ export class Daemon {
       const coded = isMicrocephError(error)
         ? { code: error.code, remedy: error.remedy }
         : { stack: error instanceof Error ? error.stack : undefined };
-      this.#log.fatal({ error: messageOf(error), ...coded }, "the cluster's parts did not start");
+      this.log.fatal({ error: messageOf(error), ...coded }, "the cluster's parts did not start");
       // A restart begins again from what is on disk.
       process.exit(isMicrocephError(error) ? error.exitCode : 1);
     });
@@ -453,7 +463,7 @@ export class Daemon {
         inject: async (request) => ({ ...(await api.inject(request)) }),
         now: () => this.now(),
         steadyNow: () => this.steadyNow(),
-        log: this.#log,
+        log: this.log,
       },
     );
     await this.#cluster.start();
@@ -480,7 +490,7 @@ export class Daemon {
     this.#cluster = null;
     await cluster?.stop();
     this.#announce();
-    this.#log.error(
+    this.log.error(
       "this node was removed from its cluster: its Ceph daemons end, its disks stay as they are",
     );
     await this.#retire();

@@ -13,6 +13,8 @@ import type { Json } from "../ids/json.ts";
 import { fingerprintWords } from "../mesh/identity/fingerprint.ts";
 import { runProgram } from "../process/run-program.ts";
 import { productVersion } from "../version/version.ts";
+import { checkConfig, listConfig, showOption } from "./ceph-config.ts";
+import { listClientConfig, setClientConfig } from "./client-config.ts";
 import { admissionOf, configuredDisks, memberFingerprint } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { checkSetting } from "./cluster/losses.ts";
@@ -27,16 +29,19 @@ import {
   addDisksJob,
   adoptDisksJob,
   bootstrapJob,
+  changeConfigJob,
   maintenanceJob,
   migrateJob,
   planDomainJob,
   recoverJob,
   removeDiskJob,
   removeMemberJob,
+  removePoolJob,
   replaceDiskJob,
   restartServiceJob,
   serviceJob,
   setDomainJob,
+  setReplicasJob,
   setZoneJob,
   tokenJoinJob,
   upgradeJob,
@@ -44,11 +49,13 @@ import {
 import { checkBootstrap } from "./job-runners.ts";
 import type { JobRecord } from "./jobs.ts";
 import { issueToken, listTokens, revokeToken } from "./join-tokens.ts";
+import { getLogLevel, setLogLevel } from "./log-level.ts";
 import { checkMaintenance } from "./maintenance.ts";
 import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
 import { placedReport, setCertificate, unwant, wantGateways, wantIngress } from "./placed-services.ts";
+import { checkPoolRemoval, checkReplicas, createPool, listPools, planReplicas } from "./pools.ts";
 import { cephBuild, programVersions } from "./program-versions.ts";
 import { checkRecovery, planRecovery } from "./recovery.ts";
 import { renameMember } from "./rename-member.ts";
@@ -396,6 +403,55 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async s3Buckets(_input, { signal }) {
       return new S3Users(runtime(), signal).buckets();
+    },
+
+    async pools(_input, { signal }) {
+      return listPools(runtime(), signal);
+    },
+    async createPool(request, { signal }) {
+      return createPool(runtime(), request, signal);
+    },
+    async removePool({ pool, confirmed }, { signal }) {
+      await checkPoolRemoval(runtime(), pool, confirmed, signal);
+      return shown(daemon.jobs.start(removePoolJob, { pool }));
+    },
+    async planReplicas(request, { signal }) {
+      return planReplicas(runtime(), request, signal);
+    },
+    async setReplicas(request, { signal }) {
+      await checkReplicas(runtime(), request, signal);
+      return shown(daemon.jobs.start(setReplicasJob, { ...request, pools: [...request.pools] }));
+    },
+    async config(_input, { signal }) {
+      return listConfig(runtime(), signal);
+    },
+    async configOption({ key }, { signal }) {
+      return showOption(runtime(), key, signal);
+    },
+    async changeConfig(request, { signal }) {
+      await checkConfig(runtime(), request, signal);
+      if (!request.skip_restart) await checkUpgrade(daemon, signal);
+      return shown(daemon.jobs.start(changeConfigJob, { ...request }));
+    },
+    async resetConfig(request, { signal }) {
+      await checkConfig(runtime(), request, signal);
+      if (!request.skip_restart) await checkUpgrade(daemon, signal);
+      return shown(daemon.jobs.start(changeConfigJob, { ...request }));
+    },
+    async clientConfig() {
+      return listClientConfig(runtime());
+    },
+    async setClientConfig({ key, value, host }) {
+      return setClientConfig(runtime(), key, value, host);
+    },
+    async resetClientConfig({ key, host }) {
+      return setClientConfig(runtime(), key, null, host);
+    },
+    async logLevel() {
+      return getLogLevel(daemon);
+    },
+    async setLogLevel({ level }) {
+      return setLogLevel(daemon, level);
     },
 
     async jobs() {

@@ -13,6 +13,7 @@ import {
   nextRelease,
   planRolling,
   type RollingFacts,
+  type RollingType,
   type RunningDaemon,
   refusedLeap,
   shortVersion,
@@ -23,7 +24,7 @@ import type { Json } from "../ids/json.ts";
 import { type NamedMember, namedMembers, osdsOf } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
-import { upgradeJob } from "./job-kinds.ts";
+import { changeConfigJob, upgradeJob } from "./job-kinds.ts";
 import type { JobTools } from "./jobs.ts";
 import { askMember, finishOn } from "./member-job.ts";
 import { commandsOf, runtimeOf } from "./runtime-of.ts";
@@ -114,7 +115,9 @@ export async function checkUpgrade(daemon: Daemon, signal: AbortSignal): Promise
       ).catch(() => []);
       const running = jobs
         .safeParse(answer)
-        .data?.some(({ kind, state }) => kind === upgradeJob && state === "running");
+        .data?.some(
+          ({ kind, state }) => (kind === upgradeJob || kind === changeConfigJob) && state === "running",
+        );
       if (running) throw new MicrocephError("UPGRADE_BLOCKED", `an upgrade runs already, on ${name}`);
     }),
   );
@@ -128,23 +131,33 @@ const memorySchema = z.object({
   warnings: z.array(z.string()),
 });
 
+interface InTurn {
+  /** Kinds of daemons; null: all. */
+  readonly types: readonly RollingType[] | null;
+  /** Also those that run what is installed. */
+  readonly all: boolean;
+  readonly force: boolean;
+}
+
 /**
- * The job of `cluster upgrade run`: one daemon after the other, each only while all data is whole and served without it.
- * Cut off or run again it goes on with those that do not run what is installed. Throws UPGRADE_BLOCKED.
+ * Restart one daemon after the other, each only while all data is whole and served without it. Taken up again it goes
+ * on with what is left. Throws UPGRADE_BLOCKED.
  */
-export async function upgradeCluster(daemon: Daemon, asked: Json, tools: JobTools): Promise<Json> {
-  await daemon.settled();
+export async function restartInTurn(
+  daemon: Daemon,
+  { types, all, force }: InTurn,
+  tools: JobTools,
+): Promise<{ restarted: string[]; warnings: string[] }> {
   const cluster = runtimeOf(daemon);
-  const { all, force } = asked as unknown as UpgradeRequest;
-  await cluster.whenCephAnswers(() => tools.report(0, "waiting for Ceph"), tools.signal);
   let memory = memorySchema.safeParse(tools.memory).data;
   if (memory === undefined) {
     tools.report(0, "looking at what runs and what is installed");
     const facts = await gather(cluster, tools.signal);
     const refused = refusedLeap(facts);
     if (refused !== null) throw new MicrocephError("UPGRADE_BLOCKED", refused);
-    const planned = planRolling(facts, all);
-    const steps = planned.map(({ type, id, host }) => ({ type, id, host }));
+    const steps = planRolling(facts, all)
+      .filter(({ type }) => types === null || types.includes(type))
+      .map(({ type, id, host }) => ({ type, id, host }));
     memory = { steps, done: [], warnings: [] };
     tools.remember(memory as unknown as Json);
   }
@@ -160,9 +173,29 @@ export async function upgradeCluster(daemon: Daemon, asked: Json, tools: JobTool
     tools.remember({ steps, done, warnings } as unknown as Json);
   }
   if (steps.length > 0) await work.calm(99, "the end", null);
-  const release = await work.requireRelease();
-  const reply: UpgradeReply = { restarted: done, release, warnings };
+  return { restarted: done, warnings };
+}
+
+/** The job of `cluster upgrade run`. Run again it restarts those that do not run what is installed. */
+export async function upgradeCluster(daemon: Daemon, asked: Json, tools: JobTools): Promise<Json> {
+  await daemon.settled();
+  const cluster = runtimeOf(daemon);
+  const { all, force } = asked as unknown as UpgradeRequest;
+  await cluster.whenCephAnswers(() => tools.report(0, "waiting for Ceph"), tools.signal);
+  const { restarted, warnings } = await restartInTurn(daemon, { types: null, all, force }, tools);
+  const reply: UpgradeReply = { restarted, release: await requireRelease(cluster, tools.signal), warnings };
   return reply as unknown as Json;
+}
+
+/** Once every OSD runs a newer release, older ones may not join any more: Ceph then uses what is new in it. */
+async function requireRelease(cluster: ClusterRuntime, signal: AbortSignal): Promise<string | null> {
+  const facts = await gather(cluster, signal);
+  const release = nextRelease(facts);
+  const isDone = planRolling(facts, false).every(({ type }) => type !== "osd");
+  if (release === null || !isDone) return null;
+  const call = { deadlineMs: callMs, signal };
+  await commandsOf(cluster).run(["osd", "require-osd-release", release], call);
+  return release;
 }
 
 class Rolling {
@@ -255,16 +288,6 @@ class Rolling {
       { method: "POST", path, body: {} },
       { deadlineMs: restartMs, signal: this.#tools.signal },
     );
-  }
-
-  /** Once every OSD runs a newer release, older ones may not join any more: Ceph then uses what is new in it. */
-  async requireRelease(): Promise<string | null> {
-    const facts = await gather(this.#cluster, this.#tools.signal);
-    const release = nextRelease(facts);
-    const isDone = planRolling(facts, false).every(({ type }) => type !== "osd");
-    if (release === null || !isDone) return null;
-    await this.#ceph.run(["osd", "require-osd-release", release], this.#call());
-    return release;
   }
 }
 

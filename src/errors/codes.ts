@@ -329,6 +329,25 @@ export const errorCodes = {
     remedy:
       "Look at `microceph status`; once it is mended run it again: it goes on where it stopped. With --force it goes on all the same: data without another copy is not served while its OSD restarts.",
   },
+  DATA_LOSS_UNCONFIRMED: {
+    http: 409,
+    exit: 4,
+    meaning: "Data would be lost, or be lost with the next disk.",
+    remedy: "The message says which. Run the command again with --yes-i-really-mean-it if that is meant.",
+  },
+  POOL_NEEDED: {
+    http: 409,
+    exit: 4,
+    meaning: "A pool cannot be removed: something uses it.",
+    remedy:
+      "The message says what: disable or remove that first (`microceph disable rgw --all`, `ceph fs rm …`).",
+  },
+  SETTING_REFUSED: {
+    http: 409,
+    exit: 4,
+    meaning: "An option of Ceph is not for anybody to set: microceph writes it into every ceph.conf itself.",
+    remedy: "Addresses and networks follow the nodes; `microceph cluster config list` shows what is set.",
+  },
   GATEWAY_NEEDED: {
     http: 503,
     exit: 3,

@@ -62,4 +62,115 @@ labSuite("a cluster in operation", () => {
     await cluster.healthy("n1");
     expect(await cluster.object("n1", "data", "kept")).toBe(text);
   });
+
+  it("makes pools, gives them other copies, and removes them only when that is meant", async () => {
+    const refused = async (code: string, ...args: string[]): Promise<void> => {
+      const { exitCode, stderr } = await cluster.cli("n1", "pool", ...args);
+      expect([args.join(" "), exitCode, stderr]).toEqual([
+        ...[args.join(" "), 4],
+        expect.stringContaining(`[${code}]`),
+      ]);
+    };
+    const sizes = async (): Promise<Record<string, string>> => {
+      const rows = (
+        await cluster.cephJson<{ pool_name: string; size: number; min_size: number }[]>(
+          ...(["n1", "osd", "pool", "ls", "detail"] as const),
+        )
+      ).map(({ pool_name, size, min_size }): [string, string] => [pool_name, `${size}/${min_size}`]);
+      return Object.fromEntries(rows);
+    };
+    await cluster.run("n2", "pool", "create", "images");
+    await refused("NAME_TAKEN", "create", "images");
+    await cluster.put("n1", "images", "kept", text);
+    expect(await cluster.run("n3", "pool", "list", "--format", "csv")).toMatch(
+      /^images,3,microceph_auto_host,2,\d+,rbd,/m,
+    );
+    await refused("OSD_NEEDED", "set-rf", "--size", "4", "images");
+    await refused("DATA_LOSS_UNCONFIRMED", "set-rf", "--size", "1", "images");
+    await cluster.run("n1", "pool", "set-rf", "--size", "1", "images", "--yes-i-really-mean-it");
+    expect((await sizes()).images).toBe("1/1");
+    expect(await cluster.run("n1", "pool", "set-rf", "--size", "2", "")).toContain("New pools: 2 copies");
+    await cluster.run("n1", "pool", "create", "other");
+    expect(await sizes()).toMatchObject({ images: "1/1", other: "2/1", data: "3/2" });
+    await cluster.run("n1", "pool", "set-rf", "--size", "3", "*");
+    expect(new Set(Object.values(await sizes()))).toEqual(new Set(["3/2"]));
+    await refused("DATA_LOSS_UNCONFIRMED", "remove", "images");
+    const own =
+      Object.keys(await sizes()).find((name) => name === "device_health_metrics" || name === ".mgr") ?? "";
+    await refused("POOL_NEEDED", "remove", own, "--yes-i-really-mean-it");
+    expect(await cluster.object("n1", "images", "kept")).toBe(text);
+    for (const name of ["images", "other"]) {
+      await cluster.run("n2", "pool", "remove", name, "--yes-i-really-mean-it");
+    }
+    expect(Object.keys(await sizes()).sort()).toEqual(["data", own].sort());
+    // Ceph's own lock against it is closed again.
+    expect(await cluster.run("n1", "cluster", "config", "list")).not.toContain("mon_allow_pool_delete");
+    await cluster.settled("n1");
+  });
+
+  it("sets any option of Ceph, restarts in turn who reads it only at the start, and refuses what is its own", async () => {
+    const shown = async (osd: string, key: string): Promise<string> =>
+      (await cluster.ceph("n1", "config", "show", osd, key)).trim();
+    const failed = async (exit: number, code: string, ...args: string[]): Promise<void> => {
+      const { exitCode, stderr } = await cluster.cli("n1", "cluster", "config", ...args);
+      expect([exitCode, stderr]).toEqual([exit, expect.stringContaining(`[${code}]`)]);
+    };
+    const before = pids();
+    await cluster.run("n2", "cluster", "config", "set", "osd_max_backfills", "5", "--section", "osd");
+    expect(await cluster.run("n1", "cluster", "config", "get", "osd_max_backfills")).toMatch(
+      /^osd_max_backfills = 5 \(osd\)\ndefault: 1\n/,
+    );
+    expect(pids()).toEqual(before);
+    const done = await cluster.run(
+      "n2",
+      "cluster",
+      "config",
+      "set",
+      "osd_op_num_shards",
+      "2",
+      "--section",
+      "osd",
+      "--wait",
+    );
+    expect(done).toMatch(/^Restarted: osd\.\d, osd\.\d, osd\.\d\.$/m);
+    const after = pids();
+    for (const [unit, pid] of before) {
+      expect([unit, after.get(unit) === pid]).toEqual([unit, !unit.startsWith("osd.")]);
+    }
+    expect(await shown("osd.1", "osd_op_num_shards")).toBe("2");
+    expect(await cluster.object("n1", "data", "kept")).toBe(text);
+    await failed(2, "USAGE", "set", "osd_max_backfills", "many");
+    await failed(1, "NOT_FOUND", "set", "osd_max_nonsense", "1");
+    await failed(4, "SETTING_REFUSED", "set", "public_network", "10.0.0.0/8");
+    for (const key of ["osd_max_backfills", "osd_op_num_shards"]) {
+      await cluster.run("n1", "cluster", "config", "reset", key, "--section", "osd", "--skip-restart");
+    }
+    expect(await cluster.run("n3", "cluster", "config", "list", "--format", "csv")).not.toMatch(/osd_(?:max|op)/);
+    await cluster.healthy("n1");
+  });
+
+  it("tells clients on all hosts, or on one, and logs as much as it is told, also after a restart", async () => {
+    const told = async (node: string): Promise<string> =>
+      (await lab.run(node, ["sh", "-c", "ceph-conf -n client.any --lookup rbd_cache || true"])).trim();
+    await cluster.run("n1", "client", "config", "set", "rbd_cache", "true");
+    await cluster.run("n1", "client", "config", "set", "rbd_cache", "false", "--target", "n2");
+    await lab.waitFor(
+      "each host's ceph.conf to say it",
+      async (note) => {
+        const seen = await Promise.all(three.map(told));
+        note(seen);
+        return `${seen}` === "true,false,true";
+      },
+      minutes(1),
+    );
+    await cluster.run("n3", "log", "set-level", "debug");
+    await lab.kill("n3", "daemon");
+    await lab.start("n3");
+    await cluster.formed(three);
+    expect((await cluster.run("n3", "log", "get-level")).trim()).toBe("5");
+    expect(await told("n3")).toBe("true");
+    await cluster.run("n3", "client", "config", "reset", "rbd_cache", "--yes-i-really-mean-it");
+    await lab.waitFor("the others to be told nothing", async () => (await told("n1")) === "", minutes(1));
+    expect(await told("n2")).toBe("false");
+  });
 });

@@ -17,6 +17,8 @@ export interface CephConfInput {
   /** Default: the public network. */
   readonly clusterNetwork?: string;
   readonly paths: CephPaths;
+  /** What clients on this host are told, by option. */
+  readonly client?: Readonly<Record<string, string>>;
   /** Text of a further configuration file, whose sections follow ours and win over them. */
   readonly extra?: string;
 }
@@ -73,8 +75,16 @@ export function renderCephConf(input: CephConfInput): string {
         ...own,
       ],
     ],
-    // Each client its own socket: a shared one makes two concurrent runs complain on stderr.
-    ["client", [["admin socket", `${paths.run}/$cluster-$name.$pid.asok`]]],
+    [
+      "client",
+      [
+        // Each client its own socket: a shared one makes two concurrent runs complain on stderr.
+        ["admin socket", `${paths.run}/$cluster-$name.$pid.asok`],
+        ...Object.entries(input.client ?? {}).map(
+          ([key, value]) => [key.replaceAll("_", " "), value] as const,
+        ),
+      ],
+    ],
   ];
   const text = sections.map(
     ([name, entries]) => `[${name}]\n${entries.map(([key, value]) => entry(key, value)).join("")}`,
@@ -83,6 +93,37 @@ export function renderCephConf(input: CephConfInput): string {
   const head = "# Written by microcephd from the live monitor map; changes here are overwritten.\n";
   return `${head}${text.join("\n")}${extra === "" ? "" : `\n# From the extra configuration file:\n${extra}\n`}`;
 }
+
+/** Options that every `ceph.conf` says, or that belong to one daemon: set elsewhere they would say nothing. */
+export const optionsOfCephConf: ReadonlySet<string> = new Set([
+  ...[
+    "fsid",
+    "mon_host",
+    "mon_initial_members",
+    "public_network",
+    "cluster_network",
+    "public_addr",
+    "cluster_addr",
+  ],
+  ...[
+    "ms_bind_ipv4",
+    "ms_bind_ipv6",
+    "auth_allow_insecure_global_id_reclaim",
+    "bluestore_elastic_shared_blobs",
+  ],
+  ...[
+    "run_dir",
+    "pid_file",
+    "admin_socket",
+    "log_file",
+    "mon_cluster_log_file",
+    "crash_dir",
+    "keyring",
+    "key",
+    "keyfile",
+  ],
+  ...["mon_data", "mgr_data", "mds_data", "osd_data", "rgw_data", "crush_location", "rgw_frontends"],
+]);
 
 function entry(key: string, value: string): string {
   // A value that could open a second line or a comment would say something else to Ceph than to us.

@@ -46,6 +46,7 @@ export interface CephNodeDeps extends DaemonDeps {
   readonly log: Logger;
 }
 
+const clientKey = "ceph/client-options";
 const accessKey = "ceph/access";
 const monAddressKey = "ceph/mon-address";
 /** Number of the last decision that gave this node's monitor its place. */
@@ -119,6 +120,7 @@ export class CephNode {
       publicNetwork: access.publicNetwork,
       ...(access.clusterNetwork === null ? {} : { clusterNetwork: access.clusterNetwork }),
       paths: this.deps.paths,
+      client: this.#clientOptions(),
       ...(extra === undefined ? {} : { extra }),
     });
     await writeCephConf(this.deps.paths, text);
@@ -133,6 +135,18 @@ export class CephNode {
     const monitors = map.monitors.map(({ name, addresses }) => ({ name, addresses: [...addresses] }));
     if (JSON.stringify(monitors) === JSON.stringify(this.#access.monitors)) return;
     await this.configure({ ...this.#access, monitors });
+  }
+
+  #clientOptions(): Record<string, string> {
+    return z.record(z.string(), z.string()).safeParse(this.deps.memory.get(clientKey)).data ?? {};
+  }
+
+  /** What clients on this host are told: kept, and written into ceph.conf when it changed. @returns whether it did */
+  async followClientOptions(options: Readonly<Record<string, string>>): Promise<boolean> {
+    if (JSON.stringify(options) === JSON.stringify(this.#clientOptions())) return false;
+    this.deps.memory.put(clientKey, { ...options });
+    if (this.#access !== null) await this.configure(this.#access);
+    return true;
   }
 
   rememberMonAddress(address: string, by: DecisionNumber): void {
@@ -285,7 +299,8 @@ export class CephNode {
     }
     await removeAdminKeyring(deps.paths);
     for (const placed of [this.gateway, this.ingress, this.mgr, this.mds]) placed.forget();
-    for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey]) deps.memory.delete(key);
+    for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey, clientKey])
+      deps.memory.delete(key);
     this.#access = null;
   }
 

@@ -472,6 +472,7 @@ export class ClusterRuntime {
     this.#setMembers();
     this.clusterEvents.documentChanged();
     this.upkeep.followGateways();
+    this.upkeep.followClientOptions();
     this.wake("document");
   }
 

@@ -9,6 +9,7 @@ import type { Handle } from "../../ids/ids.ts";
 import type { DecisionNumber, Entry } from "../../state/journal/types.ts";
 import { productVersion } from "../../version/version.ts";
 import { reachableAddresses } from "../interface-facts.ts";
+import { clientOptionsOf } from "./client-options.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { methods } from "./member-rpc.ts";
 
@@ -74,6 +75,7 @@ export class MemberUpkeep {
     this.#followMove();
     this.#cleanOsds();
     this.followGateways();
+    this.followClientOptions();
   }
 
   journalChanged(): void {
@@ -176,6 +178,18 @@ export class MemberUpkeep {
         })
         .catch((error) => log.warn({ service, error: messageOf(error) }, "a service is not cleaned up yet"));
     }
+  }
+
+  /** What the document says to clients on this host is in its ceph.conf. */
+  followClientOptions(): void {
+    const { deps, document, handle } = this.#runtime;
+    const { cephNode, log } = deps;
+    cephNode
+      .followClientOptions(clientOptionsOf(document.view().settings, handle))
+      .then((changed) => {
+        if (changed) log.info("what clients of this host are told has changed");
+      })
+      .catch((error) => log.warn({ error: messageOf(error) }, "ceph.conf does not follow the settings yet"));
   }
 
   /** The ingress of this node, if it has one, stands before the gateways that are placed now. */

@@ -2,6 +2,7 @@ import type { InventoryDisk } from "../../../src/api/contract/disks.ts";
 import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/events.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
 import type { PlacedReport } from "../../../src/api/contract/placed-services.ts";
+import type { PoolRow, ReplicasPlan } from "../../../src/api/contract/pools.ts";
 import type { RecoveryPlan } from "../../../src/api/contract/recovery.ts";
 import type { S3User } from "../../../src/api/contract/s3.ts";
 import type { StatusReport } from "../../../src/api/contract/status.ts";
@@ -9,6 +10,7 @@ import type { UpgradePlan } from "../../../src/api/contract/upgrade.ts";
 import { notInitialized } from "../../../src/api/not-initialized.ts";
 import type { ForwardReply, ForwardRequest, Operations } from "../../../src/api/operations.ts";
 import { MicrocephError } from "../../../src/errors/microceph-error.ts";
+import type { Json } from "../../../src/ids/json.ts";
 
 export const at = "2026-11-22T10:00:00.000Z";
 export const ids = {
@@ -184,6 +186,21 @@ export class StubOperations implements Operations {
     ],
     steps: ["this node becomes the only voter"],
   };
+  poolRows: PoolRow[] = [
+    {
+      ...{ pool: "data", size: 3, crush_rule: "microceph_auto_host", min_size: 2, pg_num: 8 },
+      ...{ erasure: false, applications: ["rbd"], bytes: 7 },
+    },
+  ];
+  replicasPlan: ReplicasPlan = {
+    ...{ size: 2, min_size: 1, default: false, warnings: ["one host has no OSD"] },
+    pools: [
+      {
+        ...{ pool: "data", from: 3, to: 2, crush_rule: "microceph_auto_host", failure_domain: "host" },
+        ...{ places: 3, pg_num: 8, bytes: -1024 },
+      },
+    ],
+  };
   upgradePlan: UpgradePlan = {
     steps: [{ daemon: "mon.n1", node: "n1", running: "16.2.15", installed: "18.2.7" }],
     nodes: [
@@ -323,6 +340,86 @@ export class StubOperations implements Operations {
     this.#note("migrate", input);
     this.jobResult = { source: "n1", destination: "n2", moved: ["voter", "mon"] };
     return this.#newJob("cluster.migrate");
+  }
+
+  async pools() {
+    return this.poolRows;
+  }
+
+  async createPool(input: { readonly name: string }) {
+    this.#note("createPool", input);
+    return { ...this.poolRows[0], pool: input.name } as PoolRow;
+  }
+
+  async removePool(input: { readonly pool: string; readonly confirmed: boolean }) {
+    this.#note("removePool", input);
+    if (!input.confirmed)
+      throw new MicrocephError("DATA_LOSS_UNCONFIRMED", "with the pool data 7 bytes would be lost");
+    this.jobResult = { pool: input.pool };
+    return this.#newJob("pool.remove");
+  }
+
+  async planReplicas(input: unknown) {
+    this.#note("planReplicas", input);
+    return this.replicasPlan;
+  }
+
+  async setReplicas(input: unknown) {
+    this.#note("setReplicas", input);
+    this.jobResult = this.replicasPlan as unknown as Json;
+    return this.#newJob("pool.replicas");
+  }
+
+  async config() {
+    return [{ key: "osd_max_backfills", value: "3", section: "osd" }];
+  }
+
+  async configOption({ key }: { readonly key: string }) {
+    return {
+      ...{ key, type: "int", description: "How many", default: "1", min: "", max: "10", choices: [] },
+      ...{ runtime: true, values: [{ section: "osd", value: "3" }] },
+    };
+  }
+
+  async changeConfig(input: { readonly key: string; readonly section: string; readonly value: string }) {
+    this.#note("changeConfig", input);
+    const { key, section, value } = input;
+    this.jobResult = { key, section, value, restarted: ["osd.0"], pending: false };
+    return this.#newJob("config.change");
+  }
+
+  async resetConfig(input: {
+    readonly key: string;
+    readonly section: string;
+    readonly skip_restart: boolean;
+  }) {
+    this.#note("resetConfig", input);
+    const { key, section, skip_restart: pending } = input;
+    this.jobResult = { key, section, value: null, restarted: [], pending };
+    return this.#newJob("config.change");
+  }
+
+  async clientConfig() {
+    return [{ key: "rbd_cache", value: "true", host: "*" }];
+  }
+
+  async setClientConfig(input: { readonly key: string; readonly value: string; readonly host: string }) {
+    this.#note("setClientConfig", input);
+    return [input];
+  }
+
+  async resetClientConfig(input: unknown) {
+    this.#note("resetClientConfig", input);
+    return [];
+  }
+
+  async logLevel() {
+    return { level: 4 };
+  }
+
+  async setLogLevel(input: unknown) {
+    this.#note("setLogLevel", input);
+    return { level: 5 };
   }
 
   async programs() {

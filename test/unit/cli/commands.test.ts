@@ -667,6 +667,70 @@ describe("an upgrade", () => {
   });
 });
 
+describe("pools", () => {
+  test("are listed, made, given other copies, and removed only when that is meant", async () => {
+    await using api = await runServer();
+    expect((await run(api, "pool list --format csv")).stdout).toBe("data,3,microceph_auto_host,2,8,rbd,7B\n");
+    expect((await run(api, "pool create images --size 2 --pg-num 16")).stdout).toBe(
+      "images is made, with 3 copies.\n",
+    );
+    expect(api.operations.inputOf("createPool")).toEqual({
+      ...{ name: "images", size: 2, pg_num: 16, application: "rbd", confirmed: false },
+    });
+    const plan = await run(api, "pool set-rf --size 2 data --dry-run");
+    expect(plan.stdout).toMatch(/data \| 3 +\| 2 +\| microceph_auto_host \| 3 hosts \| 8 +\| 1\.00KiB freed/);
+    expect(plan.stdout).toContain("Warning: one host has no OSD\n");
+    expect(api.operations.inputOf("setReplicas")).toBeUndefined();
+    expect((await run(api, ["pool", "set-rf", "--size", "2", "*"])).code).toBe(0);
+    expect(api.operations.inputOf("setReplicas")).toEqual({ pools: ["*"], size: 2, confirmed: false });
+    expect((await run(api, "pool set-rf data")).code).toBe(2);
+    const refused = await run(api, "pool remove data");
+    expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining("[DATA_LOSS_UNCONFIRMED]")]);
+    expect((await run(api, "pool remove data --yes-i-really-mean-it")).stdout).toBe("data is removed.\n");
+  });
+});
+
+describe("settings of Ceph", () => {
+  test("are listed, shown with what they may be, set and reset", async () => {
+    await using api = await runServer();
+    expect((await run(api, "cluster config list --format csv")).stdout).toBe("0,osd_max_backfills,3,osd\n");
+    expect((await run(api, "cluster config get osd_max_backfills")).stdout).toBe(
+      "osd_max_backfills = 3 (osd)\ndefault: 1\ntype: int, from any to 10\nHow many\n",
+    );
+    expect((await run(api, "cluster config set osd_max_backfills 5 --section osd --wait")).stdout).toBe(
+      "Restarted: osd.0.\n",
+    );
+    expect(api.operations.inputOf("changeConfig")).toEqual({
+      ...{ key: "osd_max_backfills", value: "5", section: "osd", wait: true, skip_restart: false },
+    });
+    const reset = await run(api, "cluster config reset osd_max_backfills --skip-restart");
+    expect(reset.stdout).toContain("after their next start");
+    expect((await run(api, "cluster config set Bad! 1")).code).toBe(2);
+  });
+
+  test("of clients are for all hosts or for one", async () => {
+    await using api = await runServer();
+    expect((await run(api, "client config set rbd_cache false --target n2")).code).toBe(0);
+    expect(api.operations.inputOf("setClientConfig")).toMatchObject({
+      key: "rbd_cache",
+      value: "false",
+      host: "n2",
+    });
+    expect((await run(api, "client config list --format csv")).stdout).toBe("0,rbd_cache,true,*\n");
+    expect((await run(api, "client config get rbd_cache_size")).code).toBe(1);
+    expect((await run(api, "client config reset rbd_cache")).code).toBe(2);
+    expect((await run(api, "client config reset rbd_cache --yes-i-really-mean-it")).code).toBe(0);
+    expect((await run(api, "client config set fsid 1")).code).toBe(2);
+  });
+
+  test("the daemon's log level is set by name or number, and shown as its number", async () => {
+    await using api = await runServer();
+    expect((await run(api, "log get-level")).stdout).toBe("4\n");
+    expect((await run(api, "log set-level debug")).code).toBe(0);
+    expect(api.operations.inputOf("setLogLevel")).toEqual({ level: "debug" });
+  });
+});
+
 describe("join tokens", () => {
   test("are made, listed without their secrets, revoked, and joined by", async () => {
     await using api = await runServer();

@@ -1,0 +1,254 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { PoolRow, poolRequest, ReplicasPlan, replicasRequest } from "../api/contract/pools.ts";
+import type { Shape } from "../api/contract/shape.ts";
+import type { CallOptions, CephCommands, OsdTree, Pool } from "../ceph/command/commands.ts";
+import { isRefusal } from "../ceph/command/words.ts";
+import { isCephsOwn, liveOsds } from "../ceph/control/crush-facts.ts";
+import { wishFor } from "../ceph/control/gateway-planner.ts";
+import { minSizeFor } from "../ceph/plan/pool-profile.ts";
+import { MicrocephError } from "../errors/microceph-error.ts";
+import type { Json } from "../ids/json.ts";
+import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import type { Daemon } from "./daemon.ts";
+import type { JobTools } from "./jobs.ts";
+import { commandsOf, runtimeOf } from "./runtime-of.ts";
+
+const callMs = 30_000;
+/** Monitors heed a setting some moments after it was made. */
+const heedMs = 15_000;
+const heedLookMs = 500;
+
+/** Pools as Ceph has them now, in the order of their names. */
+export async function listPools(cluster: ClusterRuntime, signal: AbortSignal): Promise<PoolRow[]> {
+  const ceph = commandsOf(cluster);
+  const call = { deadlineMs: callMs, signal };
+  const [pools, rules, usage] = await Promise.all([
+    ceph.pools(call),
+    ceph.crushRules(call),
+    usageOf(ceph, call),
+  ]);
+  const ruleNames = new Map(rules.map(({ id, name }) => [id, name]));
+  return pools
+    .map(({ name, size, crushRule, minSize, pgNum, erasure, applications }) => ({
+      ...{ pool: name, size, crush_rule: ruleNames.get(crushRule) ?? String(crushRule), min_size: minSize },
+      ...{ pg_num: pgNum, erasure, applications, bytes: usage?.get(name) ?? null },
+    }))
+    .sort((a, b) => (a.pool < b.pool ? -1 : 1));
+}
+
+/** Only a manager can tell. */
+async function usageOf(ceph: CephCommands, call: CallOptions): Promise<ReadonlyMap<string, number> | null> {
+  if (!(await ceph.mgrStat(call)).available) return null;
+  return ceph.poolUsage(call).catch(() => null);
+}
+
+/** Throws NAME_TAKEN, DATA_LOSS_UNCONFIRMED, OSD_NEEDED, what Ceph refuses. */
+export async function createPool(
+  cluster: ClusterRuntime,
+  { name, size, pg_num, application, confirmed }: Shape<typeof poolRequest>,
+  signal: AbortSignal,
+): Promise<PoolRow> {
+  const ceph = commandsOf(cluster);
+  const call = { deadlineMs: callMs, signal };
+  if ((await ceph.pools(call)).some((pool) => pool.name === name)) {
+    throw new MicrocephError("NAME_TAKEN", `there is a pool ${name} already`, { data: { pool: name } });
+  }
+  if (liveOsds(await ceph.osdTree(call)).length === 0) {
+    throw new MicrocephError("OSD_NEEDED", "there is no running OSD to hold a pool");
+  }
+  if (size === 1 && !confirmed) throw singleCopy(`the pool ${name} would have`);
+  if (size === 1) await ceph.configSet("global", "mon_allow_pool_size_one", "true", call);
+  await ceph.createPool(name, { ...call, ...(pg_num === undefined ? {} : { pgNum: pg_num }) });
+  if (size !== undefined) await setSize(ceph, name, size, call);
+  await ceph.enableApplication(name, application, call);
+  const made = (await listPools(cluster, signal)).find(({ pool }) => pool === name);
+  if (made === undefined) throw new MicrocephError("NOT_FOUND", `the pool ${name} was removed meanwhile`);
+  return made;
+}
+
+function singleCopy(what: string): MicrocephError {
+  return new MicrocephError(
+    "DATA_LOSS_UNCONFIRMED",
+    `${what} a single copy: with the disk that holds it its data is lost`,
+  );
+}
+
+/** One copy needs Ceph's permission, which is heeded a moment after it was given. */
+async function setSize(ceph: CephCommands, pool: string, size: number, call: CallOptions): Promise<void> {
+  const attempt = (): Promise<void> =>
+    ceph.setPool(pool, "size", String(size), { ...call, force: size === 1 });
+  await onceHeeded(attempt, size === 1, call);
+  await ceph.setPool(pool, "min_size", String(minSizeFor(size)), call);
+}
+
+async function onceHeeded(act: () => Promise<void>, waits: boolean, call: CallOptions): Promise<void> {
+  const end = performance.now() + heedMs;
+  for (;;) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!waits || !isRefusal(error, "EPERM") || performance.now() > end) throw error;
+    }
+    await delay(heedLookMs, undefined, call.signal === undefined ? {} : { signal: call.signal });
+  }
+}
+
+/** Throws NOT_FOUND, POOL_NEEDED, DATA_LOSS_UNCONFIRMED: what keeps a pool from being removed. */
+export async function checkPoolRemoval(
+  cluster: ClusterRuntime,
+  name: string,
+  confirmed: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const ceph = commandsOf(cluster);
+  const call = { deadlineMs: callMs, signal };
+  const pool = (await ceph.pools(call)).find((one) => one.name === name);
+  if (pool === undefined) throw noPool(name);
+  const { fileSystems } = await ceph.mdsStat(call);
+  const user = isCephsOwn(name, pool.applications)
+    ? "Ceph itself"
+    : pool.applications.includes("rgw") && wishFor("rgw", cluster.document.view().services) !== null
+      ? "the S3 gateways"
+      : pool.applications.includes("cephfs") && fileSystems.length > 0
+        ? `a file system (${fileSystems.join(", ")})`
+        : null;
+  if (user !== null) throw new MicrocephError("POOL_NEEDED", `the pool ${name} is used by ${user}`);
+  if (confirmed) return;
+  const bytes = (await usageOf(ceph, call))?.get(name);
+  const held = bytes === undefined ? "what it holds" : `the ${bytes} bytes that it holds`;
+  throw new MicrocephError("DATA_LOSS_UNCONFIRMED", `with the pool ${name} ${held} would be lost`, {
+    data: { pool: name, bytes: bytes ?? null },
+  });
+}
+
+const noPool = (pool: string): MicrocephError =>
+  new MicrocephError("NOT_FOUND", `there is no pool ${pool}`, { data: { pool } });
+
+const deletion = "mon_allow_pool_delete";
+
+/**
+ * The job of `pool remove`. Ceph's own lock against it is opened for the moment, and what was said about it before is
+ * remembered first: cut off, it is put back by the next run.
+ */
+export async function removePool(daemon: Daemon, asked: Json, tools: JobTools): Promise<Json> {
+  await daemon.settled();
+  const { pool } = asked as { pool: string };
+  const cluster = runtimeOf(daemon);
+  await cluster.whenCephAnswers(() => tools.report(0, "waiting for Ceph"), tools.signal);
+  const ceph = commandsOf(cluster);
+  const call = { deadlineMs: callMs, signal: tools.signal };
+  const kept = tools.memory as { before: string | null } | null;
+  const before = kept === null ? ((await ceph.configGet("mon", deletion, call)) ?? null) : kept.before;
+  if (kept === null) tools.remember({ before });
+  tools.report(30, `${pool} is removed`);
+  try {
+    if ((await ceph.pools(call)).some(({ name }) => name === pool)) {
+      await ceph.configSet("mon", deletion, "true", call);
+      const words = ["osd", "pool", "delete", pool, pool, "--yes-i-really-really-mean-it"];
+      await onceHeeded(async () => void (await ceph.run(words, call)), true, call);
+    }
+  } finally {
+    if (before === null) await ceph.configRemove("mon", deletion, call);
+    else await ceph.configSet("mon", deletion, before, call);
+  }
+  return { pool };
+}
+
+/** How many places of a kind have OSDs that run. */
+function placesOf(tree: OsdTree, domain: string): number {
+  const osds = liveOsds(tree);
+  if (domain === "osd") return osds.length;
+  return new Set(osds.map(({ host, rack }) => (domain === "rack" ? (rack ?? host) : host))).size;
+}
+
+/** What another number of copies means: changes nothing. Throws NOT_FOUND, USAGE. */
+export async function planReplicas(
+  cluster: ClusterRuntime,
+  asked: Pick<Shape<typeof replicasRequest>, "pools" | "size">,
+  signal: AbortSignal,
+): Promise<ReplicasPlan> {
+  const ceph = commandsOf(cluster);
+  const call = { deadlineMs: callMs, signal };
+  const [pools, rules, tree, usage] = await Promise.all([
+    ceph.pools(call),
+    ceph.crushRules(call),
+    ceph.osdTree(call),
+    usageOf(ceph, call),
+  ]);
+  const named = asked.pools.filter((name) => name !== "" && name !== "*");
+  const missing = named.find((name) => !pools.some((pool) => pool.name === name));
+  if (missing !== undefined) throw noPool(missing);
+  const everything = asked.pools.includes("*");
+  const chosen = pools.filter(({ name, erasure }) => (everything && !erasure) || named.includes(name));
+  const coded = chosen.find(({ erasure }) => erasure);
+  if (coded !== undefined) {
+    throw new MicrocephError("USAGE", `${coded.name} is erasure-coded: its size is what it was made with`);
+  }
+  const { size } = asked;
+  const row = (pool: Pool): ReplicasPlan["pools"][number] => {
+    const rule = rules.find(({ id }) => id === pool.crushRule);
+    const domain = rule?.failureDomain ?? "osd";
+    const stored = usage?.get(pool.name);
+    return {
+      ...{ pool: pool.name, from: pool.size, to: size, crush_rule: rule?.name ?? String(pool.crushRule) },
+      ...{ failure_domain: domain, places: placesOf(tree, domain), pg_num: pool.pgNum },
+      bytes: usage === null ? null : (stored ?? 0) * (size - pool.size),
+    };
+  };
+  const rows = chosen.map(row);
+  const live = liveOsds(tree).length;
+  const warnings = [
+    ...rows.filter(({ to }) => to === 1).map(({ pool }) => `${pool} would have a single copy`),
+    ...(rows.length === 0 && live < size ? [`there are ${live} OSDs: new pools would wait for ${size}`] : []),
+  ];
+  return {
+    ...{ size, min_size: minSizeFor(size), default: everything || named.length === 0, pools: rows, warnings },
+  };
+}
+
+/** Throws OSD_NEEDED, DATA_LOSS_UNCONFIRMED: what keeps it from being done. */
+export async function checkReplicas(
+  cluster: ClusterRuntime,
+  asked: Shape<typeof replicasRequest>,
+  signal: AbortSignal,
+): Promise<void> {
+  const plan = await planReplicas(cluster, asked, signal);
+  const narrow = plan.pools.find(({ to, from, places }) => to > from && to > places);
+  if (narrow !== undefined) {
+    const { pool, to, failure_domain: domain, places } = narrow;
+    throw new MicrocephError(
+      "OSD_NEEDED",
+      `${to} copies of ${pool} need ${to} ${domain}s with running OSDs, there are ${places}`,
+      { data: { pool } },
+    );
+  }
+  const added = plan.pools.reduce((sum, { bytes }) => sum + Math.max(0, bytes ?? 0), 0);
+  const { bytes } = await commandsOf(cluster).status({ deadlineMs: callMs, signal });
+  if (added > bytes.available) {
+    throw new MicrocephError("OSD_NEEDED", `${added} bytes would be written, ${bytes.available} are free`);
+  }
+  const single = plan.pools.find(({ to, from }) => to === 1 && from > 1);
+  if (single !== undefined && !asked.confirmed) throw singleCopy(`${single.pool} would have`);
+}
+
+/** The job of `pool set-rf`. Run again it does what is left. */
+export async function setReplicas(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
+  await daemon.settled();
+  const asked = request as unknown as Shape<typeof replicasRequest>;
+  const cluster = runtimeOf(daemon);
+  await cluster.whenCephAnswers(() => tools.report(0, "waiting for Ceph"), tools.signal);
+  const ceph = commandsOf(cluster);
+  const call = { deadlineMs: callMs, signal: tools.signal };
+  const plan = await planReplicas(cluster, asked, tools.signal);
+  const { size, pools } = plan;
+  if (size === 1) await ceph.configSet("global", "mon_allow_pool_size_one", "true", call);
+  if (plan.default) {
+    await ceph.configSet("global", "osd_pool_default_size", String(size), call);
+    await ceph.configSet("global", "osd_pool_default_min_size", String(minSizeFor(size)), call);
+  }
+  for (const [index, { pool }] of pools.entries()) {
+    tools.report(Math.floor((100 * index) / pools.length), `${pool} gets ${size} copies`);
+    await setSize(ceph, pool, size, call);
+  }
+  return plan as unknown as Json;
+}
