@@ -4,7 +4,7 @@
 #   --quiet             say nothing when nothing is missing
 #   --without-packages  leave the Debian packages alone (no root needed)
 #   --without-build     leave dist/ alone
-#   --with-clients      also the S3 clients that the lab tests use
+#   --with-clients      also the S3 clients, browser and Prometheus that the lab tests use
 #   --with-vm           also what the tests in a virtual machine need: QEMU, and a kernel that is only unpacked
 # Exit 0 ready, 1 a step failed, 2 usage, 3 something is needed first (root, apt-get, npm).
 set -eu
@@ -37,7 +37,7 @@ fail() { # CODE EXIT TEXT
   exit "$2"
 }
 
-# PROGRAM PACKAGE: a package is missing when its program is.
+# PROGRAM PACKAGE: a package is missing when its program, or file, is.
 programs='
 ceph-mon ceph-mon
 ceph-mgr ceph-mgr
@@ -70,6 +70,9 @@ client_programs='
 s3cmd s3cmd
 rclone rclone
 /usr/bin/aws awscli
+chromium chromium
+prometheus prometheus
+/usr/share/ceph/mgr/dashboard/module.py ceph-mgr-dashboard
 '
 
 vm_programs='
@@ -90,7 +93,10 @@ missing_packages() {
   # shellcheck disable=SC2086
   set -- $wanted_programs
   while [ $# -gt 0 ]; do
-    command -v "$1" >/dev/null 2>&1 || printf '%s ' "$2"
+    case "$1" in
+      /*) [ -e "$1" ] || printf '%s ' "$2" ;;
+      *) command -v "$1" >/dev/null 2>&1 || printf '%s ' "$2" ;;
+    esac
     shift 2
   done
   # The pinned Node is linked against it.

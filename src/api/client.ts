@@ -45,6 +45,7 @@ import type {
   StaticPeerReply,
 } from "./contract/mesh.ts";
 import type { migrationRequest } from "./contract/migration.ts";
+import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "./contract/panels.ts";
 import type {
   certificateRequest,
   disableServiceRequest,
@@ -79,6 +80,8 @@ const noServerName: object = { servername: "" };
 const defaultDeadlineMs = 10_000;
 /** Several commands of Ceph, and every member is asked. */
 const slowMs = 60_000;
+/** Managers load a module, and start anew for it. */
+const panelMs = 300_000;
 /** `radosgw-admin` opens all its pools first. */
 const s3Ms = 120_000;
 /** What a call meets while a daemon restarts, is paused or its node is cut off. */
@@ -216,6 +219,20 @@ export class ApiClient {
   logLevel = (options?: CallOptions): Promise<LogLevel> => this.#get("/1.0/log-level", options);
   setLogLevel = (level: string, options?: CallOptions): Promise<LogLevel> =>
     this.request("PUT", "/1.0/log-level", { level }, options);
+  panel = (panel: "dashboard" | "prometheus", options?: CallOptions): Promise<PanelReport> =>
+    this.#get(`/1.0/services/${panel}`, { deadlineMs: slowMs, ...options });
+  enableDashboard = (
+    request: Draft<typeof enableDashboardRequest>,
+    options?: CallOptions,
+  ): Promise<PanelReport> =>
+    this.request("PUT", "/1.0/services/dashboard", request, { deadlineMs: panelMs, ...options });
+  enablePrometheus = (
+    request: Draft<typeof enablePrometheusRequest>,
+    options?: CallOptions,
+  ): Promise<PanelReport> =>
+    this.request("PUT", "/1.0/services/prometheus", request, { deadlineMs: panelMs, ...options });
+  disablePanel = (panel: "dashboard" | "prometheus", options?: CallOptions): Promise<PanelReport> =>
+    this.request("DELETE", `/1.0/services/${panel}`, {}, { deadlineMs: slowMs, ...options });
   renameMember = (node: string, name: string, options?: CallOptions): Promise<RemovalReply> =>
     this.request("PUT", `/1.0/cluster/members/${encodeURIComponent(node)}/name`, { name }, options);
   maintenance = (

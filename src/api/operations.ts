@@ -48,6 +48,7 @@ import type {
   staticPeerRequest,
 } from "./contract/mesh.ts";
 import type { migrationRequest } from "./contract/migration.ts";
+import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "./contract/panels.ts";
 import type {
   certificateRequest,
   disableServiceRequest,
@@ -214,6 +215,15 @@ export interface Operations {
   ): Promise<readonly ClientConfigRow[]>;
   logLevel(): Promise<LogLevel>;
   setLogLevel(input: Shape<typeof logLevelRequest>): Promise<LogLevel>;
+  dashboard(input: object, context: RequestContext): Promise<PanelReport>;
+  enableDashboard(input: Shape<typeof enableDashboardRequest>, context: RequestContext): Promise<PanelReport>;
+  disableDashboard(input: object, context: RequestContext): Promise<PanelReport>;
+  prometheus(input: object, context: RequestContext): Promise<PanelReport>;
+  enablePrometheus(
+    input: Shape<typeof enablePrometheusRequest>,
+    context: RequestContext,
+  ): Promise<PanelReport>;
+  disablePrometheus(input: object, context: RequestContext): Promise<PanelReport>;
   renameMember(
     input: Shape<typeof memberParams> & Shape<typeof renameRequest>,
     context: RequestContext,

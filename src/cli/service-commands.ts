@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { Argument, type Command } from "commander";
+import type { PanelReport } from "../api/contract/panels.ts";
 import type { PlacedReport } from "../api/contract/placed-services.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
@@ -18,6 +19,11 @@ interface EnableOptions {
 interface CertificateOptions {
   readonly sslCertificate?: string;
   readonly sslPrivateKey?: string;
+}
+
+interface DashboardOptions extends CertificateOptions {
+  readonly sslPort?: number;
+  readonly newPassword?: true;
 }
 
 interface DisableOptions {
@@ -72,6 +78,43 @@ export function addServiceCommands(program: Command, io: CliIo): void {
       await session.print(await client.ingress(), (report) => placedText(report, "No ingress is wanted."));
     });
 
+  enable
+    .command("dashboard")
+    .description("Ceph's dashboard, with TLS and a user, on whichever manager is active")
+    .option(
+      "--ssl-port <port>",
+      "where managers listen (8443, or as before); the ingress: the next one",
+      panelPort,
+    )
+    .option(...certificateOption)
+    .option(...keyOption)
+    .option("--new-password", "give the user admin another password, and show it")
+    .action(async (options: DashboardOptions, command: Command) => {
+      const session = new Session(io, command);
+      const { sslPort, newPassword: new_password = false } = options;
+      const report = await session.client.enableDashboard({
+        ...{ new_password, ...(await pairOf(options)) },
+        ...(sslPort === undefined ? {} : { ssl_port: sslPort }),
+      });
+      await session.print(report, panelText);
+    });
+
+  enable
+    .command("prometheus")
+    .description("Ceph's figures for Prometheus, on whichever manager is active")
+    .option(
+      "--port <port>",
+      "where managers listen (9283, or as before); the ingress: the next one",
+      panelPort,
+    )
+    .action(async ({ port }: { readonly port?: number }, command: Command) => {
+      const session = new Session(io, command);
+      await session.print(
+        await session.client.enablePrometheus(port === undefined ? {} : { port }),
+        panelText,
+      );
+    });
+
   program
     .command("certificate")
     .description("Certificates of services")
@@ -93,6 +136,17 @@ export function addServiceCommands(program: Command, io: CliIo): void {
     });
 
   const disable = program.command("disable").description("Say which services are wanted no more");
+  for (const panel of ["dashboard", "prometheus"] as const) {
+    disable
+      .command(panel)
+      .description(
+        panel === "dashboard" ? "Its users and settings stay" : "Managers show Ceph's figures no more",
+      )
+      .action(async (_options: object, command: Command) => {
+        const session = new Session(io, command);
+        await session.print(await session.client.disablePanel(panel), () => `${panel} is disabled.\n`);
+      });
+  }
   for (const service of ["rgw", "ingress"] as const) {
     disable
       .command(service)
@@ -164,6 +218,23 @@ function portNumber(text: string): number {
   const port = /^(?:0|[1-9][0-9]{0,4})$/.test(text) ? Number(text) : Number.NaN;
   if (port <= 65_535) return port;
   throw new MicrocephError("USAGE", `--port takes a number up to 65535, not "${text.slice(0, 40)}"`);
+}
+
+/** Of the two the ingress has the next one. */
+function panelPort(text: string): number {
+  const port = portNumber(text);
+  if (port >= 1024 && port < 65_535) return port;
+  throw new MicrocephError("USAGE", `it takes a port from 1024 to 65534, not ${port}`);
+}
+
+function panelText({ urls, user, password }: PanelReport): string {
+  const login =
+    password === null
+      ? user === null
+        ? ""
+        : `User: ${user} (its password is what it was; --new-password makes another)\n`
+      : `User: ${user}\nPassword: ${password}\nIt is shown only now.\n`;
+  return `${urls.join("\n")}\n${login}`;
 }
 
 function placedText({ wanted, nodes }: PlacedReport, none: string): string {

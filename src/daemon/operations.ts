@@ -54,6 +54,7 @@ import { checkMaintenance } from "./maintenance.ts";
 import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
+import { disablePanel, enableDashboard, enablePrometheus, panelReport } from "./panels.ts";
 import { placedReport, setCertificate, unwant, wantGateways, wantIngress } from "./placed-services.ts";
 import { checkPoolRemoval, checkReplicas, createPool, listPools, planReplicas } from "./pools.ts";
 import { cephBuild, programVersions } from "./program-versions.ts";
@@ -382,6 +383,24 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async disableIngress(request) {
       return shown(daemon.jobs.start(serviceJob, unwant(daemon, "ingress", request)));
+    },
+    async dashboard(_input, { signal }) {
+      return panelReport(runtime(), "dashboard", signal);
+    },
+    async enableDashboard(request, { signal }) {
+      return enableDashboard(daemon, request, signal);
+    },
+    async disableDashboard(_input, { signal }) {
+      return disablePanel(daemon, "dashboard", signal);
+    },
+    async prometheus(_input, { signal }) {
+      return panelReport(runtime(), "prometheus", signal);
+    },
+    async enablePrometheus(request, { signal }) {
+      return enablePrometheus(daemon, request, signal);
+    },
+    async disablePrometheus(_input, { signal }) {
+      return disablePanel(daemon, "prometheus", signal);
     },
     async explain({ subject }, { signal }) {
       return explain(runtime(), mesh().lease.holder as PeerId | null, subject, signal);

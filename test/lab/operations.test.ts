@@ -1,5 +1,9 @@
 // What operators do with a cluster that runs: restarts in turn, pools, settings of Ceph. Real Ceph, with data on it.
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { PanelReport } from "../../src/api/contract/panels.ts";
 import type { UpgradePlan, UpgradeReply } from "../../src/api/contract/upgrade.ts";
 import { LabCluster, minutes } from "./support/cluster.ts";
 import { Lab } from "./support/lab.ts";
@@ -10,17 +14,26 @@ const three = ["n1", "n2", "n3"];
 labSuite("a cluster in operation", () => {
   let lab: Lab;
   let cluster: LabCluster;
+  let folder = "";
   const text = "what must not be lost";
   /** Pids of Ceph's daemons by their units, on all nodes. */
   const pids = (): Map<string, number> => new Map(three.flatMap((node) => [...cluster.daemons(node)]));
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "microceph-operations-"));
+    // What else is left out of the managers for the sake of their start is needed here.
+    const config = join(import.meta.dirname, "../../scripts/lab/ceph-extra.conf");
+    const needed = (await readFile(config, "utf8")).replace(/\b(?:dashboard|prometheus),/g, "");
+    await writeFile(join(folder, "ceph.conf"), needed);
+    process.env.MICROCEPH_LAB_CEPH_CONFIG = join(folder, "ceph.conf");
     lab = await Lab.up("operations", { nodes: 3 });
     cluster = new LabCluster(lab);
     await cluster.holding(three, text);
   });
   afterAll(async () => {
     await lab?.down();
+    delete process.env.MICROCEPH_LAB_CEPH_CONFIG;
+    await rm(folder, { recursive: true, force: true });
   });
 
   it("restarts every daemon in turn, with the daemon of ours that does it killed on the way", async () => {
@@ -145,7 +158,9 @@ labSuite("a cluster in operation", () => {
     for (const key of ["osd_max_backfills", "osd_op_num_shards"]) {
       await cluster.run("n1", "cluster", "config", "reset", key, "--section", "osd", "--skip-restart");
     }
-    expect(await cluster.run("n3", "cluster", "config", "list", "--format", "csv")).not.toMatch(/osd_(?:max|op)/);
+    expect(await cluster.run("n3", "cluster", "config", "list", "--format", "csv")).not.toMatch(
+      /osd_(?:max|op)/,
+    );
     await cluster.healthy("n1");
   });
 
@@ -172,5 +187,90 @@ labSuite("a cluster in operation", () => {
     await cluster.run("n3", "client", "config", "reset", "rbd_cache", "--yes-i-really-mean-it");
     await lab.waitFor("the others to be told nothing", async () => (await told("n1")) === "", minutes(1));
     expect(await told("n2")).toBe("false");
+  });
+
+  it("shows Ceph's dashboard to a real browser and its figures to a real Prometheus, also when the active manager dies", async () => {
+    const own = (await lab.mesh("n1")).members[0]?.addresses[0] ?? "";
+    const vip = own.replace(/\.\d+$/, ".100");
+    await cluster.run("n1", "enable", "ingress", "--vip", `${vip}/24`);
+    const enabled = JSON.parse(
+      await cluster.run("n2", "enable", "dashboard", "--format", "json"),
+    ) as PanelReport;
+    expect(enabled.urls).toHaveLength(2);
+    expect(enabled.urls[0]).toBe(`https://${vip}:8444/`);
+    const again = await cluster.run("n1", "enable", "dashboard");
+    expect(again).not.toContain("Password");
+    await cluster.run("n3", "enable", "prometheus");
+    expect(await cluster.run("n1", "enable", "prometheus")).toContain(`http://${vip}:9284/metrics\n`);
+    const taken = await cluster.cli("n1", "enable", "prometheus", "--port", "8443");
+    expect([taken.exitCode, taken.stderr]).toEqual([2, expect.stringContaining("that of another service")]);
+
+    // Who asks is another host, as a user's would be.
+    const script = (text: string): Promise<string> => lab.run("n3", ["sh", "-ec", text], minutes(3));
+    const page = (): Promise<string> =>
+      script(
+        `HOME=${folder} chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --ignore-certificate-errors \\
+           --user-data-dir=${folder}/browser --virtual-time-budget=20000 --dump-dom https://${vip}:8444/ 2>/dev/null`,
+      );
+    const login = (): Promise<string> =>
+      script(
+        `curl -sk -m 20 -H 'Accept: application/vnd.ceph.api.v1.0+json' -H 'Content-Type: application/json' \\
+           -d '{"username":"admin","password":"${enabled.password}"}' https://${vip}:8444/api/auth`,
+      );
+    await writeFile(
+      join(folder, "prometheus.yml"),
+      `global: { scrape_interval: 1s }\nscrape_configs: [{ job_name: ceph, static_configs: [{ targets: ["${vip}:9284"] }] }]\n`,
+    );
+    const scraper = script(
+      `exec timeout 240 prometheus --config.file=${folder}/prometheus.yml --storage.tsdb.path=${folder}/figures \\
+         --web.listen-address=127.0.0.1:9190 --log.level=error 2>${folder}/prometheus.log`,
+    ).catch(() => "");
+    /** How many OSDs Prometheus knows to be up, by what it scraped in the last seconds. */
+    const scraped = async (): Promise<string> => {
+      const answer = await script(
+        `curl -s -G -m 10 --data-urlencode 'query=sum(ceph_osd_up) and on() (time() - max(timestamp(ceph_health_status)) < 10)' http://127.0.0.1:9190/api/v1/query`,
+      );
+      return /"value":\[[0-9.]+,"(\d+)"\]/.exec(answer)?.[1] ?? answer;
+    };
+    const served = async (): Promise<void> => {
+      await lab.waitFor(
+        "a browser to show the dashboard's form",
+        async (note) => {
+          const dom = await page();
+          note(dom.slice(-500));
+          return dom.includes("<cd-login") && dom.includes('name="password"');
+        },
+        minutes(3),
+      );
+      await lab.waitFor(
+        "the user to be let in",
+        async (note) => {
+          const said = await login();
+          note(said);
+          return said.includes('"token"');
+        },
+        minutes(2),
+      );
+      await lab.waitFor(
+        "Prometheus to have fresh figures of three OSDs",
+        async (note) => {
+          const said = await scraped();
+          note(said);
+          return said === "3";
+        },
+        minutes(3),
+      );
+    };
+    await served();
+    const active = (await cluster.cephJson<{ active_name: string }>("n1", "mgr", "dump")).active_name;
+    for (const { pid, args } of lab.processes(active))
+      if (args[0]?.endsWith("ceph-mgr")) process.kill(pid, "SIGKILL");
+    await served();
+    await script("pkill -x prometheus");
+    await scraper;
+    await cluster.run("n2", "disable", "dashboard");
+    await cluster.run("n2", "disable", "prometheus");
+    await cluster.run("n2", "disable", "ingress", "--all");
+    await cluster.healthy("n1");
   });
 });

@@ -46,6 +46,12 @@ import {
 } from "./mesh.ts";
 import { migrationRequest } from "./migration.ts";
 import {
+  disablePanelRequest,
+  enableDashboardRequest,
+  enablePrometheusRequest,
+  panelReport,
+} from "./panels.ts";
+import {
   certificateRequest,
   disableServiceRequest,
   enableGatewayRequest,
@@ -593,6 +599,59 @@ export const endpoints = {
     body: disableServiceRequest,
     reply: job,
     kind: "async",
+  },
+  dashboard: {
+    method: "GET",
+    path: "/1.0/services/dashboard",
+    summary: "Ceph's dashboard: whether it is enabled, and where it is",
+    reply: panelReport,
+    kind: "sync",
+    waits: true,
+  },
+  enableDashboard: {
+    method: "PUT",
+    path: "/1.0/services/dashboard",
+    summary:
+      "Enable Ceph's dashboard, with a certificate and a user; a password that is made is told only now",
+    body: enableDashboardRequest,
+    reply: panelReport,
+    kind: "sync",
+    waits: true,
+  },
+  disableDashboard: {
+    method: "DELETE",
+    path: "/1.0/services/dashboard",
+    summary: "Disable it; its users and settings stay",
+    body: disablePanelRequest,
+    reply: panelReport,
+    kind: "sync",
+    waits: true,
+  },
+  prometheus: {
+    method: "GET",
+    path: "/1.0/services/prometheus",
+    summary: "Ceph's figures for Prometheus: whether they are enabled, and where they are",
+    reply: panelReport,
+    kind: "sync",
+    waits: true,
+  },
+  enablePrometheus: {
+    method: "PUT",
+    path: "/1.0/services/prometheus",
+    summary: "Have the managers show Ceph's figures for Prometheus",
+    body: enablePrometheusRequest,
+    reply: panelReport,
+    kind: "sync",
+    waits: true,
+  },
+  disablePrometheus: {
+    method: "DELETE",
+    path: "/1.0/services/prometheus",
+    summary: "Show them no more",
+    body: disablePanelRequest,
+    reply: panelReport,
+    kind: "sync",
+    waits: true,
   },
   explain: {
     method: "GET",

@@ -322,11 +322,11 @@ export class CephClient implements CephCommands {
   }
 
   async setSecret(key: string, value: string, options?: CallOptions): Promise<void> {
-    await this.#once(["config-key", "set", key], options, {
-      args: ["-i", "-"],
-      input: value,
-      secrets: [value],
-    });
+    await this.runWithInput(["config-key", "set", key], value, options);
+  }
+
+  runWithInput(words: readonly string[], input: string, options?: CallOptions): Promise<Json> {
+    return this.#once(words, options, { args: ["-i", "-"], input, secrets: [input] });
   }
 
   async removeSecret(key: string, options?: CallOptions): Promise<void> {

@@ -266,6 +266,9 @@ export interface CephCommands {
   /** Idempotent. */
   removeSecret(key: string, options?: CallOptions): Promise<void>;
 
+  /** A command that reads a file (`-i`): what is in it goes over standard input, and is in no argument, log or error. */
+  runWithInput(words: readonly string[], input: string, options?: CallOptions): Promise<Json>;
+
   /** Any other command, each word an argument; flags are words that start with `--`. */
   run(words: readonly string[], options?: CallOptions): Promise<Json>;
 }

@@ -90,7 +90,7 @@ export class NodeIngress {
     if ((await ingressSettings(this.#deps, this.#handle)) === null) return;
     this.#deps.memory.put(
       backendsKey,
-      backends.map((one) => ({ ...one })),
+      backends.map(({ panel, ...one }) => (panel === undefined ? one : { ...one, panel })),
     );
     await startIngress(this.#deps, this.#handle, backends);
   }

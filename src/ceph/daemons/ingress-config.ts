@@ -3,6 +3,8 @@ import { isIPv6 } from "node:net";
 import { hostPort } from "../../ids/host-port.ts";
 import type { Handle } from "../../ids/ids.ts";
 
+import type { Panel } from "../plan/panels.ts";
+
 /** A common address before the gateways. */
 export interface IngressSettings {
   readonly vip: string;
@@ -18,6 +20,8 @@ export interface Backend {
   readonly address: string;
   readonly port: number | null;
   readonly tlsPort: number | null;
+  /** A manager, where it is one and no gateway: the ingress listens on the port after its own. */
+  readonly panel?: Panel | undefined;
 }
 
 const defaultTlsPort = 443;
@@ -38,8 +42,9 @@ export function haproxyConfig(
   { socket }: Pick<IngressPaths, "socket">,
   nobody: boolean,
 ): string {
-  const servers = (of: "port" | "tlsPort"): string[] =>
-    [...backends]
+  const servers = (of: "port" | "tlsPort", panel?: Panel): string[] =>
+    backends
+      .filter((one) => one.panel === panel)
       .sort((a, b) => (a.handle < b.handle ? -1 : 1))
       .flatMap((one) => {
         const at = one[of];
@@ -51,6 +56,8 @@ export function haproxyConfig(
   // One that restarts refuses connections, which go to another at once: it need not be called down for that, and two
   // that restart one after the other are never both down.
   const pace = "inter 1s fall 3 rise 1 downinter 200ms";
+  const [figures] = backends.filter(({ panel }) => panel === "prometheus");
+  const [dashboard] = backends.filter(({ panel }) => panel === "dashboard");
   return `${[
     "# Written by microcephd from the gateways that are placed; changes here are overwritten.",
     "global",
@@ -90,6 +97,33 @@ export function haproxyConfig(
           // It is asked whether it answers, not who it is: the clients see its certificate themselves.
           `  default-server ${pace} check-ssl verify none`,
           ...encrypted,
+        ]),
+    // Of the managers only the one that is active has something to show.
+    ...(figures?.port == null
+      ? []
+      : [
+          "frontend prometheus",
+          `  bind ${hostPort(vip, figures.port + 1)} transparent`,
+          "  default_backend prometheus",
+          "backend prometheus",
+          "  option httpchk GET /metrics",
+          "  http-check expect string ceph_health_status",
+          "  default-server inter 2s fall 2 rise 1",
+          ...servers("port", "prometheus"),
+        ]),
+    ...(dashboard?.tlsPort == null
+      ? []
+      : [
+          "frontend dashboard",
+          "  mode tcp",
+          `  bind ${hostPort(vip, dashboard.tlsPort + 1)} transparent`,
+          "  default_backend dashboard",
+          "backend dashboard",
+          "  mode tcp",
+          "  option httpchk GET /",
+          "  http-check expect status 200",
+          "  default-server inter 2s fall 2 rise 1 check-ssl verify none",
+          ...servers("tlsPort", "dashboard"),
         ]),
   ].join("\n")}\n`;
 }

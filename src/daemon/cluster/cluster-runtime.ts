@@ -7,6 +7,7 @@ import type { CephAccess } from "../../ceph/control/decisions.ts";
 import { placedDaemons } from "../../ceph/control/placed-daemons.ts";
 import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
 import type { Backend } from "../../ceph/daemons/ingress-config.ts";
+import { type Panel, panelPorts } from "../../ceph/plan/panels.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
@@ -334,13 +335,22 @@ export class ClusterRuntime {
     return this.document.view().nodes[peer]?.addresses ?? [];
   }
 
-  /** S3 gateways that are placed, for the ingress. */
+  /** S3 gateways that are placed, and managers where they have something to show, for the ingress. */
   backends(): Backend[] {
     const members = [...this.journal.members()];
-    return placedDaemons(this.journal.entries()).flatMap(({ type, handle, port, tlsPort }) => {
+    const { dashboard, prometheus } = panelPorts(this.document.view().services);
+    return placedDaemons(this.journal.entries()).flatMap(({ type, handle, port, tlsPort }): Backend[] => {
       const peer = members.find(([, member]) => member.handle === handle)?.[0];
       const address = peer === undefined ? null : this.publicAddress(peer);
-      return type === "rgw" && address !== null ? [{ handle, address, port, tlsPort }] : [];
+      if (address === null) return [];
+      if (type === "rgw") return [{ handle, address, port, tlsPort }];
+      if (type !== "mgr") return [];
+      const shown = (panel: Panel, at: number | undefined): Backend[] => {
+        if (at === undefined) return [];
+        const isPlain = panel === "prometheus";
+        return [{ handle, address, port: isPlain ? at : null, tlsPort: isPlain ? null : at, panel }];
+      };
+      return [...shown("dashboard", dashboard), ...shown("prometheus", prometheus)];
     });
   }
 

@@ -1,6 +1,7 @@
 import type { InventoryDisk } from "../../../src/api/contract/disks.ts";
 import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/events.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
+import type { PanelReport } from "../../../src/api/contract/panels.ts";
 import type { PlacedReport } from "../../../src/api/contract/placed-services.ts";
 import type { PoolRow, ReplicasPlan } from "../../../src/api/contract/pools.ts";
 import type { RecoveryPlan } from "../../../src/api/contract/recovery.ts";
@@ -201,6 +202,10 @@ export class StubOperations implements Operations {
       },
     ],
   };
+  panel: PanelReport = {
+    ...{ enabled: true, port: 8443, urls: ["https://10.77.0.11:8443/"], user: null, password: null },
+  };
+  dashboardPassword: string | null = "once";
   upgradePlan: UpgradePlan = {
     steps: [{ daemon: "mon.n1", node: "n1", running: "16.2.15", installed: "18.2.7" }],
     nodes: [
@@ -420,6 +425,33 @@ export class StubOperations implements Operations {
   async setLogLevel(input: unknown) {
     this.#note("setLogLevel", input);
     return { level: 5 };
+  }
+
+  async dashboard() {
+    return this.panel;
+  }
+
+  async enableDashboard(input: unknown) {
+    this.#note("enableDashboard", input);
+    return { ...this.panel, user: "admin", password: this.dashboardPassword };
+  }
+
+  async disableDashboard() {
+    return { ...this.panel, enabled: false, urls: [] };
+  }
+
+  async prometheus() {
+    return this.panel;
+  }
+
+  async enablePrometheus(input: unknown) {
+    this.#note("enablePrometheus", input);
+    return this.panel;
+  }
+
+  async disablePrometheus() {
+    this.#note("disablePrometheus", {});
+    return { ...this.panel, enabled: false, urls: [] };
   }
 
   async programs() {

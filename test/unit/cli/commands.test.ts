@@ -667,6 +667,22 @@ describe("an upgrade", () => {
   });
 });
 
+describe("what the managers have to show", () => {
+  test("is enabled with one command each; a password is shown when it was made", async () => {
+    await using api = await runServer();
+    const made = await run(api, "enable dashboard --ssl-port 8445");
+    expect(made.stdout).toBe(
+      "https://10.77.0.11:8443/\nUser: admin\nPassword: once\nIt is shown only now.\n",
+    );
+    expect(api.operations.inputOf("enableDashboard")).toEqual({ ssl_port: 8445, new_password: false });
+    api.operations.dashboardPassword = null;
+    expect((await run(api, "enable dashboard")).stdout).toContain("--new-password makes another");
+    expect((await run(api, "enable prometheus --port 80")).code).toBe(2);
+    expect((await run(api, "enable prometheus")).code).toBe(0);
+    expect((await run(api, "disable prometheus")).stdout).toBe("prometheus is disabled.\n");
+  });
+});
+
 describe("pools", () => {
   test("are listed, made, given other copies, and removed only when that is meant", async () => {
     await using api = await runServer();

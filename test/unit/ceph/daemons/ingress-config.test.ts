@@ -33,6 +33,25 @@ describe("haproxy's configuration", () => {
     );
   });
 
+  it("shows what the active manager has to show, at the ports after the managers' own", () => {
+    expect(haproxyConfig(fourth, backends, paths, true)).not.toMatch(/prometheus|dashboard/);
+    const manager = { handle: handle("n1"), address: "10.0.0.1" };
+    const text = haproxyConfig(
+      fourth,
+      [
+        { ...manager, port: 9283, tlsPort: null, panel: "prometheus" },
+        { ...manager, port: null, tlsPort: 8443, panel: "dashboard" },
+        ...backends,
+      ],
+      paths,
+      true,
+    );
+    expect(text).toMatch(/bind 10\.0\.0\.100:9284 transparent\n(?:.*\n)*.*server n1 10\.0\.0\.1:9283 check/);
+    expect(text).toMatch(/bind 10\.0\.0\.100:8444 transparent\n(?:.*\n)*.*server n1 10\.0\.0\.1:8443 check/);
+    // They are no gateways.
+    expect(text.split("frontend prometheus")[0]).not.toMatch(/:9283|:8443/);
+  });
+
   it("gives root up where there is a user for it", () => {
     expect(haproxyConfig(fourth, [], paths, true)).toContain("  user nobody\n");
     expect(haproxyConfig(fourth, [], paths, false)).not.toContain("nobody");
