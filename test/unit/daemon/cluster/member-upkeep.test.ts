@@ -24,11 +24,18 @@ let upkeep: MemberUpkeep;
 let clock: number;
 let cephAnswers: boolean;
 let moves: (string | null)[];
+let clients: Record<string, string>[];
 let reconnected: string[];
 
 function runtime(): ClusterRuntime {
   const cephNode = {
     gateway: { drop: async (by: { revision: number }) => dropped("rgw", by.revision) },
+    mgr: { drop: async (by: { revision: number }) => dropped("mgr", by.revision) },
+    mds: { drop: async (by: { revision: number }) => dropped("mds", by.revision) },
+    followClientOptions: async (options: Record<string, string>) => {
+      clients.push(options);
+      return true;
+    },
     ingress: {
       get isHere() {
         return hasIngress;
@@ -70,7 +77,12 @@ function runtime(): ClusterRuntime {
       },
     },
     journal: { entries: () => entries },
-    document: { setFacts: (said: { addresses: string[] }) => void facts.push(said) },
+    document: {
+      setFacts: (said: { addresses: string[] }) => void facts.push(said),
+      view: () => ({
+        settings: { "client-config._all.rbd_cache": "true", "client-config.n2.rbd_cache": "false" },
+      }),
+    },
     voters: () => [voter],
     backends: () => backends,
     cephView: { refresh: () => undefined, answers: cephAnswers },
@@ -108,6 +120,7 @@ beforeEach(() => {
   clock = 0;
   cephAnswers = false;
   moves = [];
+  clients = [];
   reconnected = [];
   address = "10.0.0.1";
   entries = [];
@@ -267,8 +280,15 @@ describe("what a member sees to", () => {
     };
     off("rgw", "n1", 5);
     off("ingress", "n2", 6);
+    off("mds", "n1", 7);
     upkeep.journalChanged();
     await settle();
-    expect(drops).toEqual(["rgw 5"]);
+    expect(drops).toEqual(["rgw 5", "mds 7"]);
+  });
+
+  it("tells clients on its host what the document says, from its start on", async () => {
+    upkeep.start();
+    await settle();
+    expect(clients).toEqual([{ rbd_cache: "true" }]);
   });
 });
