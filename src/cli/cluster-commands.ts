@@ -19,6 +19,7 @@ interface BootstrapOptions {
   readonly publicNetwork?: string;
   readonly clusterNetwork?: string;
   readonly availabilityZone?: string;
+  readonly v2Only?: true;
 }
 
 /** `microceph cluster …` */
@@ -33,9 +34,13 @@ export function addClusterCommands(program: Command, io: CliIo): void {
     .option("--name <name>", "name of the cluster")
     .option("--microceph-ip <address>", "address of this node, and of the first Ceph monitor")
     .option("--mon-ip <address>", "address of this node for the first Ceph monitor, if another")
-    .option("--public-network <cidr>", "network of Ceph's clients, a subnet of this node")
+    .option(
+      "--public-network <cidr>",
+      "network of Ceph's clients, a subnet of this node; others between commas",
+    )
     .option("--cluster-network <cidr>", "network between the OSDs, a subnet of this node")
     .option("--availability-zone <zone>", "zone of this node: voters and monitors are spread over zones")
+    .option("--v2-only", "daemons speak the second messenger protocol alone (port 3300)")
     .action(async (options: BootstrapOptions, command: Command) => {
       const session = new Session(io, command);
       const { result } = await session.finish(await session.client.bootstrap(bootstrapFields(options)));
@@ -96,8 +101,8 @@ function bootstrapFields(options: BootstrapOptions): BootstrapOptions {
   for (const [field, value] of Object.entries(options)) {
     if (value === "") throw new MicrocephError("USAGE", `--${kebab(field)} was given without a value`);
   }
-  const { name, microcephIp, monIp, publicNetwork, clusterNetwork, availabilityZone } = options;
-  const given = { name, microcephIp, monIp, publicNetwork, clusterNetwork, availabilityZone };
+  const { name, microcephIp, monIp, publicNetwork, clusterNetwork, availabilityZone, v2Only } = options;
+  const given = { name, microcephIp, monIp, publicNetwork, clusterNetwork, availabilityZone, v2Only };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 

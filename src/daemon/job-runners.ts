@@ -1,7 +1,7 @@
 import type { CallOptions } from "../ceph/command/commands.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
-import { ownNetworks } from "../mesh/membership/public-network.ts";
+import { checkNetworks, ownNetworks } from "../mesh/membership/public-network.ts";
 import { assertPortFree } from "../process/free-port.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { foundingWishKey } from "./cluster/genesis.ts";
@@ -16,6 +16,7 @@ export interface BootstrapRequest {
   readonly publicNetwork?: string | undefined;
   readonly clusterNetwork?: string | undefined;
   readonly availabilityZone?: string | undefined;
+  readonly v2Only?: boolean | undefined;
 }
 
 /** Refuse at once what a bootstrap could not do. */
@@ -36,13 +37,8 @@ export function checkBootstrap(daemon: Daemon, request: BootstrapRequest): void 
     }
   }
   const networks = ownNetworks(interfaces);
-  for (const network of [request.publicNetwork, request.clusterNetwork]) {
-    if (network !== undefined && !networks.includes(network)) {
-      throw new MicrocephError(
-        "USAGE",
-        `${network} is no subnet of this node (it has ${networks.join(", ") || "none"})`,
-      );
-    }
+  for (const list of [request.publicNetwork, request.clusterNetwork]) {
+    if (list !== undefined) checkNetworks(list, networks);
   }
   const { monIp, publicNetwork } = request;
   if (monIp !== undefined && publicNetwork !== undefined && addressIn([monIp], publicNetwork) === null) {
@@ -92,6 +88,7 @@ function found(daemon: Daemon, request: BootstrapRequest): void {
   store.put(foundingWishKey, {
     monIp: request.monIp ?? request.microcephIp ?? null,
     clusterNetwork: request.clusterNetwork ?? null,
+    v2Only: request.v2Only ?? false,
   });
   try {
     membership.bootstrapAlone({

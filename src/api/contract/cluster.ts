@@ -2,7 +2,11 @@ import { z } from "zod";
 import { presence } from "./mesh.ts";
 import { name, type Shape, time } from "./shape.ts";
 
-const networks = z.string().min(1).max(1024).describe("CIDR of a subnet of this node");
+const networks = z
+  .string()
+  .min(1)
+  .max(1024)
+  .describe("CIDR of a subnet of this node; with those of other members between commas");
 
 /** Found a cluster on this node; every field has a default. The job's result: {cluster, fsid}. */
 export const bootstrapRequest = z.strictObject({
@@ -15,6 +19,7 @@ export const bootstrapRequest = z.strictObject({
     .string()
     .regex(/^[a-zA-Z0-9_.-]{1,63}$/)
     .optional(),
+  v2Only: z.boolean().optional().describe("daemons speak the second messenger protocol alone"),
 });
 
 /** One row of `microceph cluster list`. */

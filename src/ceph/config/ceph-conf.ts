@@ -17,6 +17,8 @@ export interface CephConfInput {
   /** Default: the public network. */
   readonly clusterNetwork?: string;
   readonly paths: CephPaths;
+  /** Daemons do not speak the first messenger protocol. */
+  readonly v2Only?: boolean;
   /** What clients on this host are told, by option. */
   readonly client?: Readonly<Record<string, string>>;
   /** Text of a further configuration file, whose sections follow ours and win over them. */
@@ -45,6 +47,7 @@ export function renderCephConf(input: CephConfInput): string {
         ["cluster network", input.clusterNetwork ?? networks.join(",")],
         ["ms bind ipv4", String(fourth)],
         ["ms bind ipv6", String(sixth)],
+        ...(input.v2Only ? [["ms bind msgr1", "false"] as const] : []),
         ["auth allow insecure global id reclaim", "false"],
         // Ceph tracker 70390: elastic shared blobs can corrupt data. Unknown to older releases, which ignore it.
         ["bluestore elastic shared blobs", "false"],
@@ -108,6 +111,7 @@ export const optionsOfCephConf: ReadonlySet<string> = new Set([
   ...[
     "ms_bind_ipv4",
     "ms_bind_ipv6",
+    "ms_bind_msgr1",
     "auth_allow_insecure_global_id_reclaim",
     "bluestore_elastic_shared_blobs",
   ],

@@ -9,7 +9,7 @@ import type { DecisionNumber } from "../../state/journal/types.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
 import { isUnanswered } from "../command/words.ts";
 import { renderCephConf } from "../config/ceph-conf.ts";
-import { addressVector } from "../config/monitor-address.ts";
+import { addressVector, speakV2Only } from "../config/monitor-address.ts";
 import { removeAdminKeyring, writeAdminKeyring, writeCephConf } from "../config/write-conf.ts";
 import { type DaemonDeps, ensureCephFolders, unitName } from "../daemons/deps.ts";
 import { hasMds, startMds } from "../daemons/mds.ts";
@@ -120,6 +120,7 @@ export class CephNode {
       publicNetwork: access.publicNetwork,
       ...(access.clusterNetwork === null ? {} : { clusterNetwork: access.clusterNetwork }),
       paths: this.deps.paths,
+      v2Only: speakV2Only(access.monitors),
       client: this.#clientOptions(),
       ...(extra === undefined ? {} : { extra }),
     });

@@ -4,7 +4,7 @@ import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CallOptions, CephCommands, MonMap } from "../command/commands.ts";
 import { isUnanswered } from "../command/words.ts";
-import { monitorAddresses } from "../config/monitor-address.ts";
+import { monitorAddresses, speakV2Only } from "../config/monitor-address.ts";
 import { movedMonitors, type PlacedMonitor, planRebuild, planRenumbering } from "../plan/moves.ts";
 import { planSeats, type SeatMember, seatTarget } from "../plan/seats.ts";
 import { planDaemons, surplusDaemons } from "../plan/service-daemons.ts";
@@ -258,7 +258,7 @@ function moveWatch(deps: PlannerDeps) {
           addresses:
             address === null
               ? [...(monitors.find((monitor) => monitor.name === name)?.addresses ?? [])]
-              : monitorAddresses(address),
+              : monitorAddresses(address, speakV2Only(monitors)),
         })),
       };
       const reason = reasons.join("; ");

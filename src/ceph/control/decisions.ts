@@ -27,6 +27,8 @@ export const bootstrapBody = z.object({
   address,
   publicNetwork: z.string().max(1024),
   clusterNetwork: z.string().max(1024).nullable(),
+  /** Monitors, and so all daemons, speak the second messenger protocol alone. */
+  v2Only: z.boolean().optional(),
 });
 export const monitorBody = z.object({
   handle: brandedHandle,

@@ -60,9 +60,9 @@ export function cephSteps(
   const { deps, handle } = node;
 
   const bootstrap: Step = async ({ number, body, payload }, { confirm, signal }) => {
-    const { fsid, address, publicNetwork, clusterNetwork } = bootstrapBody.parse(body);
+    const { fsid, address, publicNetwork, clusterNetwork, v2Only = false } = bootstrapBody.parse(body);
     const { adminKey, monKey } = bootstrapPayload.parse(payload);
-    const monitors: CephAccess["monitors"] = [{ name: handle, addresses: monitorAddresses(address) }];
+    const monitors: CephAccess["monitors"] = [{ name: handle, addresses: monitorAddresses(address, v2Only) }];
     await ensureCephFolders(deps.paths);
     await node.configure({ fsid, adminKey, publicNetwork, clusterNetwork, monitors });
     const keys: KeyringEntry[] = [
@@ -75,7 +75,7 @@ export function cephSteps(
       await prepareMgr(deps, { handle, key: managerKey });
       keys.push({ entity: `mgr.${handle}`, key: managerKey, capabilities: mgrCapabilities });
     }
-    await bootstrapMon(deps, { handle, fsid, address, monKey, keys, signal });
+    await bootstrapMon(deps, { handle, fsid, address, monKey, v2Only, keys, signal });
     await confirm();
     node.rememberMonAddress(address, number);
     await startMon(deps, { handle, address });

@@ -23,6 +23,7 @@ export interface BootstrapMon {
   readonly address: string;
   /** Key of `mon.`, the same on every monitor. */
   readonly monKey: string;
+  readonly v2Only?: boolean;
   /** Further keys that the first monitor imports: `client.admin`, the first mgr … each with capabilities. */
   readonly keys: readonly KeyringEntry[];
   readonly signal?: AbortSignal;
@@ -38,7 +39,15 @@ export async function bootstrapMon(deps: DaemonDeps, mon: BootstrapMon): Promise
     const monMap = join(folder, "monmap");
     await deps.run(
       "monmaptool",
-      ["--create", "--addv", mon.handle, monitorAddressVector(mon.address), "--fsid", mon.fsid, monMap],
+      [
+        "--create",
+        "--addv",
+        mon.handle,
+        monitorAddressVector(mon.address, mon.v2Only),
+        "--fsid",
+        mon.fsid,
+        monMap,
+      ],
       { deadlineMs: mkfsDeadlineMs, ...(mon.signal ? { signal: mon.signal } : {}) },
     );
     return [{ entity: "mon.", key: mon.monKey, capabilities: monCapabilities }, ...mon.keys];
@@ -191,7 +200,7 @@ export async function storeFsid(
 
 /**
  * Start a prepared monitor, or adopt the running one. One that is not in the monmap adds itself with this
- * address. Idempotent. Throws NOT_FOUND when nothing was prepared.
+ * address, in the protocols that ceph.conf says. Idempotent. Throws NOT_FOUND when nothing was prepared.
  */
 export async function startMon(
   deps: DaemonDeps,
@@ -200,7 +209,12 @@ export async function startMon(
   if ((await storeFsid(deps, mon.handle)) === undefined) {
     throw new MicrocephError("NOT_FOUND", `the monitor ${mon.handle} has no store on this node`);
   }
-  await startDaemon(deps, "mon", mon.handle, ["--public-addr", mon.address]);
+  // Of a bare address a monitor makes one of each protocol, whatever its configuration says.
+  const v2Only = /^ms bind msgr1 = false$/m.test((await readFileIfPresent(deps.paths.cephConf)) ?? "");
+  const where = v2Only
+    ? ["--public-addrv", monitorAddressVector(mon.address, true)]
+    : ["--public-addr", mon.address];
+  await startDaemon(deps, "mon", mon.handle, where);
 }
 
 /** What the monitor says of itself; undefined while it does not answer. */

@@ -15,13 +15,15 @@ export interface FoundBody {
   readonly publicNetwork: string;
   readonly clusterNetwork: string | null;
   readonly acceptors: readonly PeerId[];
+  /** Ceph's daemons speak the second messenger protocol alone. */
+  readonly v2Only: boolean;
 }
 
 /** The founding, as the journal has it. */
 export function foundingOf(entries: readonly Entry[]): FoundBody | null {
   const body = entries.find((entry) => entry.kind === foundKind)?.body;
   if (body === null || body === undefined || typeof body !== "object" || Array.isArray(body)) return null;
-  const { founder, name, publicNetwork, clusterNetwork, acceptors } = body;
+  const { founder, name, publicNetwork, clusterNetwork, acceptors, v2Only } = body;
   if (!isPeerId(founder) || typeof name !== "string" || typeof publicNetwork !== "string") return null;
   return {
     founder,
@@ -29,6 +31,7 @@ export function foundingOf(entries: readonly Entry[]): FoundBody | null {
     publicNetwork,
     clusterNetwork: typeof clusterNetwork === "string" ? clusterNetwork : null,
     acceptors: Array.isArray(acceptors) ? acceptors.filter(isPeerId) : [],
+    v2Only: v2Only === true,
   };
 }
 

@@ -17,11 +17,15 @@ export const clusterKeySecret = "cluster-key";
 
 /** Where the store keeps what an operator asked of a bootstrap beyond its network. */
 export const foundingWishKey = "founding-wish";
-const foundingWish = z.object({ monIp: z.string().nullable(), clusterNetwork: z.string().nullable() });
+const foundingWish = z.object({
+  monIp: z.string().nullable(),
+  clusterNetwork: z.string().nullable(),
+  v2Only: z.boolean().default(false),
+});
 
 function wishOf(runtime: ClusterRuntime): z.infer<typeof foundingWish> {
   const kept = foundingWish.safeParse(runtime.deps.store.get(foundingWishKey));
-  return kept.success ? kept.data : { monIp: null, clusterNetwork: null };
+  return kept.success ? kept.data : { monIp: null, clusterNetwork: null, v2Only: false };
 }
 
 /**
@@ -45,6 +49,7 @@ export function genesisPlanner(
         name: cluster.name,
         publicNetwork: founded.publicNetwork,
         clusterNetwork: wishOf(runtime).clusterNetwork,
+        v2Only: wishOf(runtime).v2Only,
         acceptors: founded.acceptors,
       };
       const reason = founded.acceptors.length === 0 ? "asked for by an operator" : "found by fresh nodes";
@@ -134,6 +139,7 @@ function bootstrapProposal(runtime: ClusterRuntime): readonly Proposal[] {
     address,
     publicNetwork: runtime.publicNetwork() ?? "",
     clusterNetwork: founding?.clusterNetwork ?? null,
+    ...(founding?.v2Only ? { v2Only: true } : {}),
   };
   const reason = "a new cluster starts with one monitor";
   return [{ kind: kinds.bootstrap, body, agent: runtime.self, reason, lane: "seats" }];

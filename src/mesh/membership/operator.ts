@@ -8,7 +8,7 @@ import type { FounderRole } from "./founder-role.ts";
 import { clusterOf, type Lifecycle } from "./lifecycle.ts";
 import { isLater } from "./member-role.ts";
 import { provenClusters } from "./neighbours.ts";
-import { choosePublicNetwork, ownNetworks } from "./public-network.ts";
+import { checkNetworks, choosePublicNetwork, ownNetworks } from "./public-network.ts";
 import { shownCluster } from "./status.ts";
 
 export interface BootstrapOptions {
@@ -50,13 +50,7 @@ export class Operator {
     if (state.state === "removed") throw removedNode();
     if (state.state !== "fresh") throw alreadyInitialized(state);
     const interfaces = this.#context.interfaces();
-    const own = ownNetworks(interfaces);
-    if (options.publicNetwork !== undefined && !own.includes(options.publicNetwork)) {
-      throw new MicrocephError(
-        "USAGE",
-        `${options.publicNetwork} is no subnet of this node (it has ${own.join(", ") || "none"})`,
-      );
-    }
+    if (options.publicNetwork !== undefined) checkNetworks(options.publicNetwork, ownNetworks(interfaces));
     const publicNetwork = options.publicNetwork ?? choosePublicNetwork(interfaces, [])?.network;
     if (publicNetwork === undefined) {
       throw new MicrocephError("NO_PUBLIC_NETWORK", "no interface of this node has an address for a cluster");

@@ -1,3 +1,4 @@
+import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { PeerId } from "../../ids/ids.ts";
 import { canCarryCluster, compareSubnets, type InterfaceFact, subnetContains, subnetOf } from "./cidr.ts";
 
@@ -76,4 +77,24 @@ export function ownNetworks(interfaces: readonly InterfaceFact[]): string[] {
     .map(({ subnet }) => subnet)
     .sort(compareSubnets)
     .map(({ text }) => text);
+}
+
+/** One subnet of this node, and, where other members stand elsewhere, theirs. Throws USAGE. */
+export function checkNetworks(list: string, own: readonly string[]): void {
+  const parts = list.split(",").map((part) => part.trim());
+  const subnets = parts.map((part) => {
+    const subnet = subnetOf(part);
+    if (subnet?.text === part) return subnet;
+    const hint = subnet === undefined ? "" : ` (${subnet.text}?)`;
+    throw new MicrocephError("USAGE", `"${part.slice(0, 60)}" is no subnet${hint}`);
+  });
+  if (!parts.some((part) => own.includes(part))) {
+    throw new MicrocephError(
+      "USAGE",
+      `${list} is no subnet of this node (it has ${own.join(", ") || "none"})`,
+    );
+  }
+  if (new Set(subnets.map(({ family }) => family)).size > 1) {
+    throw new MicrocephError("USAGE", `${list}: Ceph's daemons are in IPv4 or in IPv6, not in both`);
+  }
 }

@@ -220,7 +220,7 @@ describe("cluster", () => {
     api.operations.jobResult = { fsid };
     const { code, stdout, stderr } = await run(
       api,
-      "cluster bootstrap --name east --mon-ip 10.0.0.1 --public-network 10.0.0.0/24 --availability-zone z1",
+      "cluster bootstrap --name east --mon-ip 10.0.0.1 --public-network 10.0.0.0/24 --availability-zone z1 --v2-only",
     );
     expect(code).toBe(0);
     expect(api.operations.inputOf("bootstrap")).toEqual({
@@ -228,6 +228,7 @@ describe("cluster", () => {
       monIp: "10.0.0.1",
       publicNetwork: "10.0.0.0/24",
       availabilityZone: "z1",
+      v2Only: true,
     });
     expect(stdout).toContain(`(Ceph ${fsid})`);
     expect(stderr).toBe(

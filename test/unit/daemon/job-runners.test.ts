@@ -122,9 +122,15 @@ const run = (request = {}): Promise<Json> => bootstrapAlone(daemon.asDaemon(), r
 
 describe("the job of a bootstrap", () => {
   it("puts its wish on disk before the founding, then waits for Ceph", async () => {
-    const request = { name: "c", monIp: "10.0.0.1", clusterNetwork: "10.1.0.0/24", availabilityZone: "z" };
+    const request = {
+      name: "c",
+      monIp: "10.0.0.1",
+      clusterNetwork: "10.1.0.0/24",
+      availabilityZone: "z",
+      v2Only: true,
+    };
     expect(await run(request)).toEqual({ cluster: "c1", fsid: "fsid" });
-    const wish = { monIp: "10.0.0.1", clusterNetwork: "10.1.0.0/24" };
+    const wish = { monIp: "10.0.0.1", clusterNetwork: "10.1.0.0/24", v2Only: true };
     expect(daemon.calls).toEqual([
       `found ${JSON.stringify({ clusterName: "c" })} wish ${JSON.stringify(wish)}`,
       "Ceph answers",

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { CephCommands, OsdTree, Pool } from "../../../../src/ceph/command/commands.ts";
+import { monitorAddresses } from "../../../../src/ceph/config/monitor-address.ts";
 import { cephPlanners } from "../../../../src/ceph/control/ceph-planner.ts";
 import type { Proposal } from "../../../../src/ceph/control/controller.ts";
 import type { CrushChange } from "../../../../src/ceph/control/crush-estimate.ts";
@@ -93,12 +94,15 @@ function entry(kind: string, body: Json, state: Entry["state"] = "done", revisio
   };
 }
 
+let v2Only = false;
+
 function placed(name: string) {
-  return { name, addresses: [{ type: "v2" as const, address: `10.0.0.${name.slice(1)}:3300` }] };
+  return { name, addresses: monitorAddresses(`10.0.0.${name.slice(1)}`, v2Only) };
 }
 
 beforeEach(() => {
   services = {};
+  v2Only = false;
   addresses = new Map();
   silent = false;
   out = [];
@@ -294,6 +298,16 @@ describe("monitors whose hosts have moved", () => {
           { type: "v1", address: `10.9.0.${n}:6789` },
         ],
       })),
+    });
+  });
+
+  it("keep to the second protocol where they speak that alone", async () => {
+    v2Only = true;
+    for (const n of [0, 1, 2]) addresses.set(n, `10.9.0.${n}`);
+    silent = true;
+    const [decision] = await later(10_000);
+    expect(decision?.body).toMatchObject({
+      monitors: [0, 1, 2].map((n) => ({ addresses: [{ type: "v2", address: `10.9.0.${n}:3300` }] })),
     });
   });
 

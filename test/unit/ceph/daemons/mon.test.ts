@@ -89,6 +89,13 @@ describe("a monitor", () => {
     ]);
   });
 
+  it("joins with the protocols that ceph.conf says", async () => {
+    await bootstrapMon(node.deps, mon);
+    await writeFile(node.deps.paths.cephConf, "[global]\nms bind msgr1 = false\n");
+    await startMon(node.deps, mon);
+    expect(node.units.get("mon.n1")?.argv.slice(-2)).toEqual(["--public-addrv", "[v2:10.0.0.1:3300]"]);
+  });
+
   it("is cleaned up so that it can join again", async () => {
     await bootstrapMon(node.deps, mon);
     await startMon(node.deps, mon);

@@ -27,7 +27,7 @@ function entry(kind: string, body: Json, state: Entry["state"] = "done"): Entry 
 }
 
 const found = { founder, name: "c", publicNetwork: "10.0.0.0/24" };
-const full = { ...found, clusterNetwork: "10.1.0.0/24", acceptors: [one] };
+const full = { ...found, clusterNetwork: "10.1.0.0/24", acceptors: [one], v2Only: true };
 const voter = (of: PeerId, handle: string, state: Entry["state"] = "done"): Entry =>
   entry(kinds.voter, { peer: of, handle }, state);
 
@@ -40,7 +40,7 @@ describe("foundingOf", () => {
     [
       "one of an earlier version",
       [entry(foundKind, found)],
-      { ...found, clusterNetwork: null, acceptors: [] },
+      { ...found, clusterNetwork: null, acceptors: [], v2Only: false },
     ],
     ["acceptors that are none are left out", [entry(foundKind, { ...full, acceptors: ["x", one, 7] })], full],
     ["no founder", [entry(foundKind, { ...found, founder: "x" })], null],

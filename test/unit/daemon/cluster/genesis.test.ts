@@ -163,6 +163,7 @@ function expectFounded(): void {
   ]);
   expect(state.entries[0]?.body).toEqual({
     ...{ founder: self, name: "c", publicNetwork: "10.0.0.0/24", clusterNetwork: null, acceptors: [other] },
+    v2Only: false,
   });
   expect(state.secrets.get(clusterKeySecret)).toEqual({ ...key });
   const [last] = admitted.slice(-1);
@@ -209,10 +210,10 @@ describe("a founder", () => {
     expect(admitted.at(-1)?.certificate.peer).toBe(self);
   });
 
-  it("records the cluster network that its operator asked for", async () => {
-    store.set(foundingWishKey, { monIp: null, clusterNetwork: "10.1.0.0/24" });
+  it("records the cluster network and the protocol that its operator asked for", async () => {
+    store.set(foundingWishKey, { monIp: null, clusterNetwork: "10.1.0.0/24", v2Only: true });
     await found();
-    expect(state.entries[0]?.body).toMatchObject({ clusterNetwork: "10.1.0.0/24" });
+    expect(state.entries[0]?.body).toMatchObject({ clusterNetwork: "10.1.0.0/24", v2Only: true });
   });
 
   it("is nobody but the founder, and stops between two steps when its term ends", async () => {
@@ -267,6 +268,14 @@ describe("the first decision about Ceph", () => {
     const entry = await state.decider.open(draft, { epoch });
     if (is !== "open") await state.decider.close(entry.id, is, { reason: "" });
     expect(await bootstrap()).toHaveLength(more);
+  });
+
+  it("speaks the second protocol alone where that was asked for, whoever bootstraps it", async () => {
+    const [entry] = state.entries;
+    state.entries[0] = { ...entry, body: { ...(entry?.body as object), v2Only: true } } as typeof entry &
+      object;
+    addresses.set(other, "10.0.0.2");
+    expect((await bootstrap(other))[0]?.body).toMatchObject({ v2Only: true });
   });
 
   it("takes the monitor's address from the founder's operator, and only for the founder", async () => {

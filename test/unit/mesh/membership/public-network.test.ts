@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { InterfaceFact } from "../../../../src/mesh/membership/cidr.ts";
-import { choosePublicNetwork, ownNetworks } from "../../../../src/mesh/membership/public-network.ts";
+import {
+  checkNetworks,
+  choosePublicNetwork,
+  ownNetworks,
+} from "../../../../src/mesh/membership/public-network.ts";
 import { peer } from "./fixtures.ts";
 
 function face(name: string, cidr: string, defaultRoute = false): InterfaceFact {
@@ -8,6 +12,24 @@ function face(name: string, cidr: string, defaultRoute = false): InterfaceFact {
 }
 
 const [a, b, c] = [peer("a"), peer("b"), peer("c")];
+
+describe("networks that are asked for", () => {
+  const own = ["10.0.0.0/24", "fd10::/64"];
+
+  it.each(["10.0.0.0/24", "10.9.0.0/16,10.0.0.0/24", "fd10::/64, fd20::/64"])("may be %s", (list) => {
+    expect(() => checkNetworks(list, own)).not.toThrow();
+  });
+
+  it.each([
+    ["10.9.0.0/24", "is no subnet of this node"],
+    ["10.0.0.1/24", "(10.0.0.0/24?)"],
+    ["10.0.0.0/24,nonsense", "is no subnet"],
+    ["10.0.0.0/24,", "is no subnet"],
+    ["10.0.0.0/24,fd10::/64", "in IPv4 or in IPv6"],
+  ])("may not be %s", (list, why) => {
+    expect(() => checkNetworks(list, own)).toThrow(why);
+  });
+});
 
 describe("choosePublicNetwork", () => {
   it("takes the subnet that contains the addresses of the others", () => {
