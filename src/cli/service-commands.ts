@@ -11,6 +11,7 @@ import { Session } from "./session.ts";
 interface EnableOptions {
   readonly target: readonly string[];
   readonly count?: number;
+  readonly zone?: string;
   readonly port?: number;
   readonly sslPort?: number;
   readonly wait: boolean;
@@ -46,6 +47,7 @@ export function addServiceCommands(program: Command, io: CliIo): void {
     .description("S3 and Swift gateways: on this node, on others by name, or so many wherever they fit")
     .option("--target <node>", "member that runs one; may be given again (this node)", collect, [])
     .option("--count <n>", "so many in all; another member takes over when one is away for long", wholeNumber)
+    .option("--zone <zone>", "those that are not named only there; '*': anywhere (as before)")
     .option("--port <port>", "where they listen (80, or as before; with a certificate: only TLS)", portNumber)
     .option("--ssl-port <port>", "where they speak TLS (443, or as before)", portNumber)
     .option(...certificateOption)
@@ -67,6 +69,7 @@ export function addServiceCommands(program: Command, io: CliIo): void {
     .requiredOption("--vip <address/prefix>", "the common address: 192.0.2.10/24")
     .option("--target <node>", "member that stands ready for it; may be given again", collect, [])
     .option("--count <n>", "so many stand ready in all (2)", wholeNumber)
+    .option("--zone <zone>", "those that are not named only there; '*': anywhere (as before)")
     .option("--port <port>", "where it listens (80, or as before)", portNumber)
     .option("--ssl-port <port>", "where it passes TLS on to the gateways (443, or as before)", portNumber)
     .option("--wait [bool]", "wait until it is served", truth, true)
@@ -175,15 +178,17 @@ export function addServiceCommands(program: Command, io: CliIo): void {
   }
 }
 
-function asked({ target, count, port, sslPort }: EnableOptions): {
+function asked({ target, count, zone, port, sslPort }: EnableOptions): {
   targets: string[];
   count?: number;
+  zone?: string;
   port?: number;
   ssl_port?: number;
 } {
   return {
     targets: [...target],
     ...(count === undefined ? {} : { count }),
+    ...(zone === undefined ? {} : { zone }),
     ...(port === undefined || port === 0 ? {} : { port }),
     ...(sslPort === undefined || sslPort === 0 ? {} : { ssl_port: sslPort }),
   };

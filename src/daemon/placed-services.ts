@@ -72,6 +72,7 @@ export async function wantGateways(
     port,
     targets: [...new Set([...before.targets, ...more])].sort(),
     count: asked.count ?? before.count,
+    ...zoneOf(asked.zone, before.zone),
     ...(digest === undefined ? {} : { tls: { port: tlsPort, certificate: digest } }),
   });
 }
@@ -121,7 +122,14 @@ export async function wantIngress(
   // Who has it already by our own doing is no stranger.
   if (before?.vip !== vip) await assertNobodyAnswers(vip, signal);
   const count = asked.count ?? before?.count ?? (targets.length > 0 ? 0 : defaultIngress);
-  return put(cluster, "ingress", { vip, prefix, port, tlsPort, targets, count });
+  const zone = zoneOf(asked.zone, before?.zone);
+  return put(cluster, "ingress", { vip, prefix, port, tlsPort, targets, count, ...zone });
+}
+
+/** The zone in which those are that nobody names: as before when nothing is said, "*" for anywhere. */
+function zoneOf(asked: string | undefined, before: string | undefined): { zone?: string } {
+  const zone = asked ?? before;
+  return zone === undefined || zone === "*" ? {} : { zone };
 }
 
 function ingressPorts(wish: Wish<"ingress"> | null): number[] {
@@ -265,12 +273,14 @@ function isSettled(cluster: ClusterRuntime, service: PlacedService): boolean {
   const isAlive = ({ id }: NamedMember): boolean =>
     id === cluster.self || cluster.presence.stateOf(id) === "alive";
   const isTarget = ({ id }: NamedMember): boolean => wish.targets.includes(id);
+  const zones = cluster.document.view().labels;
   const serves = (one: PlacedDaemon | undefined): boolean =>
     one !== undefined && !one.open && one.settings === settingsOf(wish);
   if (hosts.some(([member, one]) => isTarget(member) && isAlive(member) && !serves(one))) return false;
   const able = hosts.filter(
     ([member]) =>
       isAlive(member) &&
+      (isTarget(member) || wish.zone === undefined || zones[member.id]?.zone === wish.zone) &&
       (!("vip" in wish) || addressIn(cluster.addressesOf(member.id), `${wish.vip}/${wish.prefix}`) !== null),
   );
   const targets = hosts.filter(([member]) => isTarget(member)).length;

@@ -5,9 +5,15 @@ const port = z.int().min(1).max(65_535);
 /** PEM, or, as in MicroCeph, base64 of it. */
 const pem = z.string().min(1).max(131_072);
 
+const zone = z
+  .string()
+  .regex(/^(?:\*|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)$/)
+  .describe('only there are those that nobody names; "*": anywhere; as before when it is left out');
+
 export const enableGatewayRequest = z.strictObject({
   targets: z.array(nodeReference).max(1000).default([]).describe("members that run one each"),
   count: z.int().min(1).max(1000).optional().describe("how many there are to be in all, wherever"),
+  zone: zone.optional(),
   port: port.optional().describe("as before when it is left out, 80 at first; with a certificate: only TLS"),
   ssl_port: port.optional().describe("as before when it is left out; 443 at first"),
   ssl_certificate: pem.optional(),
@@ -20,6 +26,7 @@ export const enableIngressRequest = z.strictObject({
     .describe("the common address with the bits of its network: 192.0.2.10/24"),
   targets: z.array(nodeReference).max(1000).default([]).describe("members that stand ready for it"),
   count: z.int().min(1).max(1000).optional().describe("how many stand ready in all; 2 at first"),
+  zone: zone.optional(),
   port: port.optional().describe("as before when it is left out; 80 at first"),
   ssl_port: port.optional().describe("where it passes TLS on; as before when it is left out, 443 at first"),
 });

@@ -15,10 +15,12 @@ const lookMs = 5_000;
 /** Services that are placed by name or by number; these are their names in the document, too. */
 export type PlacedService = "rgw" | "ingress";
 
+const labelValue = z.string().min(1).max(63);
 const port = z.int().min(1).max(65_535);
 const where = {
   targets: z.array(z.custom<PeerId>(isPeerId)).max(1000),
   count: z.int().min(0).max(1000),
+  zone: labelValue.optional(),
 };
 const wishes = {
   rgw: z.object({ ...where, port: port.nullable(), tls: gatewayTls.optional() }),
@@ -60,7 +62,7 @@ export function servicePlanner(
     if (wish === null && placed.length === 0) return [];
     const network = wish !== null && "vip" in wish ? `${wish.vip}/${wish.prefix}` : null;
     const plan = planGateways({
-      wish: wish && { settings: settingsOf(wish), targets: wish.targets, count: wish.count },
+      wish: wish && { settings: settingsOf(wish), targets: wish.targets, count: wish.count, zone: wish.zone },
       hosts: members
         // Only who is in the network of the common address can take it.
         .filter(({ addresses }) => network === null || deps.addressIn(addresses, network) !== null)
@@ -86,7 +88,7 @@ export function servicePlanner(
     return [
       ...place.flatMap(({ peer, handle, reason }): Proposal[] => {
         if (wish === null) return [];
-        const { targets: _, count: __, ...told } = wish;
+        const { targets: _, count: __, zone: ___, ...told } = wish;
         const body = { type: service, handle, ...told } as Json;
         return [{ kind: kinds.daemon, body, agent: peer, reason, lane: lane(handle) }];
       }),

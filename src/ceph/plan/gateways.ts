@@ -8,6 +8,8 @@ export interface ServiceWish {
   readonly targets: readonly PeerId[];
   /** How many there are to be in all, wherever; 0: only the targets'. */
   readonly count: number;
+  /** Only there are those that nobody named; undefined: anywhere. */
+  readonly zone?: string | undefined;
 }
 
 export interface GatewayHost {
@@ -53,7 +55,8 @@ export function planGateways({ wish, hosts, placed }: GatewayFacts): GatewayPlan
   }
   const staying = hosts.filter(({ leaving }) => !leaving);
   const targets = staying.filter(({ peer }) => wish.targets.includes(peer));
-  const others = staying.filter((host) => !targets.includes(host));
+  const isFree = ({ zone }: GatewayHost): boolean => wish.zone === undefined || zone === wish.zone;
+  const others = staying.filter((host) => !targets.includes(host) && isFree(host));
   const free = Math.max(0, wish.count - targets.length);
   const kept = others
     .filter((host) => isPlaced(host) && !host.lost)
@@ -67,7 +70,7 @@ export function planGateways({ wish, hosts, placed }: GatewayFacts): GatewayPlan
   if (targets.length > 0) reasons.push(`asked for on ${named(targets)}`);
   if (free > 0) {
     reasons.push(
-      `${wish.count} are wanted in all: ${named([...kept, ...chosen]) || "no other member can have one"}`,
+      `${wish.count} are wanted in all${wish.zone === undefined ? "" : `, in zone ${wish.zone}`}: ${named([...kept, ...chosen]) || "no other member can have one"}`,
     );
   }
   const missing = free - kept.length - chosen.length;

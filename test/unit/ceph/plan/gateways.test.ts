@@ -56,6 +56,24 @@ describe("gateways", () => {
     ]);
   });
 
+  it("are only in the zone that was asked for, where nobody names them", () => {
+    const hosts = [host(1, { zone: "a" }), host(2, { zone: "b" }), host(3)];
+    expect(plan({ hosts, wish: wish({ count: 2, zone: "b" }) })).toMatchObject({
+      ...{ place: ["n2"], reasons: expect.stringContaining("2 are wanted in all, in zone b: n2") },
+    });
+    expect(plan({ hosts, wish: wish({ count: 2, zone: "b", targets: [peer(3)] }) }).place).toEqual([
+      "n3",
+      "n2",
+    ]);
+    // One that stands elsewhere goes once the others serve.
+    const elsewhere = { hosts, wish: wish({ count: 1, zone: "b" }) };
+    expect(plan({ ...elsewhere, placed: [placed(1)] })).toMatchObject({ place: ["n2"], remove: [] });
+    expect(plan({ ...elsewhere, placed: [placed(1), placed(2)] })).toMatchObject({
+      place: [],
+      remove: ["n1"],
+    });
+  });
+
   it("stay where they are while their host is away for a while", () => {
     const hosts = [host(1, { alive: false }), host(2), host(3)];
     expect(plan({ hosts, wish: wish({ count: 1 }), placed: [placed(1)] })).toMatchObject({
