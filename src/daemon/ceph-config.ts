@@ -119,6 +119,8 @@ export async function changeConfig(daemon: Daemon, request: Json, tools: JobTool
   const before = await ceph.configGet(section, key, call);
   const isSame = value === null ? before === undefined : before === value;
   if (!isSame) {
+    // Cut off after the change, the next run finds it made, and has to restart all the same.
+    tools.remember({ begun: true });
     tools.report(10, `${key} is ${value === null ? "reset" : "set"} for ${section}`);
     if (value === null) await ceph.configRemove(section, key, call);
     else {

@@ -44,7 +44,10 @@ const neededMs = 30_000;
 
 const monMetadata = z.array(z.object({ name: z.string(), ceph_version: z.string().default("") }));
 const osdMetadata = z.array(z.object({ id: z.int(), ceph_version: z.string().default("") }));
-const osdMap = z.object({ require_osd_release: z.string().default("") });
+const osdMap = z.object({
+  require_osd_release: z.string().default(""),
+  osds: z.array(z.object({ osd: z.int(), up: z.int() })).default([]),
+});
 const serviceMap = z.object({
   services: z
     .object({
@@ -118,7 +121,7 @@ export async function checkUpgrade(daemon: Daemon, signal: AbortSignal): Promise
         .data?.some(
           ({ kind, state }) => (kind === upgradeJob || kind === changeConfigJob) && state === "running",
         );
-      if (running) throw new MicrocephError("UPGRADE_BLOCKED", `an upgrade runs already, on ${name}`);
+      if (running) throw new MicrocephError("UPGRADE_BLOCKED", `restarts in turn run already, on ${name}`);
     }),
   );
 }
@@ -332,7 +335,8 @@ async function gather(cluster: ClusterRuntime, signal: AbortSignal): Promise<Gat
     isActive: (name: string) => boolean,
   ): RunningDaemon[] =>
     daemons.map(({ name, ceph_version }) => ({
-      ...{ type, id: name, host: name, running: ceph_version, active: isActive(name) },
+      ...{ type, id: name, host: name, running: ceph_version },
+      ...{ active: isActive(name), down: false },
     }));
   const daemons = [
     ...named("mon", mons, () => false),
@@ -340,6 +344,7 @@ async function gather(cluster: ClusterRuntime, signal: AbortSignal): Promise<Gat
     ...osds.map(
       ({ id, ceph_version }): RunningDaemon => ({
         ...{ type: "osd", id: String(id), host: hostOf.get(id) ?? "", running: ceph_version, active: false },
+        down: dump.osds.find(({ osd }) => osd === id)?.up !== 1,
       }),
     ),
     ...named("mds", mdss, (name) => mds.active.includes(name)),

@@ -61,7 +61,7 @@ labSuite("a cluster in operation", () => {
     const second = await cluster.cli("n1", "cluster", "upgrade", "run");
     expect([second.exitCode, second.stderr]).toEqual([
       4,
-      expect.stringContaining("an upgrade runs already, on n2"),
+      expect.stringContaining("restarts in turn run already, on n2"),
     ]);
     await lab.kill("n2", "daemon");
     await lab.start("n2");

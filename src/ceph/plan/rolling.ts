@@ -11,6 +11,8 @@ export interface RunningDaemon {
   readonly running: string;
   /** It serves now, and others stand by. */
   readonly active: boolean;
+  /** It does not run: when it is started, it runs what is installed. One that was stopped stays so. */
+  readonly down: boolean;
 }
 
 export interface RollingFacts {
@@ -35,9 +37,9 @@ export interface RollingStep {
  */
 export function planRolling(facts: RollingFacts, all: boolean): RollingStep[] {
   return facts.daemons
-    .flatMap(({ active, ...daemon }) => {
+    .flatMap(({ active, down, ...daemon }) => {
       const installed = facts.installed.get(daemon.host);
-      if (installed === undefined || (!all && installed === daemon.running)) return [];
+      if (down || installed === undefined || (!all && installed === daemon.running)) return [];
       return [{ ...daemon, installed, active }];
     })
     .sort(

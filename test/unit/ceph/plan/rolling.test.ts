@@ -12,7 +12,7 @@ const old = "ceph version 16.2.15 (618f44) pacific (stable)";
 const fresh = "ceph version 18.2.7 (6b0e98) reef (stable)";
 
 function daemon(type: RunningDaemon["type"], id: string, change: Partial<RunningDaemon> = {}): RunningDaemon {
-  return { type, id, host: id, running: old, active: false, ...change };
+  return { type, id, host: id, running: old, active: false, down: false, ...change };
 }
 
 function facts(change: Partial<RollingFacts> = {}): RollingFacts {
@@ -56,6 +56,15 @@ describe("planRolling", () => {
     });
     expect(names(planRolling(half, false))).toBe("mon.n2 mgr.n2 osd.1 mds.n2");
     expect(planRolling(half, true)).toHaveLength(10);
+  });
+
+  it("leaves alone what does not run: it may have been stopped on purpose", () => {
+    const { daemons } = facts();
+    const stopped = daemons.map((one) => (one.id === "10" ? { ...one, down: true } : one));
+    expect(names(planRolling(facts({ daemons: stopped }), true))).not.toContain("osd.10");
+    // It counts all the same for what may join from then on.
+    const old = stopped.map((one) => (one.id === "10" ? { ...one, host: "n9" } : one));
+    expect(nextRelease(facts({ daemons: old }))).toBeNull();
   });
 
   it("leaves out hosts that do not answer", () => {
