@@ -193,6 +193,7 @@ export interface Operations {
   programs(): Promise<InstalledPrograms>;
   planUpgrade(input: Shape<typeof upgradeQuery>, context: RequestContext): Promise<UpgradePlan>;
   upgrade(input: Shape<typeof upgradeRequest>, context: RequestContext): Promise<Job>;
+  rekeyService(): Promise<Job>;
   restartService(input: Shape<typeof restartParams>): Promise<Job>;
   pools(input: object, context: RequestContext): Promise<readonly PoolRow[]>;
   createPool(input: Shape<typeof poolRequest>, context: RequestContext): Promise<PoolRow>;

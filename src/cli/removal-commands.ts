@@ -9,6 +9,7 @@ interface RemoveOptions {
   readonly force?: true;
   readonly dryRun?: true;
   readonly cancel?: true;
+  readonly revoke?: true;
   readonly confirmFailureDomainDowngrade?: true;
   readonly prohibitCrushScaledown?: true;
 }
@@ -31,6 +32,7 @@ export function addRemovalCommands(cluster: Command, io: CliIo): void {
     .argument("<node>", "name, or PeerId prefix of six or more characters")
     .option("--dead", "it failed and does not come back: the others act without it")
     .option("-f, --force", "as --dead if it has failed")
+    .option("--revoke", "it may be in other hands: what it knew opens nothing any more")
     .option("--dry-run", "only say what would be done")
     .option("--cancel", "call a removal off; what has moved stays where it is")
     .option(...downgradeOption)
@@ -65,7 +67,7 @@ async function cancel(session: Session, node: string, options: RemoveOptions): P
 
 async function remove(session: Session, node: string, options: RemoveOptions): Promise<void> {
   const request = {
-    ...{ node, dead: options.dead ?? false, force: options.force ?? false },
+    ...{ node, dead: options.dead ?? false, force: options.force ?? false, revoke: options.revoke ?? false },
     confirm_crush_downgrade: options.confirmFailureDomainDowngrade ?? false,
     prohibit_crush_scaledown: options.prohibitCrushScaledown ?? false,
   };
@@ -74,7 +76,11 @@ async function remove(session: Session, node: string, options: RemoveOptions): P
   // What is about to happen is said before it does, and not among the results.
   session.io.stderr.write(planText(plan));
   const { result } = await session.finish(await session.client.removeMember(request));
-  await session.print(result as unknown as RemovalReply, ({ name }) => `${name} is no member any more.\n`);
+  await session.print(result as unknown as RemovalReply, replyText);
+}
+
+function replyText({ name, left = [] }: RemovalReply): string {
+  return [`${name} is no member any more.`, ...left.map((text) => `Not replaced: ${text}`), ""].join("\n");
 }
 
 function planText({ name, dead, steps, left }: RemovalPlan): string {

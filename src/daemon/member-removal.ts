@@ -11,9 +11,12 @@ import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
 import { checkSpare, type SpareConsent } from "./removal-check.ts";
 import { resolveNode } from "./resolve-node.ts";
+import { hadSeat, revoke, revokeSetting } from "./revocation.ts";
 import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
 interface RemovalRequest extends SpareConsent {
+  /** What it knew is to open nothing any more. */
+  readonly revoke?: boolean;
   readonly node: string;
   readonly dead: boolean;
   readonly force: boolean;
@@ -27,6 +30,10 @@ const memorySchema = z.object({
   /** How its OSDs are to go. */
   osds: z.enum(["drain", "fewer-copies"]).default("drain"),
   wished: z.boolean(),
+  revoke: z.boolean().default(false),
+  handle: z.string().default(""),
+  /** It has seen all keys that Ceph's monitors keep. */
+  hadSeat: z.boolean().default(false),
 });
 
 /** Long enough for the monitors to find each other again after a host died. */
@@ -41,7 +48,7 @@ function spokenOf({ dead, force }: Pick<RemovalRequest, "dead" | "force">): "ali
 /** What the removal of a member would do, from what is known here. Throws what refuses it. */
 export function planRemoval(
   daemon: Daemon,
-  request: Pick<RemovalRequest, "node" | "dead" | "force">,
+  request: Pick<RemovalRequest, "node" | "dead" | "force" | "revoke">,
 ): RemovalPlan {
   const cluster = runtimeOf(daemon);
   const { id, handle, name } = memberNamed(cluster, request.node, spokenOf(request));
@@ -85,6 +92,14 @@ export function planRemoval(
       .filter((type) => services.includes(type))
       .map((type) => `its ${type} is replaced by another host's`),
     "its keys and its place in the CRUSH map go, and it is handed its tombstone: this identity never comes back",
+    ...(request.revoke
+      ? [
+          "Ceph's administrator and monitors get other keys: the monitors restart at once, and Ceph stands still for some seconds",
+          ...(hadSeat(cluster, id, handle)
+            ? ["it has seen the keys of gateways and encrypted OSDs: those are replaced, too"]
+            : []),
+        ]
+      : []),
   ];
   return { name, handle, dead, osds, steps, left: tolerance(staying.length, seats) };
 }
@@ -105,7 +120,11 @@ export async function removeMember(daemon: Daemon, request: Json, tools: JobTool
       const call = { deadlineMs: callMs, signal: tools.signal };
       mode = await checkSpare(cluster, commandsOf(cluster), { osds, name, how: lowerHint }, asked, call);
     }
-    target = { peer: id, name, leaving: dead ? "dead" : "moving", osds: mode, wished: false };
+    const { handle } = namedMembers(cluster).find((one) => one.id === id) ?? { handle: "" };
+    target = {
+      ...{ peer: id, name, leaving: dead ? "dead" : "moving", osds: mode, wished: false },
+      ...{ revoke: asked.revoke ?? false, handle, hadSeat: hadSeat(cluster, id, handle) },
+    };
     tools.remember({ ...target });
   }
   const { peer, name, leaving } = target;
@@ -115,6 +134,7 @@ export async function removeMember(daemon: Daemon, request: Json, tools: JobTool
     for (const { uuid, osd } of osdsOf(cluster, peer)) {
       cluster.document.setRemoval(uuid, { osd, mode: target.osds });
     }
+    if (target.revoke) cluster.document.setSetting(revokeSetting(target.handle), peer);
     cluster.document.setLabels(peer, { leaving });
     tools.remember({ ...target, wished: true });
     cluster.wake("removal");
@@ -132,15 +152,20 @@ export async function removeMember(daemon: Daemon, request: Json, tools: JobTool
     }
     await daemon.events.next(tools.signal, 1_000);
   }
-  const reply: RemovalReply = { name, id: peer };
-  return { ...reply };
+  const left =
+    target.revoke && daemon.membership.lifecycle.state !== "removed"
+      ? await revoke(daemon, { peer, handle: target.handle, hadSeat: target.hadSeat }, tools)
+      : [];
+  const reply: RemovalReply = { name, id: peer, ...(target.revoke ? { left } : {}) };
+  return reply as unknown as Json;
 }
 
 /** Take the wish back that a member leaves; what has moved stays where it is. */
 export function cancelRemoval(daemon: Daemon, node: string): RemovalReply {
   const cluster = runtimeOf(daemon);
-  const { id, name } = memberNamed(cluster, node);
+  const { id, name, handle } = memberNamed(cluster, node);
   cluster.document.setLabels(id, { leaving: null });
+  cluster.document.setSetting(revokeSetting(handle), null);
   // Its disks stay, too: what has left them comes back.
   const { removals, nodes } = cluster.document.view();
   for (const { uuid } of nodes[id]?.osds ?? []) {

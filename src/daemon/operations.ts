@@ -241,8 +241,8 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async removeMember(request) {
       planRemoval(daemon, request);
-      const { node, dead, force } = request;
-      const asked = { node, dead, force, ...spareConsent(request) };
+      const { node, dead, force, revoke } = request;
+      const asked = { node, dead, force, revoke, ...spareConsent(request) };
       return shown(daemon.jobs.start(removeMemberJob, asked));
     },
     async cancelRemoval({ node }) {
@@ -276,6 +276,10 @@ export function daemonOperations(daemon: Daemon): Operations {
     async upgrade(request, { signal }) {
       await checkUpgrade(daemon, signal);
       return shown(daemon.jobs.start(upgradeJob, { ...request }));
+    },
+    async rekeyService() {
+      await checkRestart(daemon, "rgw");
+      return shown(daemon.jobs.start(restartServiceJob, { service: "rgw", rekey: true }));
     },
     async restartService({ service }) {
       await checkRestart(daemon, service);
@@ -431,8 +435,8 @@ export function daemonOperations(daemon: Daemon): Operations {
       return createPool(runtime(), request, signal);
     },
     async removePool({ pool, confirmed }, { signal }) {
-      await checkPoolRemoval(runtime(), pool, confirmed, signal);
-      return shown(daemon.jobs.start(removePoolJob, { pool }));
+      const id = await checkPoolRemoval(runtime(), pool, confirmed, signal);
+      return shown(daemon.jobs.start(removePoolJob, { pool, id }));
     },
     async planReplicas(request, { signal }) {
       return planReplicas(runtime(), request, signal);

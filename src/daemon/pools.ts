@@ -93,13 +93,16 @@ async function onceHeeded(act: () => Promise<void>, waits: boolean, call: CallOp
   }
 }
 
-/** Throws NOT_FOUND, POOL_NEEDED, DATA_LOSS_UNCONFIRMED: what keeps a pool from being removed. */
+/**
+ * Throws NOT_FOUND, POOL_NEEDED, DATA_LOSS_UNCONFIRMED: what keeps a pool from being removed. @returns its number, by
+ * which the one that is meant is known
+ */
 export async function checkPoolRemoval(
   cluster: ClusterRuntime,
   name: string,
   confirmed: boolean,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const ceph = commandsOf(cluster);
   const call = { deadlineMs: callMs, signal };
   const pool = (await ceph.pools(call)).find((one) => one.name === name);
@@ -113,7 +116,7 @@ export async function checkPoolRemoval(
         ? `a file system (${fileSystems.join(", ")})`
         : null;
   if (user !== null) throw new MicrocephError("POOL_NEEDED", `the pool ${name} is used by ${user}`);
-  if (confirmed) return;
+  if (confirmed) return pool.id;
   const bytes = (await usageOf(ceph, call))?.get(name);
   const held = bytes === undefined ? "what it holds" : `the ${bytes} bytes that it holds`;
   throw new MicrocephError("DATA_LOSS_UNCONFIRMED", `with the pool ${name} ${held} would be lost`, {
@@ -132,7 +135,7 @@ const deletion = "mon_allow_pool_delete";
  */
 export async function removePool(daemon: Daemon, asked: Json, tools: JobTools): Promise<Json> {
   await daemon.settled();
-  const { pool } = asked as { pool: string };
+  const { pool, id } = asked as { pool: string; id: number };
   const cluster = runtimeOf(daemon);
   await cluster.whenCephAnswers(() => tools.report(0, "waiting for Ceph"), tools.signal);
   const ceph = commandsOf(cluster);
@@ -142,7 +145,8 @@ export async function removePool(daemon: Daemon, asked: Json, tools: JobTools): 
   if (kept === null) tools.remember({ before });
   tools.report(30, `${pool} is removed`);
   try {
-    if ((await ceph.pools(call)).some(({ name }) => name === pool)) {
+    // Another one of this name may have been made since this was asked for.
+    if ((await ceph.pools(call)).some((one) => one.name === pool && one.id === id)) {
       await ceph.configSet("mon", deletion, "true", call);
       const words = ["osd", "pool", "delete", pool, pool, "--yes-i-really-really-mean-it"];
       await onceHeeded(async () => void (await ceph.run(words, call)), true, call);

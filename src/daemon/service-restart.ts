@@ -1,5 +1,6 @@
+import { rgwCapabilities } from "../ceph/config/keyring.ts";
 import { unitName } from "../ceph/daemons/deps.ts";
-import { answersOnSocket } from "../ceph/daemons/keyed-daemon.ts";
+import { answersOnSocket, entityOf, prepareKeyedDaemon } from "../ceph/daemons/keyed-daemon.ts";
 import { waitMonInQuorum } from "../ceph/daemons/mon.ts";
 import { waitRgwServing } from "../ceph/daemons/rgw.ts";
 import { waitUntil } from "../ceph/daemons/wait-until.ts";
@@ -7,10 +8,11 @@ import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
-import { runtimeOf } from "./runtime-of.ts";
+import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
 export type RestartedService = "mon" | "mgr" | "mds" | "rgw";
 
+const callMs = 30_000;
 const servingMs = 120_000;
 
 /** Throws NOT_FOUND where this node has no such daemon. */
@@ -28,10 +30,18 @@ export async function restartService(daemon: Daemon, request: Json, tools: JobTo
   const cluster = runtimeOf(daemon);
   const { cephNode } = cluster.deps;
   const { handle, deps } = cephNode;
-  const { service } = request as { service: RestartedService };
+  const { service, rekey = false } = request as { service: RestartedService; rekey?: boolean };
   const unit = unitName(service, handle);
   tools.report(10, `${unit} is restarted`);
   const restart = async (): Promise<void> => {
+    if (rekey) {
+      // The former key opens nothing from here on; one that is killed now makes its gateway another key again.
+      const ceph = commandsOf(cluster);
+      const call = { deadlineMs: callMs, signal: tools.signal };
+      await ceph.authRemove(entityOf("rgw", handle), call);
+      const key = await ceph.authGetOrCreate(entityOf("rgw", handle), rgwCapabilities, call);
+      await prepareKeyedDaemon(deps, "rgw", { handle, key });
+    }
     await deps.runner.restart(unit);
     const wait = { deadlineMs: servingMs, signal: tools.signal };
     if (service === "mon") await waitMonInQuorum(deps, handle, wait);

@@ -213,11 +213,32 @@ labSuite("members that come and go", () => {
     const [asked = "", other = ""] = left;
     const early = await cluster.cli(asked, "cluster", "remove", dead, "--dead");
     expect([early.exitCode, early.stderr]).toEqual([4, expect.stringContaining("[MEMBER_ALIVE]")]);
+    // What a thief has of it.
+    const stolen = await lab.run(dead, ["sh", "-c", "cat /var/lib/microceph/conf/*client.admin.keyring"]);
+    const monKeys = (node: string): Promise<string> =>
+      lab.run(node, ["sh", "-c", "cat /var/lib/microceph/data/mon/*/keyring 2>/dev/null || true"]);
+    const former = (await monKeys(dead)) + (await monKeys(asked)) + (await monKeys(other));
+    expect([stolen, former].every((text) => /\bkey = \S{38,}/.test(text))).toBe(true);
     await lab.kill(dead, "all");
     await failed(dead, asked);
     const refused = await cluster.cli(other, "cluster", "remove", dead);
     expect([refused.exitCode, refused.stderr]).toEqual([4, expect.stringContaining("[MEMBER_DEAD]")]);
-    await cluster.run(other, "cluster", "remove", dead, "--dead");
+    const removal = await cluster.run(other, "cluster", "remove", dead, "--dead", "--revoke");
+    expect(removal).toBe(`${dead} is no member any more.\n`);
+    await lab.run(asked, ["sh", "-c", `umask 077; cat > /tmp/stolen.keyring <<'END'\n${stolen}\nEND`]);
+    const thief = await lab.exec(asked, [
+      ...["timeout", "60", "ceph", "-n", "client.admin", "--keyring", "/tmp/stolen.keyring", "auth", "ls"],
+    ]);
+    expect([thief.exitCode === 0, thief.stdout]).toEqual([false, expect.not.stringContaining("key:")]);
+    for (const node of left) {
+      await lab.waitFor(
+        `${node} to have the new key`,
+        () => cluster.ceph(node, "auth", "get", "client.admin"),
+        minutes(1),
+      );
+      for (const key of (await monKeys(node)).match(/[A-Za-z0-9+/=]{40}/g) ?? [])
+        expect(former).not.toContain(key);
+    }
     // Two members want one seat: what two tolerate is nothing, and one says so.
     const first = await lab.waitFor(
       "one vote and one monitor, on one of the two",

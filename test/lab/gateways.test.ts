@@ -362,6 +362,26 @@ labSuite("S3 gateways", () => {
     await cluster.run("n2", "enable", "rgw", "--target", "n3", "--port", "8080");
     expect(await placedOn("n1")).toEqual(["n3"]);
     expect(await readAt("n1", await endpointOf("n3"))).toBe(digest(photo));
+    // As when a node that has seen its key is in other hands.
+    const cephKey = (): Promise<string> => cluster.ceph("n1", "auth", "get-key", "client.rgw.n3");
+    const former = await cephKey();
+    const { body } = await lab.api("n3", "POST", "/1.0/services/rgw/rekey", {});
+    const { id } = (body as { metadata: { id: string } }).metadata;
+    await lab.waitFor(
+      "the gateway to serve with another key",
+      async (note) => {
+        const job = (await lab.get("n3", `/1.0/jobs/${id}`)) as { state: string };
+        note(job);
+        return job.state === "success";
+      },
+      minutes(3),
+    );
+    expect(await cephKey()).not.toBe(former);
+    expect(await readAt("n1", await endpointOf("n3"))).toBe(digest(photo));
+    const steps = JSON.parse(
+      await cluster.run("n1", "cluster", "upgrade", "plan", "--all", "--format", "json"),
+    ) as { steps: { daemon: string }[] };
+    expect(steps.steps.at(-1)?.daemon).toBe("rgw.n3");
     const full = await cluster.cli("n1", "s3", "user", "remove", "alice");
     expect([full.exitCode, full.stderr]).toEqual([4, expect.stringContaining("[USER_HAS_BUCKETS]")]);
     await cluster.run("n1", "s3", "user", "remove", "alice", "--purge-data");

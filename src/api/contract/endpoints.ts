@@ -376,6 +376,14 @@ export const endpoints = {
     kind: "async",
     waits: true,
   },
+  rekeyService: {
+    method: "POST",
+    path: "/1.0/services/rgw/rekey",
+    summary: "Give this node's gateway another key, and restart it; the job ends when it serves",
+    body: restartRequest,
+    reply: job,
+    kind: "async",
+  },
   restartService: {
     method: "POST",
     path: "/1.0/services/{service}/restart",

@@ -36,6 +36,8 @@ export const monitorBody = z.object({
   /** Epoch of the monitor map that the plan was made from. */
   monmapEpoch: z.int().min(1),
 });
+/** Give `client.admin` and `mon.` other keys, because of a member that is gone. */
+export const rekeyBody = z.object({ peer: brandedPeer, handle: brandedHandle });
 /** Take a monitor out of the monitor map that the plan was made from. */
 export const monitorOutBody = z.object({
   peer: brandedPeer,
@@ -132,6 +134,7 @@ export const kinds = {
   monitor: "ceph.mon",
   monitorOut: "ceph.mon-out",
   renumber: "ceph.renumber",
+  rekey: "ceph.rekey",
   daemon: "ceph.daemon",
   daemonOut: "ceph.daemon-out",
   failureDomain: "ceph.failure-domain",
@@ -152,6 +155,7 @@ export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
     case kinds.monitor:
     case kinds.monitorOut:
     case kinds.renumber:
+    case kinds.rekey:
       return "seats";
     case kinds.daemon: {
       const { type, handle: name } = daemonBody.parse(entry.body);
@@ -204,6 +208,7 @@ export const certificatePair = z.object({
 export type CertificatePair = z.infer<typeof certificatePair>;
 
 export const renumberPayload = z.object({ access: cephAccess });
+export const rekeyPayload = z.object({ access: cephAccess, monKey: z.string().min(1).max(200) });
 export const bootstrapPayload = z.object({ adminKey: z.string(), monKey: z.string() });
 export const monitorPayload = z.object({
   access: cephAccess,

@@ -26,6 +26,7 @@ import { because, done } from "./done.ts";
 import { failOver } from "./fail-over.ts";
 import { handOver } from "./hand-over.ts";
 import { removalExecutors } from "./osd-removal.ts";
+import { rekeyExecutor } from "./rekey.ts";
 import { renumberExecutor } from "./renumber.ts";
 
 /** Secrets of Ceph, kept in etcd. */
@@ -58,6 +59,12 @@ export interface ExecutorDeps {
   readonly callMs: () => number;
   /** The current number of an entry: it may have been re-stamped. */
   readonly current: (entry: EntryId) => Entry;
+  /** The secrets that follow the present ones: made once for each decision. */
+  readonly nextSecrets: (entry: Entry) => Promise<CephSecrets>;
+  /** Fenced by the lease. */
+  readonly keepSecrets: (secrets: CephSecrets) => Promise<void>;
+  /** Members that are alive, by handle. */
+  readonly alive: () => ReadonlyMap<string, PeerId>;
   /** Own addresses of a living member; null of one that is away. */
   readonly addressesOf: (peer: PeerId) => readonly string[] | null;
   /** Use this to reach Ceph from now on, on this node. */
@@ -251,6 +258,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     [kinds.daemon]: daemon,
     [kinds.daemonOut]: daemonOut,
     [kinds.renumber]: renumberExecutor(deps),
+    [kinds.rekey]: rekeyExecutor({ ...deps, ceph }),
     ...crushExecutors({ ceph, callMs: deps.callMs }),
     ...removalExecutors({ ceph, callMs: deps.callMs, wishes: deps.removals, give, withdraw }),
   };

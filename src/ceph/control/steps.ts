@@ -44,6 +44,7 @@ import {
   monitorPayload,
   osdPurgeBody,
 } from "./decisions.ts";
+import { rekeyStep } from "./rekey.ts";
 import { renumberStep, renumberUndo } from "./renumber.ts";
 
 const quorumDeadlineMs = 90_000;
@@ -144,6 +145,7 @@ export function cephSteps(
     [kinds.bootstrap]: bootstrap,
     [kinds.monitor]: inOrder(monitor),
     [kinds.renumber]: renumberStep(node),
+    [kinds.rekey]: rekeyStep(node),
     [kinds.daemon]: daemon,
     [kinds.osdPurge]: stopOsdForGood,
   };

@@ -1,6 +1,7 @@
 import { cephAccess, kinds, monitorBody, renumberBody } from "../../ceph/control/decisions.ts";
 import { purgedOsds } from "../../ceph/control/osd-removal.ts";
 import { daemonOffBy } from "../../ceph/control/placed-daemons.ts";
+import { lastRekey } from "../../ceph/control/rekey.ts";
 import { accessAfter, renumberingOf } from "../../ceph/control/renumber.ts";
 import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
@@ -13,6 +14,8 @@ import { clientOptionsOf } from "./client-options.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { methods } from "./member-rpc.ts";
 
+/** The last replacement of Ceph's keys that this node has followed. */
+const rekeyKey = "ceph/rekey";
 const periodMs = 10_000;
 const callMs = 15_000;
 /** Milliseconds without an answer of the monitors after which another member is asked where they are. */
@@ -258,7 +261,9 @@ export class MemberUpkeep {
   #fetchAccess(): void {
     const { cephNode, steadyNow } = this.#runtime.deps;
     if (this.#runtime.cephView.answers) this.#silentSince = steadyNow();
-    const isSilent = steadyNow() - this.#silentSince > silentMs;
+    const rekey = lastRekey(this.#runtime.journal.entries());
+    const isOutdated = rekey !== null && this.#runtime.deps.store.get(rekeyKey) !== rekey;
+    const isSilent = isOutdated || steadyNow() - this.#silentSince > silentMs;
     if ((cephNode.access !== null && !isSilent) || this.#fetching) return;
     const bootstrapped = this.#runtime.journal
       .entries()
@@ -271,6 +276,7 @@ export class MemberUpkeep {
       .then(async (reply) => {
         const access = cephAccess.parse(reply);
         this.#silentSince = steadyNow();
+        if (rekey !== null) this.#runtime.deps.store.put(rekeyKey, rekey);
         if (JSON.stringify(access) === JSON.stringify(cephNode.access)) return;
         await cephNode.configure(access);
         cephNode.commands?.reconnect();

@@ -29,6 +29,7 @@ import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts
 import { isMaintained } from "./maintained.ts";
 import { methods } from "./member-rpc.ts";
 import { recoveryExecutor, recoveryPlanner } from "./recovery.ts";
+import { revocationPlanner } from "./revocations.ts";
 
 export interface SeatControlDeps {
   readonly decider: Decider<ClusterKey>;
@@ -166,6 +167,16 @@ export class SeatControl {
         promote: (name, signal) => promoteLearner(client, name, { deadlineMs: voterMs, signal }),
       },
       current,
+      nextSecrets: async (entry) => {
+        const make = (): string => makeCephKey(randomBytes, deps.now());
+        const name = `${cephSecret}-after-${entry.id}`;
+        return cephSecretsSchema.parse(
+          await decider.ensureSecret(name, () => ({ adminKey: make(), monKey: make() })),
+        );
+      },
+      keepSecrets: (secrets) => decider.putSecret(cephSecret, { ...secrets }),
+      alive: () =>
+        new Map(this.#seatMembers().flatMap(({ handle, peer, alive }) => (alive ? [[handle, peer]] : []))),
       addressesOf: (peer) =>
         peer === runtime.self || runtime.presence.stateOf(peer) === "alive"
           ? runtime.addressesOf(peer)
@@ -226,6 +237,7 @@ export class SeatControl {
           recovery: recoveryPlanner(runtime),
           lostSeats: () => this.#planLostSeats(),
           departures: departures.planner,
+          revocations: revocationPlanner(runtime),
           removals,
           ...planners,
         },

@@ -205,6 +205,7 @@ export class StubOperations implements Operations {
   panel: PanelReport = {
     ...{ enabled: true, port: 8443, urls: ["https://10.77.0.11:8443/"], user: null, password: null },
   };
+  notReplaced: string[] = [];
   dashboardPassword: string | null = "once";
   upgradePlan: UpgradePlan = {
     steps: [{ daemon: "mon.n1", node: "n1", running: "16.2.15", installed: "18.2.7" }],
@@ -289,7 +290,7 @@ export class StubOperations implements Operations {
   }
   async removeMember(input: { readonly node: string }) {
     this.#note("removeMember", input);
-    this.jobResult = { name: input.node, id: ids.n2 };
+    this.jobResult = { name: input.node, id: ids.n2, left: this.notReplaced };
     return this.#newJob("cluster.remove");
   }
   async cancelRemoval({ node }: { readonly node: string }) {
@@ -467,6 +468,11 @@ export class StubOperations implements Operations {
     this.#note("upgrade", input);
     this.jobResult = { restarted: ["mon.n1", "osd.0"], release: "reef", warnings: [] };
     return this.#newJob("cluster.upgrade");
+  }
+
+  async rekeyService() {
+    this.#note("rekeyService", {});
+    return this.#newJob("service.restart");
   }
 
   async restartService(input: unknown) {

@@ -829,6 +829,11 @@ describe("members that leave", () => {
     const done = await run(api, "cluster remove n2 --dead");
     expect(done.stdout).toBe("n2 is no member any more.\n");
     expect(done.stderr).toContain("n2 is removed as dead");
+    expect(api.operations.inputOf("removeMember")).toMatchObject({ dead: true, revoke: false });
+    api.operations.notReplaced = ["3 of n4: it is away"];
+    const stolen = await run(api, "cluster remove n2 --dead --revoke");
+    expect(stolen.stdout).toBe("n2 is no member any more.\nNot replaced: 3 of n4: it is away\n");
+    expect(api.operations.inputOf("removeMember")).toMatchObject({ dead: true, revoke: true });
     expect((await run(api, "cluster remove n2 --cancel")).stdout).toBe("n2 stays a member.\n");
     expect((await run(api, "cluster remove n2 --cancel --dead")).code).toBe(2);
     expect((await run(api, "cluster leave")).code).toBe(0);
