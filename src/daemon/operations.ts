@@ -57,7 +57,7 @@ import { candidate, inSight } from "./nodes-in-sight.ts";
 import { disablePanel, enableDashboard, enablePrometheus, panelReport } from "./panels.ts";
 import { placedReport, setCertificate, unwant, wantGateways, wantIngress } from "./placed-services.ts";
 import { checkPoolRemoval, checkReplicas, createPool, listPools, planReplicas } from "./pools.ts";
-import { cephBuild, programVersions } from "./program-versions.ts";
+import { cephBuild, etcdVersion } from "./program-versions.ts";
 import { checkRecovery, planRecovery } from "./recovery.ts";
 import { renameMember } from "./rename-member.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
@@ -267,7 +267,7 @@ export function daemonOperations(daemon: Daemon): Operations {
       return shown(daemon.jobs.start(migrateJob, { ...request }));
     },
     async programs() {
-      const [ceph, { etcd }] = await Promise.all([cephBuild(), programVersions()]);
+      const [ceph, etcd] = await Promise.all([cephBuild(), etcdVersion()]);
       return { ceph, etcd, product: productVersion };
     },
     async planUpgrade({ all }, { signal }) {

@@ -3,18 +3,20 @@ import { z } from "zod";
 import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "../api/contract/panels.ts";
 import type { Shape } from "../api/contract/shape.ts";
 import type { CallOptions, CephCommands } from "../ceph/command/commands.ts";
+import { whileRefused } from "../ceph/command/while-refused.ts";
 import { isRefusal } from "../ceph/command/words.ts";
 import { parseCertificate } from "../ceph/control/certificates.ts";
 import { managers } from "../ceph/control/fail-over.ts";
 import { wishFor } from "../ceph/control/gateway-planner.ts";
 import { listens } from "../ceph/daemons/listens.ts";
+import { waitUntil } from "../ceph/daemons/wait-until.ts";
 import { panelPorts } from "../ceph/plan/panels.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { hostPort } from "../ids/host-port.ts";
 import { namedMembers } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
-import { placedReport } from "./placed-services.ts";
+import { givenPair, placedReport } from "./placed-services.ts";
 import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
 type Panel = "dashboard" | "prometheus";
@@ -25,7 +27,6 @@ const servingMs = 90_000;
 const user = "admin";
 const modulesSchema = z.object({
   enabled_modules: z.array(z.string()).default([]),
-  always_on_modules: z.array(z.string()).default([]),
 });
 
 /** Where it is, and whether it is enabled: by Ceph's own word. */
@@ -38,9 +39,7 @@ export async function panelReport(
   const call = { deadlineMs: callMs, signal };
   const enabled = await isEnabled(ceph, panel, call);
   const port = panelPorts(cluster.document.view().services)[panel] ?? null;
-  const active = (await managers(ceph, call)).active;
-  const host = namedMembers(cluster).find(({ handle }) => handle === active);
-  const address = host === undefined ? null : cluster.publicAddress(host.id);
+  const address = await activeAddress(cluster, call);
   const scheme = panel === "dashboard" ? "https" : "http";
   const path = panel === "dashboard" ? "/" : "/metrics";
   const vip = wishFor("ingress", cluster.document.view().services)?.vip ?? null;
@@ -71,14 +70,8 @@ export async function enableDashboard(
   const cluster = runtimeOf(daemon);
   const ceph = commandsOf(cluster);
   const call = { deadlineMs: callMs, signal };
-  const { ssl_certificate: certificate, ssl_private_key: key } = asked;
-  if ((certificate === undefined) !== (key === undefined)) {
-    throw new MicrocephError("USAGE", "a certificate and its private key go together");
-  }
-  const pair =
-    certificate === undefined || key === undefined
-      ? null
-      : parseCertificate({ certificate, key }, daemon.now());
+  const given = givenPair(asked);
+  const pair = given === null ? null : parseCertificate(given, daemon.now());
   const port = await enable(cluster, "dashboard", "ssl_server_port", asked.ssl_port, call);
   const hasOne = (await ceph.secret("mgr/dashboard/crt", call)) !== undefined;
   if (pair !== null) {
@@ -166,19 +159,9 @@ async function reload(ceph: CephCommands, panel: Panel, call: CallOptions): Prom
 }
 
 /** Commands of a module are known some moments after it was enabled. */
-async function loaded<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  const end = performance.now() + servingMs;
-  for (;;) {
-    try {
-      return await act();
-    } catch (error) {
-      const isEarly = ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ETIMEDOUT", "EIO"].some((errno) =>
-        isRefusal(error, errno),
-      );
-      if (!isEarly || performance.now() > end) throw error;
-    }
-    await pause(1_000, signal);
-  }
+function loaded<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  const early = ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ETIMEDOUT", "EIO"];
+  return whileRefused(early, act, { deadlineMs: servingMs, intervalMs: 1_000, signal });
 }
 
 /** The password of the user, when one was made. */
@@ -200,32 +183,19 @@ async function ensureUser(ceph: CephCommands, another: boolean, call: CallOption
   return password;
 }
 
-/** Wait until the active manager listens there. */
-async function serving(cluster: ClusterRuntime, port: number, signal: AbortSignal): Promise<void> {
-  const end = performance.now() + servingMs;
-  const call = { deadlineMs: callMs, signal };
-  for (;;) {
-    const { active } = await managers(commandsOf(cluster), call);
-    const host = namedMembers(cluster).find(({ handle }) => handle === active);
-    const address = host === undefined ? null : cluster.publicAddress(host.id);
-    if (address !== null && (await listens({ host: address, port }))) return;
-    if (performance.now() > end) {
-      throw new MicrocephError("DEADLINE_EXCEEDED", `the active manager does not listen on port ${port} yet`);
-    }
-    await pause(500, signal);
-  }
+/** Where the active manager is; null while there is none. */
+async function activeAddress(cluster: ClusterRuntime, call: CallOptions): Promise<string | null> {
+  const { active } = await managers(commandsOf(cluster), call);
+  const host = namedMembers(cluster).find(({ handle }) => handle === active);
+  return host === undefined ? null : cluster.publicAddress(host.id);
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        reject(new MicrocephError("CANCELLED", "the call was given up"));
-      },
-      { once: true },
-    );
-  });
+/** Wait until the active manager listens there. */
+async function serving(cluster: ClusterRuntime, port: number, signal: AbortSignal): Promise<void> {
+  const look = async (): Promise<true | undefined> => {
+    const host = await activeAddress(cluster, { deadlineMs: callMs, signal });
+    return host !== null && (await listens({ host, port })) ? true : undefined;
+  };
+  const wait = { deadlineMs: servingMs, intervalMs: 500, signal };
+  await waitUntil(`the active manager to listen on port ${port}`, look, wait);
 }

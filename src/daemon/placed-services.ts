@@ -7,7 +7,7 @@ import type {
 } from "../api/contract/placed-services.ts";
 import type { Shape } from "../api/contract/shape.ts";
 import { keepCertificate, parseCertificate } from "../ceph/control/certificates.ts";
-import { daemonBody, kinds } from "../ceph/control/decisions.ts";
+import { type CertificatePair, daemonBody, kinds } from "../ceph/control/decisions.ts";
 import { type PlacedService, type Wish, wishFor } from "../ceph/control/gateway-planner.ts";
 import { type PlacedDaemon, placedDaemons, settingsOf } from "../ceph/control/placed-daemons.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
@@ -15,7 +15,7 @@ import { hostPort } from "../ids/host-port.ts";
 import type { PeerId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
 import { assertNobodyAnswers } from "./address-use.ts";
-import { type NamedMember, namedMembers } from "./cluster/cluster-report.ts";
+import { isAlive, type NamedMember, namedMembers } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
 import { addressIn } from "./interface-facts.ts";
@@ -45,11 +45,7 @@ export async function wantGateways(
   const named = asked.targets.map((node) => resolveNode(node, namedMembers(cluster)).id);
   // As in MicroCeph: without a word of where, here.
   const more = named.length === 0 && asked.count === undefined && before.count === 0 ? [cluster.self] : named;
-  const { ssl_certificate: certificate, ssl_private_key: key } = asked;
-  if ((certificate === undefined) !== (key === undefined)) {
-    throw new MicrocephError("USAGE", "a certificate and its private key go together");
-  }
-  const pair = certificate === undefined || key === undefined ? null : { certificate, key };
+  const pair = givenPair(asked);
   const tlsPort = asked.ssl_port ?? before.tls?.port ?? defaultTlsPort;
   if (pair === null && before.tls === undefined && asked.ssl_port !== undefined) {
     throw new MicrocephError("USAGE", "a port for TLS needs a certificate");
@@ -75,6 +71,17 @@ export async function wantGateways(
     ...zoneOf(asked.zone, before.zone),
     ...(digest === undefined ? {} : { tls: { port: tlsPort, certificate: digest } }),
   });
+}
+
+/** A certificate and its key as they were given, unread; null where none was. Throws USAGE for one alone. */
+export function givenPair({
+  ssl_certificate: certificate,
+  ssl_private_key: key,
+}: Pick<Shape<typeof enableGatewayRequest>, "ssl_certificate" | "ssl_private_key">): CertificatePair | null {
+  if ((certificate === undefined) !== (key === undefined)) {
+    throw new MicrocephError("USAGE", "a certificate and its private key go together");
+  }
+  return certificate === undefined || key === undefined ? null : { certificate, key };
 }
 
 /** Have all gateways show another certificate. Throws NOT_FOUND where none is wanted, USAGE. */
@@ -270,16 +277,14 @@ function isSettled(cluster: ClusterRuntime, service: PlacedService): boolean {
   const hosts = placedOn(cluster, service);
   const placed = hosts.filter(([, one]) => one !== undefined);
   if (wish === null) return placed.length === 0;
-  const isAlive = ({ id }: NamedMember): boolean =>
-    id === cluster.self || cluster.presence.stateOf(id) === "alive";
   const isTarget = ({ id }: NamedMember): boolean => wish.targets.includes(id);
   const zones = cluster.document.view().labels;
   const serves = (one: PlacedDaemon | undefined): boolean =>
     one !== undefined && !one.open && one.settings === settingsOf(wish);
-  if (hosts.some(([member, one]) => isTarget(member) && isAlive(member) && !serves(one))) return false;
+  if (hosts.some(([member, one]) => isTarget(member) && member.alive && !serves(one))) return false;
   const able = hosts.filter(
     ([member]) =>
-      isAlive(member) &&
+      member.alive &&
       (isTarget(member) || wish.zone === undefined || zones[member.id]?.zone === wish.zone) &&
       (!("vip" in wish) || addressIn(cluster.addressesOf(member.id), `${wish.vip}/${wish.prefix}`) !== null),
   );
@@ -322,7 +327,7 @@ export async function followService(daemon: Daemon, asked: Json, tools: JobTools
 function refusalSince(cluster: ClusterRuntime, service: PlacedService, after: number): string | null {
   for (const { kind, state, openedNumber, body, reason, agent } of cluster.journal.entries()) {
     if (kind !== kinds.daemon || state !== "abandoned" || openedNumber.revision <= after) continue;
-    const isThere = agent === cluster.self || (agent !== null && cluster.presence.stateOf(agent) === "alive");
+    const isThere = agent !== null && isAlive(cluster, agent);
     if (daemonBody.parse(body).type === service && isThere) return reason;
   }
   return null;

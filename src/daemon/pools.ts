@@ -1,8 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { PoolRow, poolRequest, ReplicasPlan, replicasRequest } from "../api/contract/pools.ts";
 import type { Shape } from "../api/contract/shape.ts";
 import type { CallOptions, CephCommands, OsdTree, Pool } from "../ceph/command/commands.ts";
-import { isRefusal } from "../ceph/command/words.ts";
+import { whileRefused } from "../ceph/command/while-refused.ts";
 import { isCephsOwn, liveOsds } from "../ceph/control/crush-facts.ts";
 import { wishFor } from "../ceph/control/gateway-planner.ts";
 import { minSizeFor } from "../ceph/plan/pool-profile.ts";
@@ -77,20 +76,12 @@ function singleCopy(what: string): MicrocephError {
 async function setSize(ceph: CephCommands, pool: string, size: number, call: CallOptions): Promise<void> {
   const attempt = (): Promise<void> =>
     ceph.setPool(pool, "size", String(size), { ...call, force: size === 1 });
-  await onceHeeded(attempt, size === 1, call);
+  await (size === 1 ? onceHeeded(attempt, call) : attempt());
   await ceph.setPool(pool, "min_size", String(minSizeFor(size)), call);
 }
 
-async function onceHeeded(act: () => Promise<void>, waits: boolean, call: CallOptions): Promise<void> {
-  const end = performance.now() + heedMs;
-  for (;;) {
-    try {
-      return await act();
-    } catch (error) {
-      if (!waits || !isRefusal(error, "EPERM") || performance.now() > end) throw error;
-    }
-    await delay(heedLookMs, undefined, call.signal === undefined ? {} : { signal: call.signal });
-  }
+function onceHeeded<T>(act: () => Promise<T>, { signal }: CallOptions): Promise<T> {
+  return whileRefused(["EPERM"], act, { deadlineMs: heedMs, intervalMs: heedLookMs, signal });
 }
 
 /**
@@ -149,7 +140,7 @@ export async function removePool(daemon: Daemon, asked: Json, tools: JobTools): 
     if ((await ceph.pools(call)).some((one) => one.name === pool && one.id === id)) {
       await ceph.configSet("mon", deletion, "true", call);
       const words = ["osd", "pool", "delete", pool, pool, "--yes-i-really-really-mean-it"];
-      await onceHeeded(async () => void (await ceph.run(words, call)), true, call);
+      await onceHeeded(() => ceph.run(words, call), call);
     }
   } finally {
     if (before === null) await ceph.configRemove("mon", deletion, call);

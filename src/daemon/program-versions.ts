@@ -17,6 +17,11 @@ async function versionOf(program: string, args: readonly string[]): Promise<stri
   }
 }
 
+/** As it says itself; empty when it is not installed. */
+export function etcdVersion(): Promise<string> {
+  return versionOf("etcd", ["--version"]);
+}
+
 /** What Ceph's programs say of themselves now, in full; empty when they are not installed. */
 export async function cephBuild(): Promise<string> {
   return runProgram("ceph-mon", ["--version"], { deadlineMs })
@@ -26,9 +31,6 @@ export async function cephBuild(): Promise<string> {
 
 /** Versions of the installed programs, as they say themselves. */
 export async function programVersions(): Promise<ProgramVersions> {
-  const [ceph, etcd] = await Promise.all([
-    versionOf("ceph-mon", ["--version"]),
-    versionOf("etcd", ["--version"]),
-  ]);
+  const [ceph, etcd] = await Promise.all([versionOf("ceph-mon", ["--version"]), etcdVersion()]);
   return { ceph, etcd };
 }

@@ -19,7 +19,7 @@ import {
   shortVersion,
 } from "../ceph/plan/rolling.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
-import { osdId, type PeerId } from "../ids/ids.ts";
+import { osdId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
 import { type NamedMember, namedMembers, osdsOf } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
@@ -109,7 +109,8 @@ export async function checkUpgrade(daemon: Daemon, signal: AbortSignal): Promise
   const cluster = runtimeOf(daemon);
   const jobs = z.array(z.object({ kind: z.string(), state: z.string() }).loose());
   await Promise.all(
-    aliveMembers(cluster).map(async ({ id, name }) => {
+    namedMembers(cluster).map(async ({ id, name, alive }) => {
+      if (!alive) return;
       const answer = await askMember(
         cluster,
         id,
@@ -294,14 +295,6 @@ class Rolling {
   }
 }
 
-function aliveMembers(cluster: ClusterRuntime): NamedMember[] {
-  return namedMembers(cluster).filter(({ id }) => isAlive(cluster, id));
-}
-
-function isAlive(cluster: ClusterRuntime, id: PeerId): boolean {
-  return id === cluster.self || cluster.presence.stateOf(id) === "alive";
-}
-
 /** What runs by Ceph's own words, and what each member that answers has installed. */
 async function gather(cluster: ClusterRuntime, signal: AbortSignal): Promise<Gathered> {
   const ceph = commandsOf(cluster);
@@ -375,10 +368,10 @@ async function gather(cluster: ClusterRuntime, signal: AbortSignal): Promise<Gat
 
 async function installedOn(
   cluster: ClusterRuntime,
-  { id, name, handle }: NamedMember,
+  { id, name, handle, alive }: NamedMember,
   signal: AbortSignal,
 ): Promise<{ name: string; handle: string; programs: InstalledPrograms | null; problem: string }> {
-  if (!isAlive(cluster, id)) {
+  if (!alive) {
     const problem = "it is away: what it has installed runs once it is back";
     return { name, handle, programs: null, problem };
   }
