@@ -32,14 +32,19 @@ describe("one daemon per state directory", () => {
   it("is free again when its process was killed", async () => {
     const module = fileURLToPath(new URL("../../../src/daemon/instance-lock.ts", import.meta.url));
     const code = `import { InstanceLock } from ${JSON.stringify(module)};
-      InstanceLock.take(${JSON.stringify(folder)}); console.log("held"); setInterval(() => {}, 1000);`;
+      // Kept: what nobody holds is collected, and its lock with it.
+      globalThis.lock = InstanceLock.take(${JSON.stringify(folder)}); console.log("held"); setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ["--input-type=module", "--eval", code], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    await once(child.stdout, "data");
-    expect(() => InstanceLock.take(folder)).toThrow(taken);
-    child.kill("SIGKILL");
-    await once(child, "exit");
+    const ended = once(child, "exit");
+    try {
+      await once(child.stdout, "data");
+      expect(() => InstanceLock.take(folder)).toThrow(taken);
+    } finally {
+      child.kill("SIGKILL");
+    }
+    await ended;
     InstanceLock.take(folder).release();
   });
 
