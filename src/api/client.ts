@@ -45,6 +45,7 @@ import type {
   StaticPeerReply,
 } from "./contract/mesh.ts";
 import type { migrationRequest } from "./contract/migration.ts";
+import type { RebuildPlan, rebuildRequest } from "./contract/monitor-rebuild.ts";
 import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "./contract/panels.ts";
 import type {
   certificateRequest,
@@ -175,6 +176,10 @@ export class ApiClient {
     this.#get("/1.0/cluster/recovery", { deadlineMs: 10_000, ...options });
   recover = (request: Draft<typeof recoveryRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/cluster/recovery", request, { deadlineMs: 10_000, ...options });
+  planMonitorRebuild = (options?: CallOptions): Promise<RebuildPlan> =>
+    this.#get("/1.0/cluster/recovery/monitors", options);
+  rebuildMonitors = (request: Draft<typeof rebuildRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("POST", "/1.0/cluster/recovery/monitors", request, options);
   migrate = (request: Draft<typeof migrationRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/cluster/migrate", request, options);
   planUpgrade = (all: boolean, options?: CallOptions): Promise<UpgradePlan> =>

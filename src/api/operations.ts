@@ -48,6 +48,7 @@ import type {
   staticPeerRequest,
 } from "./contract/mesh.ts";
 import type { migrationRequest } from "./contract/migration.ts";
+import type { RebuildPlan, rebuildRequest } from "./contract/monitor-rebuild.ts";
 import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "./contract/panels.ts";
 import type {
   certificateRequest,
@@ -188,6 +189,9 @@ export interface Operations {
   planRecovery(input: Nothing, context: RequestContext): Promise<RecoveryPlan>;
   /** The job's result is a `RecoveryReply`. Throws RECOVERY_REFUSED, NOT_FOUND. */
   recover(input: Shape<typeof recoveryRequest>, context: RequestContext): Promise<Job>;
+  planMonitorRebuild(input: Nothing, context: RequestContext): Promise<RebuildPlan>;
+  /** The job's result is a `RebuildReply`. Throws RECOVERY_REFUSED, NOT_FOUND. */
+  rebuildMonitors(input: Shape<typeof rebuildRequest>, context: RequestContext): Promise<Job>;
   /** Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN. */
   migrate(input: Shape<typeof migrationRequest>): Promise<Job>;
   programs(): Promise<InstalledPrograms>;

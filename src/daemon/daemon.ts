@@ -52,6 +52,7 @@ import {
   migrateJob,
   osdJobs,
   planDomainJob,
+  rebuildJob,
   recoverJob,
   removeDiskJob,
   removeMemberJob,
@@ -77,6 +78,7 @@ import { meshMetrics } from "./metrics/mesh.ts";
 import { processMetrics } from "./metrics/process.ts";
 import { renderMetrics } from "./metrics/registry.ts";
 import { stateMetrics } from "./metrics/state.ts";
+import { rebuildMonitors } from "./monitor-recovery.ts";
 import { NodeDisks } from "./node-disks.ts";
 import { checkReset, finishReset, markReset } from "./node-reset.ts";
 import { daemonOperations } from "./operations.ts";
@@ -272,6 +274,7 @@ export class Daemon {
         [removePoolJob]: (request, tools) => removePool(this, request, tools),
         [setReplicasJob]: (request, tools) => setReplicas(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),
+        [rebuildJob]: (request, tools) => rebuildMonitors(this, request, tools),
         [recoverJob]: (request, tools) => recoverCluster(this, request, tools),
         [serviceJob]: (request, tools) => followService(this, request, tools),
         [removeMemberJob]: (request, tools) => removeMember(this, request, tools),

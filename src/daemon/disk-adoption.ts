@@ -1,5 +1,6 @@
 import type { AdoptedDisk } from "../api/contract/disks.ts";
 import type { CallOptions } from "../ceph/command/commands.ts";
+import { osdCapabilities } from "../ceph/config/keyring.ts";
 import { purgedOsds } from "../ceph/control/osd-removal.ts";
 import { startOsd, waitOsdUp } from "../ceph/daemons/osd.ts";
 import { adoptOsd, type FoundOsd, findOsds } from "../ceph/daemons/osd-adopt.ts";
@@ -19,8 +20,6 @@ import { commandsOf, commandsOnceKnown, runtimeOf } from "./runtime-of.ts";
 /** Long enough for the monitors to find each other again after a host died. */
 const callMs = 60_000;
 const upMs = 120_000;
-/** What `osd new` gives an OSD (Ceph doc: manual deployment). */
-const osdCaps = { mon: "allow profile osd", mgr: "allow profile osd", osd: "allow *" };
 
 /**
  * The job of `disk adopt` on this node: OSDs of this cluster that lie on its disks, and that it knows nothing of
@@ -83,7 +82,7 @@ async function adopt(
   const { deps } = cluster.deps.cephNode;
   const { osd, uuid } = found;
   const call: CallOptions = { deadlineMs: callMs, signal: tools.signal };
-  const key = await commandsOf(cluster).authGetOrCreate(`osd.${osd}`, osdCaps, call);
+  const key = await commandsOf(cluster).authGetOrCreate(`osd.${osd}`, osdCapabilities, call);
   await adoptOsd(deps, found, { key, partitionOf: (device) => ownPartition(device, devices) });
   // It was to go with its former host; with its disk here it stays.
   if (cluster.document.view().removals[uuid] !== undefined) {

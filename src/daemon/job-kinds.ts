@@ -25,3 +25,4 @@ export const setReplicasJob = "pool.replicas";
 export const setZoneJob = "zone.set";
 export const serviceJob = "service.place";
 export const recoverJob = "cluster.recover";
+export const rebuildJob = "monitors.rebuild";

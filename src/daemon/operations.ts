@@ -33,6 +33,7 @@ import {
   maintenanceJob,
   migrateJob,
   planDomainJob,
+  rebuildJob,
   recoverJob,
   removeDiskJob,
   removeMemberJob,
@@ -53,6 +54,7 @@ import { getLogLevel, setLogLevel } from "./log-level.ts";
 import { checkMaintenance } from "./maintenance.ts";
 import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
+import { checkMonitorRebuild, planMonitorRebuild } from "./monitor-recovery.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
 import { disablePanel, enableDashboard, enablePrometheus, panelReport } from "./panels.ts";
 import { placedReport, setCertificate, unwant, wantGateways, wantIngress } from "./placed-services.ts";
@@ -258,6 +260,13 @@ export function daemonOperations(daemon: Daemon): Operations {
     async recover({ lost }, { signal }) {
       await checkRecovery(daemon, lost, signal);
       return shown(daemon.jobs.start(recoverJob, { lost: [...lost] }));
+    },
+    async planMonitorRebuild() {
+      return planMonitorRebuild(daemon);
+    },
+    async rebuildMonitors({ lost }) {
+      checkMonitorRebuild(daemon, lost);
+      return shown(daemon.jobs.start(rebuildJob, { lost: [...lost] }));
     },
     async renameMember({ node, name }) {
       return renameMember(runtime(), node, name);

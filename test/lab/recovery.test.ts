@@ -109,4 +109,70 @@ labSuite("a cluster that lost its majority", () => {
     );
     expect(heads).toEqual([1, 1, 1]);
   });
+
+  it("has a monitor made of what the OSDs know when every monitor has lost its store", async () => {
+    const rebuild = (...args: string[]) =>
+      cluster.cli("n1", "cluster", "recover", "--monitors-from-osds", ...args);
+    for (const pool of ["files.meta", "files.data"])
+      await cluster.ceph("n1", "osd", "pool", "create", pool, "4");
+    await cluster.ceph("n1", "fs", "new", "files", "files.meta", "files.data");
+    await cluster.healthy("n1");
+    const early = await rebuild("--yes-i-really-mean-it");
+    expect([early.exitCode, early.stderr]).toEqual([
+      4,
+      expect.stringMatching(/the monitors answer .*\[RECOVERY_REFUSED\]/),
+    ]);
+
+    for (const name of three) {
+      const store = `/var/lib/microceph/data/mon/ceph-${name}/store.db`;
+      await lab.run(name, ["sh", "-c", `rm -rf ${store}; pkill -9 ceph-mon`], minutes(1));
+    }
+    await lab.waitFor(
+      "nobody to answer any more",
+      async (note) => {
+        const plan = await rebuild("--dry-run");
+        note(plan);
+        return plan.exitCode === 0 && plan.stdout.includes("one monitor is made of them");
+      },
+      minutes(2),
+    );
+    const unconfirmed = await rebuild();
+    expect([unconfirmed.exitCode, unconfirmed.stderr]).toEqual([
+      4,
+      expect.stringContaining("[RECOVERY_UNCONFIRMED]"),
+    ]);
+
+    // The one who builds loses its daemon in the middle; the job is another's.
+    const builder = (await cluster.holder("n1")).name;
+    const asker = three.find((name) => name !== builder) ?? "";
+    const begun = await lab.api(asker, "POST", "/1.0/cluster/recovery/monitors", { lost: [] });
+    const { id } = (begun.body as { metadata: { id: string } }).metadata;
+    await lab.waitFor(
+      "the rebuilding to be in the builder's hands",
+      async (note) => {
+        const last = (await cluster.journal(asker)).findLast(({ kind }) => kind === "ceph.mon-rebuild");
+        note(last);
+        return last !== undefined;
+      },
+      { ...minutes(2), everyMs: 50 },
+    );
+    await lab.kill(builder, "daemon");
+    await lab.start(builder);
+    const ended = await lab.waitFor(
+      "the rebuilding to have ended",
+      async (note) => {
+        const now = (await lab.get(asker, `/1.0/jobs/${id}`)) as { state: string };
+        note(now);
+        return now.state === "running" ? undefined : now;
+      },
+      minutes(8),
+    );
+    expect(ended).toMatchObject({ state: "success", result: { monitor: builder, file_systems: ["files"] } });
+    await cluster.seated(asker, 3);
+    await cluster.settled(asker);
+    await cluster.healthy(asker);
+    expect(await cluster.object(asker, "data", "kept")).toBe(text);
+    const { fsmap } = await cluster.cephJson<{ fsmap: { up: number } }>(asker, "status");
+    expect(fsmap.up).toBe(1);
+  });
 });

@@ -45,6 +45,7 @@ import {
   staticPeerRequest,
 } from "./mesh.ts";
 import { migrationRequest } from "./migration.ts";
+import { rebuildPlan, rebuildRequest } from "./monitor-rebuild.ts";
 import {
   disablePanelRequest,
   enableDashboardRequest,
@@ -327,6 +328,22 @@ export const endpoints = {
     path: "/1.0/cluster/recovery",
     summary: "Decide alone, although the majority of the voters is gone; the job's result is a RecoveryReply",
     body: recoveryRequest,
+    reply: job,
+    kind: "async",
+  },
+  planMonitorRebuild: {
+    method: "GET",
+    path: "/1.0/cluster/recovery/monitors",
+    summary: "Whether and how a monitor would be made of what the OSDs have; changes nothing",
+    reply: rebuildPlan,
+    kind: "sync",
+  },
+  rebuildMonitors: {
+    method: "POST",
+    path: "/1.0/cluster/recovery/monitors",
+    summary:
+      "Make a monitor of what the OSDs have, when all monitors are lost; the job's result is a RebuildReply",
+    body: rebuildRequest,
     reply: job,
     kind: "async",
   },

@@ -7,6 +7,7 @@ const flags = new Set([
   "--yes-i-really-really-mean-it",
   "--yes-i-really-mean-it-not-faking",
   "--force",
+  "--recover",
 ]);
 
 /** Words that a line on the standard input of `ceph` cannot carry; they need a process of their own. */

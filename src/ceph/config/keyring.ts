@@ -52,6 +52,13 @@ export const mdsCapabilities = {
   osd: "allow *",
 } as const;
 
+/** What `osd new` gives an OSD (Ceph doc: manual deployment). */
+export const osdCapabilities = {
+  mon: "allow profile osd",
+  mgr: "allow profile osd",
+  osd: "allow *",
+} as const;
+
 /** Of an S3 gateway: MicroCeph gives the same. */
 export const rgwCapabilities = { mon: "allow rw", osd: "allow rwx", mgr: "allow rw" } as const;
 

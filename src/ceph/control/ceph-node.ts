@@ -14,7 +14,7 @@ import { removeAdminKeyring, writeAdminKeyring, writeCephConf } from "../config/
 import { type DaemonDeps, ensureCephFolders, unitName } from "../daemons/deps.ts";
 import { hasMds, startMds } from "../daemons/mds.ts";
 import { hasMgr, startMgr } from "../daemons/mgr.ts";
-import { removeMon, startMon, storeFsid } from "../daemons/mon.ts";
+import { removeAsideMons, removeMon, setMonAside, startMon, storeFsid } from "../daemons/mon.ts";
 import { listLocalOsds, startOsd, waitOsdUp } from "../daemons/osd.ts";
 import { type OsdReport, reportOsds } from "../daemons/osd-control.ts";
 import { type CephAccess, cephAccess } from "./decisions.ts";
@@ -213,9 +213,10 @@ export class CephNode {
 
   /**
    * Clean up after the monitor that this node had: the monitor map names it no more. With an order to make
-   * one again it is one after the other. @returns whether there was anything to clean up
+   * one again it is one after the other. Its store is kept beside, where the monitors were made anew without it.
+   * @returns whether there was anything to clean up
    */
-  dropMonitor(by: DecisionNumber): Promise<boolean> {
+  dropMonitor(by: DecisionNumber, keeps = false): Promise<boolean> {
     return this.inOrder(async () => {
       const { handle, deps } = this;
       // An order may be obeyed before this node's copy of the journal has it: what it made is not what was taken out.
@@ -223,7 +224,7 @@ export class CephNode {
       if (made !== undefined && isLater(made, by)) return false;
       const runs = (await deps.runner.list()).some(({ unit }) => unit === unitName("mon", handle));
       if (!runs && deps.memory.get(monAddressKey) === undefined) return false;
-      await removeMon(deps, handle);
+      await (keeps ? setMonAside(deps, handle) : removeMon(deps, handle));
       deps.memory.delete(monAddressKey);
       return true;
     });
@@ -298,6 +299,7 @@ export class CephNode {
     for (const type of ["mon", "mgr", "mds", "rgw", "ingress"] as const) {
       await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
     }
+    await removeAsideMons(deps, handle);
     await removeAdminKeyring(deps.paths);
     for (const placed of [this.gateway, this.ingress, this.mgr, this.mds]) placed.forget();
     for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey, clientKey])

@@ -14,6 +14,7 @@ import { crushPlanner } from "./crush-planner.ts";
 import { bootstrapBody, kinds, renumberBody } from "./decisions.ts";
 import { servicePlanner } from "./gateway-planner.ts";
 import { placedDaemons } from "./placed-daemons.ts";
+import { wholeMaps } from "./renumber.ts";
 
 export interface PlannerOptions {
   /** Managers and metadata servers wanted, each. */
@@ -113,6 +114,8 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
   }
 
   const seats: Planner = async (signal) => {
+    // What follows from the new monitors' map is planned once they have their new key.
+    if (deps.entries().some(({ kind, state }) => kind === kinds.rebuild && state === "open")) return [];
     const members = deps.members();
     const moved = moves.look(members);
     const voters = await deps.voters();
@@ -289,7 +292,7 @@ const monitorNamed = bootstrapBody.pick({ handle: true });
 export function decidedMonitors(entries: readonly Entry[]): Set<Handle> {
   const monitors = new Set<Handle>();
   for (const { kind, state, body } of entries) {
-    if (kind === kinds.renumber && state === "done") {
+    if (wholeMaps.includes(kind) && state === "done") {
       monitors.clear();
       for (const { name } of renumberBody.parse(body).monitors) monitors.add(name);
     }

@@ -61,6 +61,17 @@ export const renumberBody = z.object({
     .max(50),
 });
 export type RenumberBody = z.infer<typeof renumberBody>;
+/** All monitors are lost: one is made of what the OSDs have. `monitors` is that one alone. */
+export const rebuildBody = renumberBody.extend({
+  /** Where the new monitor is made, and runs. */
+  builder: brandedPeer,
+  handle: brandedHandle,
+  /** Whose OSDs are asked, one host after the other. */
+  hosts: z.array(z.object({ peer: brandedPeer, handle: brandedHandle })).max(1000),
+  /** The wish that it follows from. */
+  wish: z.string().max(64),
+});
+export type RebuildBody = z.infer<typeof rebuildBody>;
 const port = z.int().min(1).max(65_535);
 /** Where gateways speak TLS, and the certificate that they show, by its digest. */
 export const gatewayTls = z.object({ port, certificate: z.string().regex(/^[0-9a-f]{64}$/) });
@@ -134,6 +145,7 @@ export const kinds = {
   monitor: "ceph.mon",
   monitorOut: "ceph.mon-out",
   renumber: "ceph.renumber",
+  rebuild: "ceph.mon-rebuild",
   rekey: "ceph.rekey",
   daemon: "ceph.daemon",
   daemonOut: "ceph.daemon-out",
@@ -157,6 +169,9 @@ export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
     case kinds.renumber:
     case kinds.rekey:
       return "seats";
+    // Not behind the changes that wait for the monitors: those wait for this.
+    case kinds.rebuild:
+      return "rebuild";
     case kinds.daemon: {
       const { type, handle: name } = daemonBody.parse(entry.body);
       return `${type}.${name}`;
@@ -208,6 +223,7 @@ export const certificatePair = z.object({
 export type CertificatePair = z.infer<typeof certificatePair>;
 
 export const renumberPayload = z.object({ access: cephAccess });
+export const rebuildPayload = z.object({ access: cephAccess, monKey: z.string().min(1).max(200) });
 export const rekeyPayload = z.object({ access: cephAccess, monKey: z.string().min(1).max(200) });
 export const bootstrapPayload = z.object({ adminKey: z.string(), monKey: z.string() });
 export const monitorPayload = z.object({

@@ -26,6 +26,7 @@ import { because, done } from "./done.ts";
 import { failOver } from "./fail-over.ts";
 import { handOver } from "./hand-over.ts";
 import { removalExecutors } from "./osd-removal.ts";
+import { rebuildExecutor } from "./rebuild.ts";
 import { rekeyExecutor } from "./rekey.ts";
 import { renumberExecutor } from "./renumber.ts";
 
@@ -259,6 +260,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     [kinds.daemonOut]: daemonOut,
     [kinds.renumber]: renumberExecutor(deps),
     [kinds.rekey]: rekeyExecutor({ ...deps, ceph }),
+    [kinds.rebuild]: rebuildExecutor(deps),
     ...crushExecutors({ ceph, callMs: deps.callMs }),
     ...removalExecutors({ ceph, callMs: deps.callMs, wishes: deps.removals, give, withdraw }),
   };

@@ -15,9 +15,12 @@ import { because, done } from "./done.ts";
 import type { ExecutorDeps } from "./executors.ts";
 import { handOver } from "./hand-over.ts";
 
-/** The last renumbering that was carried out: where the monitors are to be found since, and in which network. */
+/** Decisions that say which monitors there are, all of them. */
+export const wholeMaps: readonly string[] = [kinds.renumber, kinds.rebuild];
+
+/** The last whole map that was carried out: where the monitors are to be found since, and in which network. */
 export function renumberingOf(entries: readonly Entry[]): (RenumberBody & { readonly entry: string }) | null {
-  const last = entries.findLast(({ kind, state }) => kind === kinds.renumber && state === "done");
+  const last = entries.findLast(({ kind, state }) => wholeMaps.includes(kind) && state === "done");
   const body = last === undefined ? undefined : renumberBody.safeParse(last.body).data;
   return last === undefined || body === undefined ? null : { ...body, entry: last.id };
 }

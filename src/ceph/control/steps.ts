@@ -2,7 +2,6 @@ import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { OsdId } from "../../ids/ids.ts";
-import type { Json } from "../../ids/json.ts";
 import type { CephCommands, MonMap } from "../command/commands.ts";
 import {
   adminCapabilities,
@@ -29,10 +28,8 @@ import {
 } from "../daemons/mon.ts";
 import { listLocalOsds } from "../daemons/osd.ts";
 import { controlOsd, letRun } from "../daemons/osd-control.ts";
-import { ourRules } from "../plan/failure-domain.ts";
 import type { Step, Undo } from "./agent.ts";
 import type { CephNode } from "./ceph-node.ts";
-import { poolDefault } from "./crush-facts.ts";
 import {
   bootstrapBody,
   bootstrapPayload,
@@ -44,20 +41,27 @@ import {
   monitorPayload,
   osdPurgeBody,
 } from "./decisions.ts";
+import { firstSettings } from "./first-settings.ts";
+import { contributeMaps, type GatherMaps, rebuildStep, rebuildUndo } from "./rebuild.ts";
 import { rekeyStep } from "./rekey.ts";
 import { renumberStep, renumberUndo } from "./renumber.ts";
 
 const quorumDeadlineMs = 90_000;
-/** Shorter than what an order may take, and long enough for a slow machine to start `ceph`. */
-const settingMs = 60_000;
 /** While the monitors are asked whether one is in their map, it is stopped: not for long. */
 const lookMs = 10_000;
 
+/** What steps need of the rest of the node. */
+export interface StepParts {
+  /** Default: only this node's own OSDs can be asked. */
+  readonly gather?: GatherMaps;
+  /** What the ingress stands before; default nothing. */
+  readonly backends?: () => readonly Backend[];
+}
+
 /** What a node does for each kind of decision about Ceph; every step may be run again after any crash. */
-export function cephSteps(
-  node: CephNode,
-  backends: () => readonly Backend[] = () => [],
-): Record<string, Step> {
+export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string, Step> {
+  const { gather = (_peer, _entry, store, signal) => contributeMaps(node, store, signal) } = parts;
+  const { backends = () => [] } = parts;
   const { deps, handle } = node;
 
   const bootstrap: Step = async ({ number, body, payload }, { confirm, signal }) => {
@@ -146,6 +150,7 @@ export function cephSteps(
     [kinds.monitor]: inOrder(monitor),
     [kinds.renumber]: renumberStep(node),
     [kinds.rekey]: rekeyStep(node),
+    [kinds.rebuild]: rebuildStep(node, gather),
     [kinds.daemon]: daemon,
     [kinds.osdPurge]: stopOsdForGood,
   };
@@ -193,6 +198,7 @@ export function cephUndo(node: CephNode): Record<string, Undo> {
     [kinds.daemon]: daemon,
     [kinds.osdPurge]: startOsdAgain,
     [kinds.renumber]: renumberUndo(node),
+    [kinds.rebuild]: rebuildUndo(node),
   };
 }
 
@@ -211,18 +217,4 @@ function commandsOf(node: CephNode): CephCommands {
   const { commands } = node;
   if (commands === null) throw new MicrocephError("NOT_INITIALIZED", "this node knows no Ceph cluster");
   return commands;
-}
-
-/** Settings every cluster of ours starts with; a value that is set already is a user's and is kept. */
-async function firstSettings(ceph: CephCommands, signal: AbortSignal): Promise<Json> {
-  const call = { deadlineMs: settingMs, signal };
-  const rule = await ceph.createReplicatedRule(ourRules.osd, "osd", call);
-  const current = await poolDefault(ceph, "osd_pool_default_crush_rule", call);
-  // -1 is Ceph's "no choice made".
-  if (current === -1) await ceph.configSet("global", "osd_pool_default_crush_rule", String(rule), call);
-  // All image features on, as MicroCeph sets it.
-  if ((await ceph.configGet("global", "rbd_default_features", call)) === undefined) {
-    await ceph.configSet("global", "rbd_default_features", "63", call);
-  }
-  return null;
 }

@@ -7,7 +7,7 @@ import type { Fsid, Handle } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
 import type { CallOptions, MonitorAddress, MonStatus } from "../command/commands.ts";
 import { parseMonStatus } from "../command/schemas.ts";
-import { type KeyringEntry, monCapabilities, renderKeyring } from "../config/keyring.ts";
+import { type KeyringEntry, keyOf, monCapabilities, renderKeyring } from "../config/keyring.ts";
 import { addressVector, monitorAddressVector } from "../config/monitor-address.ts";
 import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
@@ -68,13 +68,18 @@ export interface PrepareMon {
  * to the monmap when it is started. Idempotent as `bootstrapMon`.
  */
 export async function prepareMon(deps: DaemonDeps, mon: PrepareMon): Promise<"made" | "present"> {
+  const keyring = await readFileIfPresent(join(deps.paths.dataDir("mon", mon.handle), "keyring"));
+  const isFormer = keyring !== undefined && keyOf(keyring, "mon.") !== mon.monKey;
+  // Its monitor was away while the others got another key, or were made anew: with this store it never joins them.
+  if (isFormer && (await storeFsid(deps, mon.handle)) === mon.fsid) await setMonAside(deps, mon.handle);
   return makeStore(deps, mon, async (folder) => {
     await writeFileAtomic(join(folder, "monmap"), mon.monMap);
     return [{ entity: "mon.", key: mon.monKey, capabilities: monCapabilities }];
   });
 }
 
-const marker = "microceph.json";
+/** Written last: a store with it is whole. */
+export const monMarker = "microceph.json";
 
 type Inputs = (folder: string) => Promise<readonly KeyringEntry[]>;
 type StoreOf = Pick<PrepareMon, "handle" | "fsid" | "signal">;
@@ -135,7 +140,7 @@ async function makeWholeStore(
       );
     }
     await writeFileAtomic(
-      join(work, marker),
+      join(work, monMarker),
       `${JSON.stringify({ v: 1, fsid: mon.fsid, handle: mon.handle })}\n`,
     );
     await rm(home, { recursive: true, force: true });
@@ -156,15 +161,17 @@ export async function injectMonMap(
   deps: DaemonDeps,
   mon: {
     readonly handle: Handle;
+    /** Where its data is; default the place it runs from. */
+    readonly home?: string;
     readonly monitors: readonly { readonly name: string; readonly addresses: readonly MonitorAddress[] }[];
     readonly signal?: AbortSignal;
   },
 ): Promise<void> {
   const { paths } = deps;
-  const { handle, monitors } = mon;
+  const { handle, monitors, home = paths.dataDir("mon", handle) } = mon;
   const options = { deadlineMs: mkfsDeadlineMs, ...(mon.signal ? { signal: mon.signal } : {}) };
   const file = join(paths.run, `monmap-${randomUUID().slice(0, 8)}`);
-  const own = ["-i", handle, "-c", paths.cephConf];
+  const own = ["-i", handle, "-c", paths.cephConf, "--mon-data", home];
   try {
     await runBound(deps, "ceph-mon", [...own, "--extract-monmap", file], options);
     const { stdout } = await deps.run("monmaptool", ["--print", file], options);
@@ -187,11 +194,11 @@ export async function storeFsid(
   handle: Handle,
 ): Promise<string | undefined> {
   const home = deps.paths.dataDir("mon", handle);
-  const text = await readFileIfPresent(join(home, marker));
+  const text = await readFileIfPresent(join(home, monMarker));
   if (text === undefined || !(await exists(join(home, "store.db")))) return undefined;
   const found = /"fsid":"([0-9a-f-]{36})"/.exec(text)?.[1];
   if (found === undefined) {
-    throw new MicrocephError("STATE_CORRUPT", `${join(home, marker)} cannot be read`, {
+    throw new MicrocephError("STATE_CORRUPT", `${join(home, monMarker)} cannot be read`, {
       data: { path: home },
     });
   }
@@ -284,10 +291,34 @@ export async function removeMon(deps: DaemonDeps, handle: Handle): Promise<void>
   await removeLeftOvers(deps, handle);
 }
 
-/** Unfinished stores of runs that were killed. */
-async function removeLeftOvers(deps: DaemonDeps, handle: Handle): Promise<void> {
+/** Stop the monitor and keep its data under another name: `ceph-<handle>.aside-1` … Idempotent. */
+export async function setMonAside(deps: DaemonDeps, handle: Handle): Promise<void> {
+  await deps.runner.stop(unitName("mon", handle), { removeAlso: true });
   const home = deps.paths.dataDir("mon", handle);
-  const prefix = `ceph-${handle}.new-`;
+  if (!(await exists(home))) return;
+  for (let count = 1; count < 1000; count += 1) {
+    const aside = `${home}.aside-${count}`;
+    if (await exists(aside)) continue;
+    await rename(home, aside);
+    await syncDirectory(dirname(home));
+    return;
+  }
+  throw new MicrocephError("DISK_IN_USE", `there are too many former stores beside ${home}`);
+}
+
+/** Stores that were set aside: they have the keys of the cluster. */
+export function removeAsideMons(deps: DaemonDeps, handle: Handle): Promise<void> {
+  return removeBeside(deps, handle, "aside-");
+}
+
+/** Unfinished stores of runs that were killed. */
+function removeLeftOvers(deps: DaemonDeps, handle: Handle): Promise<void> {
+  return removeBeside(deps, handle, "new-");
+}
+
+async function removeBeside(deps: DaemonDeps, handle: Handle, kind: string): Promise<void> {
+  const home = deps.paths.dataDir("mon", handle);
+  const prefix = `ceph-${handle}.${kind}`;
   for (const name of await readdir(dirname(home)).catch(() => [])) {
     if (name.startsWith(prefix)) await rm(join(dirname(home), name), { recursive: true, force: true });
   }

@@ -28,6 +28,7 @@ import { DocumentSync } from "../../state/document/document-sync.ts";
 import { AgentFence } from "../../state/journal/agent-fence.ts";
 import { JournalCopy } from "../../state/journal/journal-copy.ts";
 import { JournalSync } from "../../state/journal/journal-sync.ts";
+import type { DecisionNumber } from "../../state/journal/types.ts";
 import type { LocalStore } from "../../state/store/local-store.ts";
 import { CephPulse } from "../ceph-pulse.ts";
 import { CephView } from "../ceph-view.ts";
@@ -43,6 +44,7 @@ import { fsidOf, networksOf, seatsOf, votersOf } from "./cluster-facts.ts";
 import { type ForwardedRequest, forwardTo } from "./forward.ts";
 import { LobbyExchange } from "./lobby-exchange.ts";
 import { Losses } from "./losses.ts";
+import { mapGatherer, offerMaps } from "./map-parcels.ts";
 import { methods } from "./member-rpc.ts";
 import { MemberUpkeep, monitorOutBy } from "./member-upkeep.ts";
 import { meshMembers } from "./mesh-members.ts";
@@ -186,8 +188,11 @@ export class ClusterRuntime {
     const fence = new AgentFence({ store });
     this.agent = new Agent({
       fence,
-      confirm: (entry, number, signal) => this.#confirm({ entry, number: { ...number } }, signal),
-      steps: { ...cephSteps(deps.cephNode, () => this.backends()), ...this.seat.steps() },
+      confirm: (id, number, signal) => this.confirm({ id, number }, signal),
+      steps: {
+        ...cephSteps(deps.cephNode, { gather: mapGatherer(this), backends: () => this.backends() }),
+        ...this.seat.steps(),
+      },
       undo: cephUndo(deps.cephNode),
       log,
     });
@@ -248,6 +253,7 @@ export class ClusterRuntime {
     if (this.options.founded !== null || alone) this.document.endRefetch();
     this.clusterEvents.start();
     serveMembers(this);
+    this.#unsubscribe.push(offerMaps(this));
     this.#unsubscribe.push(
       this.journal.on("change", () => this.#journalChanged()),
       this.document.on("change", () => this.#documentChanged()),
@@ -404,11 +410,12 @@ export class ClusterRuntime {
     return own ?? this.deps.cephNode.access;
   }
 
-  /** A linearizable read by this node's etcd, or by that of a voter that can be reached. */
-  async #confirm(
-    body: { entry: string; number: { generation: number; revision: number } },
+  /** Whether the decision is open under this number: a linearizable read by this node's etcd, or by another voter's. */
+  async confirm(
+    { id, number }: { readonly id: string; readonly number: DecisionNumber },
     signal: AbortSignal,
   ): Promise<boolean> {
+    const body = { entry: id, number: { ...number } };
     let failure: unknown = new MicrocephError("NO_QUORUM", "no voter can be reached to confirm the decision");
     // The own etcd first; one that is still a learner, or cut off, cannot tell, and then another may.
     const linked = new Set(this.mesh.connected());

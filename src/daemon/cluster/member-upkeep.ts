@@ -1,8 +1,9 @@
 import { cephAccess, kinds, monitorBody, renumberBody } from "../../ceph/control/decisions.ts";
 import { purgedOsds } from "../../ceph/control/osd-removal.ts";
+import { importOwnKeys } from "../../ceph/control/own-keys.ts";
 import { daemonOffBy } from "../../ceph/control/placed-daemons.ts";
 import { lastRekey } from "../../ceph/control/rekey.ts";
-import { accessAfter, renumberingOf } from "../../ceph/control/renumber.ts";
+import { accessAfter, renumberingOf, wholeMaps } from "../../ceph/control/renumber.ts";
 import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
@@ -16,6 +17,8 @@ import { methods } from "./member-rpc.ts";
 
 /** The last replacement of Ceph's keys that this node has followed. */
 const rekeyKey = "ceph/rekey";
+/** The last rebuilding of the monitors after which this node has told them its keys. */
+const rebuiltKey = "ceph/rebuilt";
 const periodMs = 10_000;
 const callMs = 15_000;
 /** Milliseconds without an answer of the monitors after which another member is asked where they are. */
@@ -35,6 +38,7 @@ export class MemberUpkeep {
   #monitorsDecided = 0;
   #cleaning = false;
   #moving = false;
+  #telling = false;
   /** Gateways that the ingress was told of. */
   #backends = "";
   /** When the monitors last answered, or it was last asked where they are. */
@@ -76,6 +80,7 @@ export class MemberUpkeep {
     this.publishFacts();
     this.#fetchAccess();
     this.#followMove();
+    this.#tellKeys();
     this.#cleanOsds();
     this.followGateways();
     this.followClientOptions();
@@ -84,14 +89,15 @@ export class MemberUpkeep {
   journalChanged(): void {
     this.#fetchAccess();
     this.#followMove();
+    this.#tellKeys();
     const entries = this.#runtime.journal.entries();
     this.#pace.look(entries.length);
     const out = monitorOutBy(entries, this.#runtime.handle);
-    if (out !== null) this.#dropMonitor(out);
+    if (out !== null) this.#dropMonitor(out, entries);
     this.#dropServices(entries);
     this.followGateways();
     this.#cleanOsds();
-    const changes: readonly string[] = [kinds.monitor, kinds.monitorOut, kinds.renumber];
+    const changes: readonly string[] = [kinds.monitor, kinds.monitorOut, ...wholeMaps];
     const monitors = entries.filter(({ kind, state }) => changes.includes(kind) && state === "done").length;
     if (monitors === this.#monitorsDecided) return;
     this.#monitorsDecided = monitors;
@@ -122,6 +128,28 @@ export class MemberUpkeep {
       });
   }
 
+  /** Monitors that were made anew know of no daemon but OSDs: each node tells them the keys of its own, once. */
+  #tellKeys(): void {
+    const { journal, deps } = this.#runtime;
+    const { cephNode, store, log } = deps;
+    const { commands } = cephNode;
+    const last = journal.entries().findLast(({ kind, state }) => kind === kinds.rebuild && state === "done");
+    if (last === undefined || commands === null || this.#telling) return;
+    if (store.get(rebuiltKey) === last.id) return;
+    this.#telling = true;
+    importOwnKeys(cephNode, commands)
+      .then((daemons) => {
+        store.put(rebuiltKey, last.id);
+        log.info({ daemons }, "the new monitors know the daemons of this node");
+      })
+      .catch((error) =>
+        log.warn({ error: messageOf(error) }, "the new monitors do not know this node's daemons yet"),
+      )
+      .finally(() => {
+        this.#telling = false;
+      });
+  }
+
   /** What this node has of OSDs that are out of Ceph for good goes, each by itself; tried again while it fails. */
   #cleanOsds(): void {
     if (this.#cleaning) return;
@@ -149,13 +177,17 @@ export class MemberUpkeep {
       });
   }
 
-  #dropMonitor(by: DecisionNumber): void {
+  #dropMonitor(by: DecisionNumber, entries: readonly Entry[]): void {
     const { cephNode, log } = this.#runtime.deps;
+    // Removed where the monitors themselves gave it up; where all were lost it may be the last of what is left.
+    const isRebuilt = entries.some(
+      ({ kind, number }) => kind === kinds.rebuild && number.revision === by.revision,
+    );
     cephNode
-      .dropMonitor(by)
+      .dropMonitor(by, isRebuilt)
       .then((dropped) => {
         if (!dropped) return;
-        log.info("the monitor of this node was taken out, its store is removed");
+        log.info("the monitor of this node was taken out");
         this.publishFacts();
       })
       .catch((error) => log.warn({ error: messageOf(error) }, "the former monitor is not cleaned up yet"));
@@ -321,14 +353,13 @@ const monitorNamed = monitorBody.pick({ handle: true });
 /** The decision that took this node's monitor out of the map; null unless it is the last one about it. */
 export function monitorOutBy(entries: readonly Entry[], handle: Handle): DecisionNumber | null {
   const last = entries.findLast(({ kind, state, body }) => {
-    if (kind === kinds.renumber) return state === "done";
+    if (wholeMaps.includes(kind)) return state === "done";
     if (state === "abandoned" || (kind !== kinds.monitor && kind !== kinds.monitorOut)) return false;
     return monitorNamed.safeParse(body).data?.handle === handle;
   });
   if (last === undefined) return null;
-  const isOut =
-    last.kind === kinds.renumber
-      ? renumberBody.safeParse(last.body).data?.monitors.every(({ name }) => name !== handle)
-      : last.kind === kinds.monitorOut && last.state === "done";
+  const isOut = wholeMaps.includes(last.kind)
+    ? renumberBody.safeParse(last.body).data?.monitors.every(({ name }) => name !== handle)
+    : last.kind === kinds.monitorOut && last.state === "done";
   return isOut ? last.number : null;
 }

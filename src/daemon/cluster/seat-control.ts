@@ -28,6 +28,7 @@ import { Departures } from "./departures.ts";
 import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts";
 import { isMaintained } from "./maintained.ts";
 import { methods } from "./member-rpc.ts";
+import { monitorRebuildPlanner } from "./monitor-rebuild.ts";
 import { recoveryExecutor, recoveryPlanner } from "./recovery.ts";
 import { revocationPlanner } from "./revocations.ts";
 
@@ -235,6 +236,7 @@ export class SeatControl {
           },
           bootstrap: bootstrapPlanner(runtime),
           recovery: recoveryPlanner(runtime),
+          monitorRebuild: monitorRebuildPlanner(runtime),
           lostSeats: () => this.#planLostSeats(),
           departures: departures.planner,
           revocations: revocationPlanner(runtime),

@@ -1,6 +1,7 @@
 import type { InventoryDisk } from "../../../src/api/contract/disks.ts";
 import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/events.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
+import type { RebuildPlan } from "../../../src/api/contract/monitor-rebuild.ts";
 import type { PanelReport } from "../../../src/api/contract/panels.ts";
 import type { PlacedReport } from "../../../src/api/contract/placed-services.ts";
 import type { PoolRow, ReplicasPlan } from "../../../src/api/contract/pools.ts";
@@ -179,6 +180,15 @@ export class StubOperations implements Operations {
     keys: [{ access_key: "AK", secret_key: "SK" }],
     endpoints: ["http://10.0.0.1:8080"],
   };
+  rebuild: RebuildPlan = {
+    refused: null,
+    hosts: [
+      { name: "n1", presence: "alive", osds: 2 },
+      { name: "n2", presence: "failed", osds: 1 },
+    ],
+    lost: ["n2"],
+    steps: ["one monitor is made"],
+  };
   recovery: RecoveryPlan = {
     ...{ survivor: "n1", refused: null, generation: 2, lost: ["n2"] },
     members: [
@@ -329,6 +339,18 @@ export class StubOperations implements Operations {
     const { self } = this.report;
     this.report = { ...this.report, self: { ...self, id: ids.n2, state: "fresh" as const }, cluster: null };
     return { id: self.id };
+  }
+
+  async planMonitorRebuild() {
+    this.#note("planMonitorRebuild", undefined);
+    return this.rebuild;
+  }
+
+  async rebuildMonitors(input: { readonly lost: readonly string[] }) {
+    this.#note("rebuildMonitors", input);
+    const hosts = [{ host: "n1", osds: [0, 2], left: ["osd.3: broken"] }];
+    this.jobResult = { monitor: "n1", hosts, file_systems: ["files"] };
+    return this.#newJob("monitors.rebuild");
   }
 
   async planRecovery() {

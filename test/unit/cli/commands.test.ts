@@ -820,6 +820,33 @@ describe("a cluster without a majority", () => {
   });
 });
 
+describe("a cluster without monitors", () => {
+  test("gets one made of what the OSDs know only with consent, and with each lost host named", async () => {
+    await using api = await runServer();
+    const dry = await run(api, "cluster recover --monitors-from-osds --dry-run");
+    expect([dry.code, dry.stdout]).toEqual([
+      0,
+      expect.stringMatching(/n2 .* failed .* 1[\s\S]*- one monitor is made/),
+    ]);
+    for (const half of ["--yes-i-really-mean-it", "--lost n2"]) {
+      const refused = await run(api, `cluster recover --monitors-from-osds ${half}`);
+      expect([refused.code, refused.stderr]).toEqual([
+        4,
+        expect.stringContaining("--lost n2 --yes-i-really-mean-it [RECOVERY_UNCONFIRMED]"),
+      ]);
+    }
+    expect(JSON.stringify(api.operations.calls)).not.toContain("rebuildMonitors");
+    const done = await run(api, "cluster recover --monitors-from-osds --lost n2 --yes-i-really-mean-it");
+    expect(done.stdout).toBe(
+      "The monitor n1 was made anew.\nn1: osd.0, osd.2 gave maps\nn1: not osd.3: broken\nFile systems known again: files.\n",
+    );
+    expect(api.operations.inputOf("rebuildMonitors")).toEqual({ lost: ["n2"] });
+    api.operations.rebuild = { ...api.operations.rebuild, refused: "the monitors answer" };
+    const refused = await run(api, "cluster recover --monitors-from-osds --yes-i-really-mean-it");
+    expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining("[RECOVERY_REFUSED]")]);
+  });
+});
+
 describe("members that leave", () => {
   test("the plan is said before it is done, and alone with --dry-run", async () => {
     await using api = await runServer();

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
+import { makeCephKey, renderKeyring } from "../../../../src/ceph/config/keyring.ts";
 import { bootstrapMon, prepareMon, removeMon, startMon } from "../../../../src/ceph/daemons/mon.ts";
 import { fsid, handle } from "../../../../src/ids/ids.ts";
 import { after, type FakeNode, fakeNode, nothing } from "./fake-node.ts";
@@ -43,6 +43,16 @@ describe("a monitor's store", () => {
     expect(await bootstrapMon(node.deps, mon)).toBe("present");
     expect(await prepareMon(node.deps, { ...mon, monMap: new Uint8Array() })).toBe("present");
     expect(node.calls.filter((call) => call.includes("--mkfs"))).toHaveLength(1);
+  });
+
+  it("of a time when the monitors had another key is set aside, and one is made that can join", async () => {
+    await prepareMon(node.deps, { ...mon, monMap: new Uint8Array() });
+    const home = node.deps.paths.dataDir("mon", "n1");
+    await writeFile(join(home, "keyring"), renderKeyring([{ entity: "mon.", key }]));
+    expect(await prepareMon(node.deps, { ...mon, monMap: new Uint8Array() })).toBe("present");
+    const later = makeCephKey((size) => new Uint8Array(size), 5_000);
+    expect(await prepareMon(node.deps, { ...mon, monKey: later, monMap: new Uint8Array() })).toBe("made");
+    expect(await names()).toEqual(["ceph-n1", "ceph-n1.aside-1"]);
   });
 
   it("is no store when mkfs says nothing and makes nothing", async () => {
