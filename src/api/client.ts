@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { isErrorCode } from "../errors/codes.ts";
 import { isMicrocephError, MicrocephError, messageOf } from "../errors/microceph-error.ts";
+import type { BackupReply, backupRequest, RestoreReply, restoreRequest } from "./contract/backup.ts";
 import type {
   ClientConfigRow,
   ConfigOption,
@@ -176,6 +177,10 @@ export class ApiClient {
     this.#get("/1.0/cluster/recovery", { deadlineMs: 10_000, ...options });
   recover = (request: Draft<typeof recoveryRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/cluster/recovery", request, { deadlineMs: 10_000, ...options });
+  backup = (request: Draft<typeof backupRequest>, options?: CallOptions): Promise<BackupReply> =>
+    this.request("POST", "/1.0/cluster/backup", request, { deadlineMs: 40_000, ...options });
+  restore = (request: Draft<typeof restoreRequest>, options?: CallOptions): Promise<RestoreReply> =>
+    this.request("POST", "/1.0/cluster/restore", request, { deadlineMs: 40_000, ...options });
   planMonitorRebuild = (options?: CallOptions): Promise<RebuildPlan> =>
     this.#get("/1.0/cluster/recovery/monitors", options);
   rebuildMonitors = (request: Draft<typeof rebuildRequest>, options?: CallOptions): Promise<Job> =>

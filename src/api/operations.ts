@@ -1,4 +1,5 @@
 import type { Json } from "../ids/json.ts";
+import type { BackupReply, backupRequest, RestoreReply, restoreRequest } from "./contract/backup.ts";
 import type {
   ClientConfigRow,
   ConfigOption,
@@ -189,6 +190,10 @@ export interface Operations {
   planRecovery(input: Nothing, context: RequestContext): Promise<RecoveryPlan>;
   /** The job's result is a `RecoveryReply`. Throws RECOVERY_REFUSED, NOT_FOUND. */
   recover(input: Shape<typeof recoveryRequest>, context: RequestContext): Promise<Job>;
+  /** Throws BACKUP_REFUSED, USAGE, NO_QUORUM. */
+  backup(input: Shape<typeof backupRequest>, context: RequestContext): Promise<BackupReply>;
+  /** Throws BACKUP_REFUSED, ALREADY_INITIALIZED. */
+  restore(input: Shape<typeof restoreRequest>, context: RequestContext): Promise<RestoreReply>;
   planMonitorRebuild(input: Nothing, context: RequestContext): Promise<RebuildPlan>;
   /** The job's result is a `RebuildReply`. Throws RECOVERY_REFUSED, NOT_FOUND. */
   rebuildMonitors(input: Shape<typeof rebuildRequest>, context: RequestContext): Promise<Job>;

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { MigrationReply } from "../api/contract/migration.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
+import { addBackupCommands } from "./backup-commands.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import { addFailureDomainCommands } from "./failure-domain-commands.ts";
 import type { CliIo } from "./io.ts";
@@ -92,6 +93,7 @@ export function addClusterCommands(program: Command, io: CliIo): void {
   addMaintenanceCommands(cluster, io);
   addUpgradeCommands(cluster, io);
   addRecoveryCommands(cluster, io);
+  addBackupCommands(cluster, io);
   addRemovalCommands(cluster, io);
   addFailureDomainCommands(cluster, io);
 }

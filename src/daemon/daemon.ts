@@ -432,6 +432,11 @@ export class Daemon {
     return this.#changing;
   }
 
+  /** The handle that this node founds a cluster with, instead of one after its name. */
+  keepHandle(handle: Handle): void {
+    this.#require().store.put(handleKey, handle);
+  }
+
   async #founded(founded: Founded): Promise<void> {
     const { store } = this.#require();
     const kept = store.get(handleKey);

@@ -1,6 +1,7 @@
+import { randomBytes } from "node:crypto";
 import type { AdoptedDisk } from "../api/contract/disks.ts";
 import type { CallOptions } from "../ceph/command/commands.ts";
-import { osdCapabilities } from "../ceph/config/keyring.ts";
+import { makeCephKey, osdCapabilities } from "../ceph/config/keyring.ts";
 import { purgedOsds } from "../ceph/control/osd-removal.ts";
 import { startOsd, waitOsdUp } from "../ceph/daemons/osd.ts";
 import { adoptOsd, type FoundOsd, findOsds } from "../ceph/daemons/osd-adopt.ts";
@@ -28,22 +29,26 @@ const upMs = 120_000;
  */
 export async function adoptDisks(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
   await daemon.settled();
-  const { dryRun } = request as { readonly dryRun: boolean };
+  const { dryRun, withoutMonitors = false } = request as {
+    readonly dryRun: boolean;
+    readonly withoutMonitors?: boolean;
+  };
   const cluster = runtimeOf(daemon);
-  const ceph = await commandsOnceKnown(cluster, tools);
+  if (withoutMonitors) refuseWhileAnswered(cluster);
+  const ceph = withoutMonitors ? null : await commandsOnceKnown(cluster, tools);
   const { deps } = cluster.deps.cephNode;
   const call: CallOptions = { deadlineMs: callMs, signal: tools.signal };
   tools.report(5, "looking for OSDs on the disks of this node");
   const fsid = fsidOf(cluster.journal.entries());
   if (fsid === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
   const [dump, owners, devices] = await Promise.all([
-    ceph.osdDump(call),
+    ceph?.osdDump(call),
     diskOwners(deps),
     listBlockDevices(),
   ]);
   const found = await findOsds(deps, {
     devices: devices.filter(({ path }) => !owners.has(path)),
-    registered: dump.osds.filter(({ destroyed }) => !destroyed),
+    registered: dump?.osds.filter(({ destroyed }) => !destroyed) ?? null,
     fsid,
   });
   const purged = purgedOsds(cluster.journal.entries());
@@ -52,13 +57,13 @@ export async function adoptDisks(daemon: Daemon, request: Json, tools: JobTools)
     const { osd, uuid } = one;
     const line = { osd, path: one.main.device.stablePath };
     tools.report(10 + Math.floor((80 * report.length) / found.length), `osd.${osd} on ${line.path}`);
-    const runs = dump.osds.find(({ id }) => id === osd)?.up ?? false;
+    const runs = dump?.osds.find(({ id }) => id === osd)?.up ?? false;
     try {
       if (runs) throw new MicrocephError("DISK_IN_USE", `osd.${osd} runs on another node`);
       if (purged.has(uuid)) throw new MicrocephError("REMOVAL_TOO_LATE", `osd.${osd} was removed`);
       if (!dryRun) {
         const key = `disk ${one.main.device.partOf?.disk ?? one.main.device.name}`;
-        await daemon.diskTurns.run([key], () => adopt(cluster, one, devices, tools));
+        await daemon.diskTurns.run([key], () => adopt(cluster, one, { devices, withoutMonitors }, tools));
       }
       report.push({ ...line, report: dryRun ? "Found" : "Success", error: "" });
     } catch (error) {
@@ -76,13 +81,16 @@ export async function adoptDisks(daemon: Daemon, request: Json, tools: JobTools)
 async function adopt(
   cluster: ClusterRuntime,
   found: FoundOsd,
-  devices: readonly BlockDevice[],
+  { devices, withoutMonitors }: { devices: readonly BlockDevice[]; withoutMonitors: boolean },
   tools: JobTools,
 ): Promise<void> {
   const { deps } = cluster.deps.cephNode;
   const { osd, uuid } = found;
   const call: CallOptions = { deadlineMs: callMs, signal: tools.signal };
-  const key = await commandsOf(cluster).authGetOrCreate(`osd.${osd}`, osdCapabilities, call);
+  // Monitors that are made of what OSDs have learn their keys from them, too.
+  const key = withoutMonitors
+    ? makeCephKey(randomBytes, Date.now())
+    : await commandsOf(cluster).authGetOrCreate(`osd.${osd}`, osdCapabilities, call);
   await adoptOsd(deps, found, { key, partitionOf: (device) => ownPartition(device, devices) });
   // It was to go with its former host; with its disk here it stays.
   if (cluster.document.view().removals[uuid] !== undefined) {
@@ -90,7 +98,14 @@ async function adopt(
     cluster.wake("disk adopted");
   }
   await startOsd(deps, osd);
+  if (withoutMonitors) return;
   await waitOsdUp(deps, osd, { deadlineMs: upMs, signal: tools.signal });
+}
+
+/** Where monitors answer, they say what is theirs. Throws RECOVERY_REFUSED. */
+function refuseWhileAnswered({ cephView }: ClusterRuntime): void {
+  if (!cephView.answers) return;
+  throw new MicrocephError("RECOVERY_REFUSED", "the monitors answer: adopt without --without-monitors");
 }
 
 /** A partition that was made for an OSD: where it lies, so that it goes with the OSD. */

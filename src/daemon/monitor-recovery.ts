@@ -62,7 +62,7 @@ export function planMonitorRebuild(daemon: Daemon): RebuildPlan {
       "one monitor is made of them, under another key, so that no former monitor can come back beside it",
       "former monitors' stores are set aside, not removed; the other monitors are made anew from the first",
       "managers, metadata servers, gateways and OSDs are made known again; so are file systems, by their pools",
-      "NOT known again: keys of other users (`ceph auth`), settings (`ceph config`), the dashboard's users and modules, and the keys of encrypted disks: those that are locked now stay locked",
+      "NOT known again: keys of other users (`ceph auth`), settings (`ceph config`), the dashboard's users and modules, and the keys of encrypted disks: those that are locked now stay locked. A node that was restored from a backup gives them back",
     ],
   };
 }

@@ -13,6 +13,8 @@ import type { Json } from "../ids/json.ts";
 import { fingerprintWords } from "../mesh/identity/fingerprint.ts";
 import { runProgram } from "../process/run-program.ts";
 import { productVersion } from "../version/version.ts";
+import { makeBackup } from "./backup/backup.ts";
+import { restoreBackup } from "./backup/restore.ts";
 import { checkConfig, listConfig, showOption } from "./ceph-config.ts";
 import { listClientConfig, setClientConfig } from "./client-config.ts";
 import { admissionOf, configuredDisks, memberFingerprint } from "./cluster/cluster-report.ts";
@@ -261,6 +263,12 @@ export function daemonOperations(daemon: Daemon): Operations {
       await checkRecovery(daemon, lost, signal);
       return shown(daemon.jobs.start(recoverJob, { lost: [...lost] }));
     },
+    async backup(request, { signal }) {
+      return makeBackup(daemon, request, signal);
+    },
+    async restore(request) {
+      return restoreBackup(daemon, request);
+    },
     async planMonitorRebuild() {
       return planMonitorRebuild(daemon);
     },
@@ -338,9 +346,9 @@ export function daemonOperations(daemon: Daemon): Operations {
       };
       return shown(daemon.jobs.start(removeDiskJob, { ...asked }));
     },
-    async adoptDisks({ dry_run }) {
+    async adoptDisks({ dry_run, without_monitors }) {
       runtime();
-      return shown(daemon.jobs.start(adoptDisksJob, { dryRun: dry_run }));
+      return shown(daemon.jobs.start(adoptDisksJob, { dryRun: dry_run, withoutMonitors: without_monitors }));
     },
     async replaceDisk({ osdid, path, wipe, encrypt, bypass_safety_checks }) {
       runtime();

@@ -315,6 +315,13 @@ export const errorCodes = {
     meaning: "A recovery gives up what only the lost voters knew, so each of them must be named.",
     remedy: "Make sure that they are off and stay off, then name each with --lost.",
   },
+  BACKUP_REFUSED: {
+    http: 409,
+    exit: 4,
+    meaning:
+      "The backup cannot be made or restored here: the file, the passphrase or the node does not fit. Nothing was changed.",
+    remedy: "The message says what does not fit; a backup is made on a voter, and restored on a fresh node.",
+  },
   MAINTENANCE_FAILED: {
     http: 409,
     exit: 4,

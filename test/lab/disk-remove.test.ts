@@ -1,7 +1,9 @@
-// Disks that go and come back: drained, called off, replaced, lost with their host, adopted. Real Ceph on block devices.
-import { readdirSync, rmSync } from "node:fs";
+// Disks that go and come back: drained, called off, replaced, lost with their host, adopted; and all that is left of a cluster. Real Ceph on block devices.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { RunResult } from "../../scripts/lab/run.ts";
 import type { ConfiguredDisk } from "../../src/api/contract/disks.ts";
 import type { Job } from "../../src/api/contract/jobs.ts";
 import type { DiskList } from "../../src/cli/render/disk-lists.ts";
@@ -200,5 +202,78 @@ labSuite("OSDs that are taken out", () => {
     await cluster.healthy("n1");
     expect(await inMap()).toEqual(expect.arrayContaining(before.map(({ osd }) => osd)));
     expect(await written()).toBe("what must not be lost");
+  });
+
+  it("hold a cluster that lost every host but the disks, once its backup is restored", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "backup-"));
+    const [file, right, wrong] = ["cluster.backup", "right", "wrong"].map((name) => join(folder, name));
+    writeFileSync(right ?? "", "correct horse battery\n");
+    writeFileSync(wrong ?? "", "battery horse correct\n");
+    const backup = (): Promise<RunResult> =>
+      cluster.cli("n1", "cluster", "backup", file ?? "", "--passphrase-file", right ?? "");
+    const restore = (words = right): Promise<RunResult> =>
+      cluster.cli("n1", "cluster", "restore", file ?? "", "--passphrase-file", words ?? "");
+    const alice = await cluster.ceph("n1", "auth", "get-or-create-key", "client.alice", "mon", "allow r");
+    await cluster.ceph("n1", "config", "set", "osd", "osd_max_backfills", "3");
+    const osds = (await inMap()).length;
+    expect(await backup()).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(file ?? "") });
+    expect(await backup()).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringContaining("is there already"),
+    });
+    expect(await restore()).toMatchObject({ exitCode: 4, stderr: expect.stringContaining("[ALREADY_INIT") });
+    expect(readFileSync(file ?? "", "latin1")).not.toContain(alice.trim());
+
+    for (const node of trio) {
+      await lab.kill(node, "all");
+      const { state } = lab.hosts.node(node).files;
+      for (const name of readdirSync(state)) rmSync(join(state, name), { recursive: true });
+    }
+    // One alone: three fresh nodes would found a cluster of their own.
+    await lab.start("n1");
+    expect(await restore(wrong)).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringContaining("[BACKUP_REF"),
+    });
+    expect((await lab.mesh("n1")).self.state).toBe("fresh");
+    expect((await restore()).stdout).toContain("the only voter of the cluster");
+    // Whatever it had done by then, it goes on from its disk.
+    await lab.kill("n1", "daemon");
+    for (const node of trio) await lab.start(node);
+    await lab.waitFor(
+      "all three to be members, and to know Ceph",
+      async (note) => {
+        const { members } = await lab.mesh("n1");
+        note(members.map(({ name, handle, presence }) => [name, handle, presence]));
+        if (members.filter(({ presence }) => presence === "alive").length !== 3) return false;
+        const lists = await Promise.all(trio.map((node) => cluster.cli(node, "disk", "list")));
+        return lists.every(({ exitCode }) => exitCode === 0);
+      },
+      minutes(4),
+    );
+    for (const node of trio) await cluster.run(node, "disk", "adopt", "--without-monitors");
+    const plan = await cluster.run("n2", "cluster", "recover", "--monitors-from-osds", "--dry-run");
+    expect(plan).toContain("one monitor is made of them");
+    await cluster.run("n2", "cluster", "recover", "--monitors-from-osds", "--yes-i-really-mean-it");
+    const { members } = await lab.mesh("n1");
+    const lost = members.filter(({ presence }) => presence === "failed").map(({ id }) => id);
+    expect(lost.length).toBe(3);
+    for (const id of lost) await cluster.run("n1", "cluster", "remove", id, "--dead");
+    await cluster.seated("n1", 3);
+    await cluster.settled("n1");
+    await cluster.healthy("n1");
+    expect((await inMap()).length).toBe(osds);
+    expect(await written()).toBe("what must not be lost");
+    await lab.waitFor(
+      "what the monitors knew to be with them again",
+      async (note) => {
+        const key = await cluster.ceph("n1", "auth", "get-key", "client.alice").catch(() => "");
+        const setting = await cluster.ceph("n1", "config", "get", "osd", "osd_max_backfills");
+        note({ setting });
+        return key.trim() === alice.trim() && setting.trim() === "3";
+      },
+      minutes(2),
+    );
+    rmSync(folder, { recursive: true });
   });
 });

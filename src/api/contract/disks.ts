@@ -157,6 +157,12 @@ export const replaceDiskRequest = z.strictObject({
 });
 export const adoptDisksRequest = z.strictObject({
   dry_run: z.boolean().default(false).describe("only say what is found"),
+  without_monitors: z
+    .boolean()
+    .default(false)
+    .describe(
+      "believe what disks say of themselves, because no monitor can be asked; what is encrypted stays closed",
+    ),
 });
 /** An OSD of this cluster that was found on a disk. */
 const adoptedDisk = z.object({

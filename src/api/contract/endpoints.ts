@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { backupReply, backupRequest, restoreReply, restoreRequest } from "./backup.ts";
 import {
   clientConfigParams,
   clientConfigRequest,
@@ -330,6 +331,24 @@ export const endpoints = {
     body: recoveryRequest,
     reply: job,
     kind: "async",
+  },
+  backup: {
+    method: "POST",
+    path: "/1.0/cluster/backup",
+    summary: "Write the cluster, but for its data, into a file on this node that only the passphrase opens",
+    body: backupRequest,
+    reply: backupReply,
+    kind: "sync",
+    waits: true,
+  },
+  restore: {
+    method: "POST",
+    path: "/1.0/cluster/restore",
+    summary: "Make this fresh node the only voter of the cluster in a backup",
+    body: restoreRequest,
+    reply: restoreReply,
+    kind: "sync",
+    waits: true,
   },
   planMonitorRebuild: {
     method: "GET",

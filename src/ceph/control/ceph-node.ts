@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { readFileIfPresent } from "../../files/atomic-file.ts";
 import { type Handle, type OsdId, osdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
@@ -53,6 +54,11 @@ const monAddressKey = "ceph/mon-address";
 const monDecisionKey = "ceph/mon-decision";
 const boundKey = "ceph/bound";
 const defaultUpMs = 45_000;
+
+/** Know how to reach a cluster from the next start on. */
+export function rememberAccess(memory: Pick<CephMemory, "put">, access: Json): void {
+  memory.put(accessKey, access);
+}
 
 /** The address and the renumbering with which this node's daemons were started. */
 const boundTo = z.object({ address: z.string().nullable(), move: z.string().nullable() });
@@ -244,6 +250,8 @@ export class CephNode {
   async startAll(mayJoin: () => Promise<boolean> = async () => true): Promise<void> {
     if (this.#access === null) return;
     const { handle, deps } = this;
+    // A node that was restored from a backup has been told of Ceph, and has no ceph.conf yet.
+    if ((await readFileIfPresent(deps.paths.cephConf)) === undefined) await this.configure(this.#access);
     const starts: Promise<void>[] = [];
     const start = (what: string, doing: Promise<void>): void => {
       starts.push(

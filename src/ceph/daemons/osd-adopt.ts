@@ -55,18 +55,20 @@ export async function findOsds(
     fsid,
   }: {
     readonly devices: readonly BlockDevice[];
-    readonly registered: readonly RegisteredOsd[];
+    /** Null: the monitors cannot be asked, and what the devices say of themselves is believed. */
+    readonly registered: readonly RegisteredOsd[] | null;
     readonly fsid: Fsid;
   },
 ): Promise<FoundOsd[]> {
   const known = new Set((await listLocalOsds(deps)).map(({ uuid }) => uuid));
-  const missing = registered.filter(({ uuid }) => !known.has(uuid));
+  const all = registered ?? (await labelledOsds(devices, fsid));
+  const missing = all.filter(({ uuid }) => !known.has(uuid));
   const parts: FoundPart[] = [];
   for (const device of devices) {
     if (device.usedBy.length > 0) continue;
     const plain = await readBluestoreLabel(device.path);
     if (plain !== undefined) parts.push({ device, label: plain, encrypted: false });
-    else {
+    else if (registered !== null) {
       const label = await labelWithin(deps, device.path, missing);
       if (label !== undefined) parts.push({ device, label, encrypted: true });
     }
@@ -79,6 +81,19 @@ export async function findOsds(
     if (main === null || main.label.cephFsid !== fsid || main.label.osd !== id) return [];
     return [{ osd: osdId(id), uuid, main, wal: partOf("bluefs wal"), db: partOf("bluefs db") }];
   });
+}
+
+/** OSDs of this cluster by the labels of devices alone. Two devices that say that they are the same one are none. */
+async function labelledOsds(devices: readonly BlockDevice[], fsid: Fsid): Promise<RegisteredOsd[]> {
+  const found = new Map<string, RegisteredOsd | null>();
+  for (const { path, usedBy } of devices) {
+    if (usedBy.length > 0) continue;
+    const label = await readBluestoreLabel(path);
+    if (label?.part !== "main" || label.cephFsid !== fsid || label.osd === null) continue;
+    const { osd: id, osdUuid: uuid } = label;
+    found.set(uuid, found.has(uuid) ? null : { id, uuid });
+  }
+  return [...found.values()].filter((one) => one !== null);
 }
 
 /** The label inside an encrypted device; undefined when no key of these OSDs opens it. */

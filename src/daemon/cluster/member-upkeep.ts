@@ -10,6 +10,7 @@ import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
 import type { DecisionNumber, Entry } from "../../state/journal/types.ts";
 import { productVersion } from "../../version/version.ts";
+import { dropRecords, giveBack, recordsToGive } from "../backup/give-back.ts";
 import { reachableAddresses } from "../interface-facts.ts";
 import { clientOptionsOf } from "./client-options.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
@@ -39,6 +40,7 @@ export class MemberUpkeep {
   #cleaning = false;
   #moving = false;
   #telling = false;
+  #giving = false;
   /** Gateways that the ingress was told of. */
   #backends = "";
   /** When the monitors last answered, or it was last asked where they are. */
@@ -81,6 +83,7 @@ export class MemberUpkeep {
     this.#fetchAccess();
     this.#followMove();
     this.#tellKeys();
+    this.#giveBack();
     this.#cleanOsds();
     this.followGateways();
     this.followClientOptions();
@@ -147,6 +150,28 @@ export class MemberUpkeep {
       )
       .finally(() => {
         this.#telling = false;
+      });
+  }
+
+  /** What the backup that this node was restored from knew of Ceph goes to the monitors once they answer. */
+  #giveBack(): void {
+    const { deps, cephView } = this.#runtime;
+    const { cephNode, store, log } = deps;
+    const { commands } = cephNode;
+    if (this.#giving || commands === null || !cephView.answers) return;
+    const records = recordsToGive(store);
+    if (records === null) return;
+    this.#giving = true;
+    giveBack(commands, records, new AbortController().signal)
+      .then(({ given, refused }) => {
+        dropRecords(store);
+        log.info({ given, refused }, "the monitors know again what the backup knew");
+      })
+      .catch((error) =>
+        log.warn({ error: messageOf(error) }, "the backup's part is not with the monitors yet"),
+      )
+      .finally(() => {
+        this.#giving = false;
       });
   }
 

@@ -59,12 +59,18 @@ export function rebuildRefusal(hosts: readonly OsdHost[], lost: readonly PeerId[
   return null;
 }
 
+/** An OSD that went to another host with its disk counts there, whatever its former host last said. */
 export function osdHosts(runtime: ClusterRuntime): OsdHost[] {
   const { nodes } = runtime.document.view();
-  return [...runtime.journal.members()].map(([peer, { handle }]) => ({
+  const members = [...runtime.journal.members()].map(([peer, { handle }]) => ({
     ...{ peer, handle },
     alive: peer === runtime.self || runtime.presence.stateOf(peer) === "alive",
-    osds: nodes[peer]?.osds.length ?? 0,
+    uuids: nodes[peer]?.osds.map(({ uuid }) => uuid) ?? [],
+  }));
+  const there = new Set(members.flatMap(({ alive, uuids }) => (alive ? uuids : [])));
+  return members.map(({ uuids, ...member }) => ({
+    ...member,
+    osds: member.alive ? uuids.length : uuids.filter((uuid) => !there.has(uuid)).length,
   }));
 }
 

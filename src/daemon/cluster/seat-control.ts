@@ -274,6 +274,12 @@ export class SeatControl {
     return false;
   }
 
+  /** As `key`, and read from etcd where it is not here yet. */
+  async readKey(): Promise<ClusterKey> {
+    if (this.#clusterKey !== null) return this.#clusterKey;
+    return clusterKeySchema.parse(await this.#deps.decider.getSecret(clusterKeySecret)) as ClusterKey;
+  }
+
   /** Throws NO_QUORUM until it has been read from etcd. */
   key(): ClusterKey {
     if (this.#clusterKey === null) throw new MicrocephError("NO_QUORUM", "the cluster's key is not here yet");
@@ -312,6 +318,7 @@ export class SeatControl {
     const { journal, presence, document, self, losses } = this.#runtime;
     const { labels } = document.view();
     const states = presence.view();
+    const declared = lostForGood(journal.entries());
     return [...journal.members()].map(([peer, member]) => ({
       peer,
       handle: member.handle,
@@ -322,7 +329,9 @@ export class SeatControl {
       seats: seatWishOf(labels[peer]?.seats),
       // One that is being maintained is away on purpose, and comes back.
       lost: losses.isLost(peer, "monitor") && !isMaintained(this.#runtime, member.handle),
-      servicesLost: losses.isLost(peer, "service") && !isMaintained(this.#runtime, member.handle),
+      servicesLost:
+        (losses.isLost(peer, "service") && !isMaintained(this.#runtime, member.handle)) ||
+        (declared.has(peer) && states.get(peer)?.state !== "alive"),
       steady: losses.isSteady(peer),
       address: this.#runtime.publicAddress(peer),
       addresses: this.#runtime.addressesOf(peer),

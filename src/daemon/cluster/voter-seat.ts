@@ -11,13 +11,16 @@ import { type ClusterKey, signWithClusterKey } from "../../mesh/identity/cluster
 import { EtcdClient } from "../../state/etcd/etcd-client.ts";
 import { EtcdProcess } from "../../state/etcd/etcd-process.ts";
 import { PeerSockets } from "../../state/etcd/peer-sockets.ts";
+import { placeRestored, saveSnapshot } from "../../state/etcd/snapshot.ts";
 import { Decider } from "../../state/journal/decider.ts";
 import { JournalFeed } from "../../state/journal/journal-feed.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
 import { decodeLease, leaseKey } from "../../state/lease/lease-value.ts";
+import type { LocalStore } from "../../state/store/local-store.ts";
 import { seatsOf, votesNoMore } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
+import { recoveryWishOf } from "./recovery.ts";
 import { SeatControl } from "./seat-control.ts";
 
 /** What a voter must know to start its etcd again from local disk. */
@@ -28,10 +31,23 @@ const seatSchema = z.object({
   generation: z.int().min(1).optional(),
   /** Its etcd is still to part from the members that were lost. */
   alone: z.literal(true).optional(),
+  /** Its etcd's data comes from a backup, and is still to be put in its place. */
+  restored: z.literal(true).optional(),
 });
 type Seat = z.infer<typeof seatSchema>;
 
 const seatKey = "voter-seat";
+
+/** Sit, once this node is a member, as the only voter on what was restored beside the etcd's directory. */
+export function seatRestored(
+  store: LocalStore,
+  voter: { readonly handle: Handle; readonly peer: PeerId; readonly generation: number },
+): void {
+  const { handle, peer, generation } = voter;
+  const seat: Seat = { mode: "existing", members: [{ handle, peer }], generation, restored: true };
+  store.put(seatKey, seat as unknown as Json);
+}
+
 /** Set, with the reason, from the loss of the etcd's data until the node is seated anew. */
 const lostKey = "voter-seat-lost";
 /** Set from the end of a seat until the etcd's data is gone: nobody may sit on what an earlier seat left. */
@@ -132,6 +148,14 @@ export class VoterSeat {
     return this.#parts.decider.confirm(question.entry as EntryId, question.number);
   }
 
+  /** What only voters have, for a backup. Throws NO_QUORUM on a member that is none. */
+  async secrets(signal: AbortSignal): Promise<{ readonly key: ClusterKey; readonly snapshot: Buffer }> {
+    if (!this.#parts) throw new MicrocephError("NO_QUORUM", "this member is no voter");
+    const key = await this.#parts.control.readKey();
+    const dir = join(this.#runtime.options.settings.stateDir, "etcd");
+    return { key, snapshot: await saveSnapshot(dir, signal) };
+  }
+
   /** How to reach Ceph; null before it is there. */
   async access(signal: AbortSignal): Promise<CephAccess | null> {
     if (!this.#parts) return null;
@@ -222,6 +246,8 @@ export class VoterSeat {
   /** What the journal has decided about this seat. */
   followJournal(): void {
     const { journal, self, deps } = this.#runtime;
+    // What the journal has said so far is about to be overtaken by what an operator declared here.
+    if (recoveryWishOf(this.#runtime) !== null) return;
     const isSeated = deps.store.get(seatKey) !== undefined || this.lost !== null;
     if (isSeated && !this.#runtime.voters().includes(self) && votesNoMore(journal.entries(), self)) {
       this.#stand("its vote was taken away");
@@ -290,6 +316,11 @@ export class VoterSeat {
     const { log } = deps;
     const dir = join(options.settings.stateDir, "etcd");
     await mkdir(dir, { recursive: true, mode: 0o700 });
+    if (seat.restored === true) {
+      await placeRestored(dir);
+      const { restored: _done, ...placed } = seat;
+      deps.store.put(seatKey, placed as unknown as Json);
+    }
     if (seat.alone === true) {
       await this.#partFromOthers();
       const { alone: _done, ...parted } = seat;

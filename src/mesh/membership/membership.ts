@@ -28,7 +28,7 @@ import { LobbyDoor } from "./lobby-door.ts";
 import { MemberRole } from "./member-role.ts";
 import { type NeighbourReport, reportNeighbours } from "./neighbour-report.ts";
 import { type Neighbour, provenClusters, sightOf } from "./neighbours.ts";
-import { type Admission, type BootstrapOptions, Operator } from "./operator.ts";
+import { type Admission, type BootstrapOptions, Operator, type Restoration } from "./operator.ts";
 import { ownNetworks } from "./public-network.ts";
 import { defaultMembershipSettings, type MembershipSettings, protocolTimes } from "./settings.ts";
 import { showToken, type TokenShowing } from "./show-token.ts";
@@ -254,6 +254,14 @@ export class Membership {
    */
   bootstrapAlone(options: BootstrapOptions = {}): ClusterId {
     return this.#operator.bootstrapAlone(options);
+  }
+
+  /**
+   * Found a cluster once more on this fresh node: what it was has been put on disk before. Throws
+   * ALREADY_INITIALIZED.
+   */
+  restore(restoration: Restoration): void {
+    this.#operator.restore(restoration);
   }
 
   /**

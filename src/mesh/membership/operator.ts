@@ -1,7 +1,7 @@
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import { type ClusterId, isClusterId } from "../../ids/ids.ts";
 import { type MemberCertificate, type Tombstone, verifyCertificate } from "../identity/certificate.ts";
-import { generateClusterKey } from "../identity/cluster-key.ts";
+import { type ClusterKey, generateClusterKey } from "../identity/cluster-key.ts";
 import type { Contact } from "../lobby/messages.ts";
 import type { Context } from "./context.ts";
 import type { FounderRole } from "./founder-role.ts";
@@ -15,6 +15,14 @@ export interface BootstrapOptions {
   readonly clusterName?: string;
   /** CIDR of one of this node's subnets; default: the default route's, else the lowest. */
   readonly publicNetwork?: string;
+}
+
+/** A cluster that was there before. */
+export interface Restoration {
+  readonly key: ClusterKey;
+  readonly name: string;
+  /** CIDR, comma list. */
+  readonly publicNetwork: string;
 }
 
 export interface Admission {
@@ -63,6 +71,18 @@ export class Operator {
       "asked for by an operator",
     );
     return key.id;
+  }
+
+  restore({ key, name, publicNetwork }: Restoration): void {
+    const { record, clock } = this.#context;
+    const state = record.current;
+    if (state.state === "removed") throw removedNode();
+    if (state.state !== "fresh") throw alreadyInitialized(state);
+    const at = new Date(clock.now()).toISOString();
+    this.#context.become(
+      { state: "founded", key, name, acceptors: [], publicNetwork, at },
+      "restored from a backup",
+    );
   }
 
   release(): boolean {

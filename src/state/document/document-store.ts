@@ -148,6 +148,11 @@ export class DocumentStore {
     this.#document().endRefetch();
   }
 
+  /** The whole document as Automerge saves it: of this and of `putDocument`. */
+  save(): Uint8Array {
+    return this.#document().save();
+  }
+
   /** One side of Automerge's sync protocol with one other node. */
   session(): SyncSession {
     return this.#document().session();

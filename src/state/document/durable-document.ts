@@ -125,6 +125,11 @@ export class DurableDocument {
     });
   }
 
+  /** The whole document, for a copy elsewhere. */
+  save(): Uint8Array {
+    return Automerge.save(this.#doc);
+  }
+
   session(): SyncSession {
     let state = Automerge.initSyncState();
     return {

@@ -341,6 +341,18 @@ export class StubOperations implements Operations {
     return { id: self.id };
   }
 
+  async backup(input: unknown) {
+    this.#note("backup", input);
+    const of = { cluster: clusterId, name: "lab", at: "2026-11-28T12:00:00.000Z" };
+    return { path: "/b", bytes: 5000, ...of, ceph_records: true };
+  }
+
+  async restore(input: unknown) {
+    this.#note("restore", input);
+    const of = { cluster: clusterId, name: "lab", at: "2026-11-28T12:00:00.000Z" };
+    return { ...of, handle: "n1-2", generation: 7, ceph: "f" };
+  }
+
   async planMonitorRebuild() {
     this.#note("planMonitorRebuild", undefined);
     return this.rebuild;

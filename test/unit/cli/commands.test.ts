@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { RunningServer } from "../api/running-server.ts";
@@ -844,6 +844,30 @@ describe("a cluster without monitors", () => {
     api.operations.rebuild = { ...api.operations.rebuild, refused: "the monitors answer" };
     const refused = await run(api, "cluster recover --monitors-from-osds --yes-i-really-mean-it");
     expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining("[RECOVERY_REFUSED]")]);
+  });
+});
+
+describe("a backup", () => {
+  test("is made and restored with a passphrase that is no argument, by absolute paths", async () => {
+    await using api = await runServer();
+    const env = { MICROCEPH_PASSPHRASE: "correct horse\n" };
+    const made = await run(api, "cluster backup some.file", new TestIo({ env }));
+    expect(made.stdout).toMatch(/^The cluster lab is in .* \(5000 bytes\)/);
+    const path = resolve("some.file");
+    expect(api.operations.inputOf("backup")).toEqual({ path, passphrase: "correct horse" });
+    const restored = await run(api, "cluster restore some.file", new TestIo({ env }));
+    expect(restored.stdout).toMatch(
+      /This node is n1-2, the only voter of the cluster lab[\s\S]*--without-monitors/,
+    );
+    expect(api.operations.inputOf("restore")).toEqual({ path, passphrase: "correct horse" });
+  });
+
+  test("is refused without a passphrase, and with a file of one that is not there", async () => {
+    await using api = await runServer();
+    for (const words of ["cluster backup f", "cluster restore f --passphrase-file /none/here"]) {
+      expect(await run(api, words)).toMatchObject({ code: 2, stderr: expect.stringContaining("[USAGE]") });
+    }
+    expect(api.operations.calls).toEqual([]);
   });
 });
 
