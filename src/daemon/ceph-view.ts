@@ -36,6 +36,7 @@ export class CephView {
   #asking: Promise<void> | null = null;
   #again = false;
   #looks = 0;
+  #misses = 0;
   #stop = new AbortController();
 
   constructor(deps: CephViewDeps) {
@@ -60,6 +61,11 @@ export class CephView {
   /** How often Ceph was asked since the start. */
   get looks(): number {
     return this.#looks;
+  }
+
+  /** How many askings in a row were not answered. */
+  get misses(): number {
+    return this.#misses;
   }
 
   /** Whether the last asking was answered. */
@@ -118,9 +124,11 @@ export class CephView {
       }
       this.#health = healthOf(status, this.#deps.now());
       this.#answersNow = true;
+      this.#misses = 0;
       this.#deps.onLook(snapshotOf(status, tree));
     } catch (error) {
       this.#answersNow = false;
+      this.#misses += 1;
       if (!this.#stop.signal.aborted) this.#deps.onLook(null);
       this.#deps.log.debug({ error: messageOf(error) }, "Ceph does not answer");
     }

@@ -1,7 +1,11 @@
 import type { MeshStatus } from "../api/contract/mesh.ts";
 import type { Condition } from "../api/contract/status.ts";
+import { fsidOf } from "./cluster/cluster-facts.ts";
 import { configuredDisks } from "./cluster/cluster-report.ts";
 import type { Daemon } from "./daemon.ts";
+
+/** Askings of Ceph in a row without an answer: an election ends sooner. */
+const missesShown = 4;
 
 /** What a person should know of, each with a stable code. */
 export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
@@ -13,6 +17,14 @@ export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
       code: "QUORUM_LOST",
       severity: "error",
       text: `no majority of the voters is reachable: nothing can be decided${at ? ` since ${at}` : ""}; if they are gone for good: microceph cluster recover --dry-run`,
+    });
+  }
+  const hasCeph = cluster !== null && fsidOf(cluster.journal.entries()) !== null;
+  if (mesh.lease.quorum === "ok" && hasCeph && cluster.cephView.misses >= missesShown) {
+    found.push({
+      code: "MONITORS_SILENT",
+      severity: "error",
+      text: "Ceph's monitors do not answer, although the cluster can decide; if their stores are lost on every host: microceph cluster recover --monitors-from-osds --dry-run",
     });
   }
   for (const member of mesh.members) {

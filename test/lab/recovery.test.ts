@@ -136,6 +136,15 @@ labSuite("a cluster that lost its majority", () => {
       },
       minutes(2),
     );
+    await lab.waitFor(
+      "the health of the node to say so",
+      async (note) => {
+        const { conditions } = (await lab.get("n1", "/1.0/health")) as { conditions: { code: string }[] };
+        note(conditions);
+        return conditions.some(({ code }) => code === "MONITORS_SILENT");
+      },
+      minutes(3),
+    );
     const unconfirmed = await rebuild();
     expect([unconfirmed.exitCode, unconfirmed.stderr]).toEqual([
       4,

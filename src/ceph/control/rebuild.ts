@@ -18,6 +18,7 @@ import type { ExecutorDeps } from "./executors.ts";
 import { restoreFileSystems } from "./file-systems.ts";
 import { firstSettings } from "./first-settings.ts";
 import { handOver } from "./hand-over.ts";
+import { quorumOrNull } from "./quorum-or-null.ts";
 import { accessAfter } from "./renumber.ts";
 
 const lookMs = 5_000;
@@ -53,14 +54,8 @@ type RebuildDeps = Pick<
  * back after all, can speak with it or take its place.
  */
 export function rebuildExecutor(deps: RebuildDeps): Executor {
-  const quorum = async (deadlineMs: number, signal: AbortSignal): Promise<QuorumStatus | null> => {
-    try {
-      return (await deps.ceph()?.quorumStatus({ deadlineMs, signal })) ?? null;
-    } catch (error) {
-      if (isUnanswered(error)) return null;
-      throw error;
-    }
-  };
+  const quorum = (deadlineMs: number, signal: AbortSignal): Promise<QuorumStatus | null> =>
+    quorumOrNull(deps.ceph(), { deadlineMs, signal });
 
   /** Ended without effect, unless its agent has carried it out already. */
   async function giveUp(entry: Entry, agent: PeerId, reason: string, signal: AbortSignal): Promise<Outcome> {

@@ -3,7 +3,6 @@ import type { PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { MonMap, QuorumStatus } from "../command/commands.ts";
-import { isUnanswered } from "../command/words.ts";
 import { unitName } from "../daemons/deps.ts";
 import { injectMonMap, monState, startMon, storeFsid } from "../daemons/mon.ts";
 import { hostOf } from "../plan/moves.ts";
@@ -14,6 +13,7 @@ import { type CephAccess, kinds, type RenumberBody, renumberBody, renumberPayloa
 import { because, done } from "./done.ts";
 import type { ExecutorDeps } from "./executors.ts";
 import { handOver } from "./hand-over.ts";
+import { quorumOrNull } from "./quorum-or-null.ts";
 
 /** Decisions that say which monitors there are, all of them. */
 export const wholeMaps: readonly string[] = [kinds.renumber, kinds.rebuild];
@@ -47,14 +47,8 @@ type RenumberDeps = Pick<
  * have moved once more.
  */
 export function renumberExecutor(deps: RenumberDeps): Executor {
-  const quorum = async (deadlineMs: number, signal: AbortSignal): Promise<QuorumStatus | null> => {
-    try {
-      return (await deps.ceph()?.quorumStatus({ deadlineMs, signal })) ?? null;
-    } catch (error) {
-      if (isUnanswered(error)) return null;
-      throw error;
-    }
-  };
+  const quorum = (deadlineMs: number, signal: AbortSignal): Promise<QuorumStatus | null> =>
+    quorumOrNull(deps.ceph(), { deadlineMs, signal });
 
   /** Ended without effect once every agent that is there has promised not to begin it; null when one has. */
   async function giveUp(
