@@ -1,0 +1,54 @@
+// Build what is given to others, from this checkout, into dist/packages:
+//   package.ts
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { buildDeb } from "./package/deb.ts";
+import { run } from "./package/run.ts";
+import { bundledPackages, sbom } from "./package/sbom.ts";
+
+const root = join(import.meta.dirname, "..");
+const target = join(root, "dist", "packages");
+const architectures: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
+
+const platform = process.arch;
+const architecture = architectures[platform];
+if (architecture === undefined) {
+  console.error(`Error: there is no package for ${platform} [MISSING_PROGRAM]`);
+  process.exit(3);
+}
+const git = (...args: string[]): string => run("git", ["-C", root, ...args]).trim();
+const epoch = Number(process.env.SOURCE_DATE_EPOCH ?? git("log", "-1", "--format=%ct"));
+const stamp = new Date(epoch * 1000).toISOString().replace(/[-:T]/g, "").slice(0, 12);
+const { version: release } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+// Before the release that it leads to.
+const version = `${release}~${stamp}.${git("rev-parse", "--short=8", "HEAD")}`;
+if (git("status", "--porcelain") !== "") {
+  console.error(
+    "package: the checkout has changes that are not committed; they are in the package all the same",
+  );
+}
+
+run(process.execPath, [join(root, "scripts", "build.ts"), "--quiet"]);
+rmSync(target, { recursive: true, force: true });
+mkdirSync(target, { recursive: true });
+const packages = bundledPackages(root, platform);
+const deb = join(target, `microceph-mesh_${version}_${architecture}.deb`);
+const work = mkdtempSync(join(tmpdir(), "microceph-deb-"));
+try {
+  console.log(`package: ${basename(deb)}`);
+  buildDeb({
+    ...{ root, work: join(work, "tree"), target: deb, version, architecture, platform, epoch, packages },
+  });
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+const at = new Date(epoch * 1000).toISOString();
+const bom = join(target, `microceph-mesh_${version}.cdx.json`);
+writeFileSync(bom, sbom(packages, { version, at }));
+const sums = [deb, bom].map(
+  (file) => `${createHash("sha256").update(readFileSync(file)).digest("hex")}  ${basename(file)}\n`,
+);
+writeFileSync(join(target, "SHA256SUMS"), sums.join(""));
+console.log(`package: ${target} holds ${[deb, bom].map((file) => basename(file)).join(", ")}, SHA256SUMS`);
