@@ -68,7 +68,7 @@ export function buildDeb(options: DebOptions): void {
   const node = `node_modules/node-linux-${platform}/bin/node`;
   copy(node, join(lib, node), 0o755);
 
-  copy("packaging/deb/microcephd.service", "lib/systemd/system/microcephd.service");
+  copy("packaging/deb/microcephd.service", "usr/lib/systemd/system/microcephd.service");
   copy("packaging/deb/microceph.sysusers", "usr/lib/sysusers.d/microceph-mesh.conf");
   copy("packaging/deb/microcephd.default", "etc/default/microcephd");
   for (const name of ["microceph", "microcephd"]) {
