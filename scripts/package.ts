@@ -34,19 +34,20 @@ run(process.execPath, [join(root, "scripts", "build.ts"), "--quiet"]);
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 const packages = bundledPackages(root, platform);
+const at = new Date(epoch * 1000).toISOString();
+const bomText = sbom(packages, { version, at });
 const deb = join(target, `microceph-mesh_${version}_${architecture}.deb`);
 const work = mkdtempSync(join(tmpdir(), "microceph-deb-"));
 try {
   console.log(`package: ${basename(deb)}`);
   buildDeb({
-    ...{ root, work: join(work, "tree"), target: deb, version, architecture, platform, epoch, packages },
+    ...{ root, work, target: deb, version, architecture, platform, epoch, packages, bom: bomText },
   });
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
-const at = new Date(epoch * 1000).toISOString();
 const bom = join(target, `microceph-mesh_${version}.cdx.json`);
-writeFileSync(bom, sbom(packages, { version, at }));
+writeFileSync(bom, bomText);
 const sums = [deb, bom].map(
   (file) => `${createHash("sha256").update(readFileSync(file)).digest("hex")}  ${basename(file)}\n`,
 );

@@ -1,11 +1,9 @@
 import {
   chmodSync,
-  cpSync,
   lutimesSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -14,11 +12,11 @@ import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { manPage } from "./man.ts";
 import { run } from "./run.ts";
-import { type Bundled, licenceTexts, sbom } from "./sbom.ts";
+import { type Bundled, licenceTexts } from "./sbom.ts";
 
 export interface DebOptions {
   readonly root: string;
-  /** Where the package is put together, and removed again. */
+  /** An empty folder of the caller's, where the package is put together. */
   readonly work: string;
   /** The file that is made. */
   readonly target: string;
@@ -30,6 +28,8 @@ export interface DebOptions {
   /** Seconds since 1970: of every file in it. */
   readonly epoch: number;
   readonly packages: readonly Bundled[];
+  /** The list of them, as it goes into the package. */
+  readonly bom: string;
 }
 
 /** What must be there for the daemon to do its work; the rest is wanted by some services only. */
@@ -42,8 +42,7 @@ const recommends = "radosgw, haproxy, keepalived, cryptsetup-bin, openssl, bash-
 
 /** Build the Debian package. The same sources and epoch give the same bytes. */
 export function buildDeb(options: DebOptions): void {
-  const { root, work, target, version, architecture, platform, epoch, packages } = options;
-  rmSync(work, { recursive: true, force: true });
+  const { root, work, target, version, architecture, platform, epoch, packages, bom } = options;
   const put = (path: string, content: string | Buffer, mode = 0o644): void => {
     const file = join(work, path);
     mkdirSync(dirname(file), { recursive: true });
@@ -79,11 +78,11 @@ export function buildDeb(options: DebOptions): void {
     const roff = manPage(page, { name, section: 8, date: date.slice(0, 10), version });
     put(`usr/share/man/man8/${name}.8.gz`, gzipSync(roff, { level: 9 }));
   }
-  put(join(doc, "copyright"), `${readFileSync(join(root, "LICENSE"), "utf8")}`);
+  copy("LICENSE", join(doc, "copyright"));
   put(join(doc, "changelog.gz"), gzipSync(readFileSync(join(root, "CHANGELOG.md")), { level: 9 }));
   put(join(doc, "THIRD-PARTY-LICENSES.gz"), gzipSync(licenceTexts(root, packages), { level: 9 }));
-  put(join(doc, "sbom.cdx.json"), sbom(packages, { version, at: date }));
-  cpSync(join(root, "README.md"), join(work, doc, "README.md"));
+  put(join(doc, "sbom.cdx.json"), bom);
+  copy("README.md", join(doc, "README.md"));
 
   const bytes = readdirSync(work, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -122,5 +121,4 @@ export function buildDeb(options: DebOptions): void {
   run("dpkg-deb", ["--root-owner-group", "-Zxz", "-z6", "--threads-max=1", "--build", work, target], {
     SOURCE_DATE_EPOCH: String(epoch),
   });
-  rmSync(work, { recursive: true, force: true });
 }
