@@ -127,7 +127,7 @@ export async function rebuildMon(deps: DaemonDeps, mon: RebuiltMon): Promise<() 
         handle,
         home: work,
         monitors: [{ name: handle, addresses }],
-        ...optional(signal),
+        ...(signal ? { signal } : {}),
       });
     });
     await writeFileAtomic(
@@ -147,8 +147,6 @@ export async function rebuildMon(deps: DaemonDeps, mon: RebuiltMon): Promise<() 
     await syncDirectory(dirname(home));
   };
 }
-
-const optional = (signal: AbortSignal | undefined): { signal?: AbortSignal } => (signal ? { signal } : {});
 
 /** What the store of this node's monitor was rebuilt for; undefined when it was not. */
 export async function rebuiltFor(

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { access, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
+import { exists } from "../../files/exists.ts";
 import type { Fsid, Handle } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
 import type { CallOptions, MonitorAddress, MonStatus } from "../command/commands.ts";
@@ -322,11 +323,4 @@ async function removeBeside(deps: DaemonDeps, handle: Handle, kind: string): Pro
   for (const name of await readdir(dirname(home)).catch(() => [])) {
     if (name.startsWith(prefix)) await rm(join(dirname(home), name), { recursive: true, force: true });
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

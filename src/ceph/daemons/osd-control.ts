@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { access, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
 import { writeFileAtomic } from "../../files/atomic-file.ts";
+import { exists } from "../../files/exists.ts";
 import type { OsdId } from "../../ids/ids.ts";
 import { makeLuksKey } from "../disks/luks.ts";
 import type { UnitStatus } from "../runner/runner.ts";
@@ -75,11 +76,7 @@ async function isLocked(deps: Pick<DaemonDeps, "paths">, { osd, uuid }: LocalOsd
 async function firstGone({ path, wal, db }: LocalOsd): Promise<string | null> {
   for (const device of [path, wal, db]) {
     if (device === null) continue;
-    const there = await access(device).then(
-      () => true,
-      () => false,
-    );
-    if (!there) return device;
+    if (!(await exists(device))) return device;
   }
   return null;
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { access, mkdir, open, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
+import { exists } from "../../files/exists.ts";
 import type { OsdId } from "../../ids/ids.ts";
 import { isCephKey, renderKeyring } from "../config/keyring.ts";
 import { type LuksRole, makeLuksKey } from "../disks/luks.ts";
@@ -304,11 +305,4 @@ async function requirePlan(deps: DaemonDeps, uuid: string): Promise<OsdPlan> {
   const plan = await readPlan(deps, uuid);
   if (!plan) throw new MicrocephError("NOT_FOUND", `there is no plan for an OSD ${uuid}`, { data: { uuid } });
   return plan;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

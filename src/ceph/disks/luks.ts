@@ -1,5 +1,5 @@
-import { access } from "node:fs/promises";
 import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
+import { exists } from "../../files/exists.ts";
 import type { runProgram } from "../../process/run-program.ts";
 import { endOfDevice, sizeOfDevice, startOfDevice, writeZeros } from "./zeros.ts";
 
@@ -103,10 +103,7 @@ export async function isLuks({ run }: LuksDeps, device: string): Promise<boolean
 
 /** Whether something is mapped under this name. */
 export async function isMapped(name: string): Promise<boolean> {
-  return access(mappingPath(name)).then(
-    () => true,
-    () => false,
-  );
+  return exists(mappingPath(name));
 }
 
 /** Map the device; an existing mapping of this name stays. Throws ENCRYPTION_KEY_WRONG. */

@@ -1,9 +1,10 @@
 import { Buffer } from "node:buffer";
 import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { MicrocephError } from "../../errors/microceph-error.ts";
+import { exists } from "../../files/exists.ts";
 import type { runProgram } from "../../process/run-program.ts";
 import {
   type BlockDevice,
@@ -230,11 +231,4 @@ async function nodeOf(path: string, number: number, roots: DiskRoots): Promise<s
 
 async function diskAt(path: string, roots: DiskRoots): Promise<BlockDevice | undefined> {
   return (await listBlockDevices(roots)).find((one) => one.path === path || one.stablePath === path);
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { access, mkdir, readdir, rm, unlink } from "node:fs/promises";
+import { mkdir, readdir, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
+import { exists } from "../../files/exists.ts";
 import { type ProcessRecord, parseProcessRecord } from "./processes.ts";
 import type { UnitSpec } from "./runner.ts";
 
@@ -96,10 +97,7 @@ export class UnitFolder {
   }
 
   async exists(): Promise<boolean> {
-    return access(this.path).then(
-      () => true,
-      () => false,
-    );
+    return exists(this.path);
   }
 
   /** The spec last written; undefined when there is none or only half a folder. */

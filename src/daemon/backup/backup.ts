@@ -1,4 +1,4 @@
-import { access, link, rm } from "node:fs/promises";
+import { link, rm } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import { z } from "zod";
 import type { BackupReply, backupRequest } from "../../api/contract/backup.ts";
@@ -6,6 +6,7 @@ import type { Shape } from "../../api/contract/shape.ts";
 import type { CallOptions, CephCommands } from "../../ceph/command/commands.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
+import { exists } from "../../files/exists.ts";
 import { productVersion } from "../../version/version.ts";
 import { namedMembers } from "../cluster/cluster-report.ts";
 import type { ClusterRuntime } from "../cluster/cluster-runtime.ts";
@@ -119,13 +120,8 @@ async function recordsOf(
 /** Throws USAGE, BACKUP_REFUSED. */
 async function checkTarget(path: string): Promise<void> {
   if (!isAbsolute(path)) throw new MicrocephError("USAGE", "the path of a backup is an absolute one");
-  const isThere = (what: string): Promise<boolean> =>
-    access(what).then(
-      () => true,
-      () => false,
-    );
-  if (await isThere(path)) throw new MicrocephError("BACKUP_REFUSED", `${path} is there already`);
-  if (!(await isThere(dirname(path)))) {
+  if (await exists(path)) throw new MicrocephError("BACKUP_REFUSED", `${path} is there already`);
+  if (!(await exists(dirname(path)))) {
     throw new MicrocephError("BACKUP_REFUSED", `the folder ${dirname(path)} is not there`);
   }
 }

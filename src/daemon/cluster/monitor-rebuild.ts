@@ -6,6 +6,7 @@ import { isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import { fsidOf, networksOf } from "./cluster-facts.ts";
+import { isAlive } from "./cluster-report.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 
 /** Setting that holds the wish until the journal has it. */
@@ -64,7 +65,7 @@ export function osdHosts(runtime: ClusterRuntime): OsdHost[] {
   const { nodes } = runtime.document.view();
   const members = [...runtime.journal.members()].map(([peer, { handle }]) => ({
     ...{ peer, handle },
-    alive: peer === runtime.self || runtime.presence.stateOf(peer) === "alive",
+    alive: isAlive(runtime, peer),
     uuids: nodes[peer]?.osds.map(({ uuid }) => uuid) ?? [],
   }));
   const there = new Set(members.flatMap(({ alive, uuids }) => (alive ? uuids : [])));

@@ -53,10 +53,8 @@ export class Operator {
   }
 
   bootstrapAlone(options: BootstrapOptions): ClusterId {
-    const { record, settings, clock } = this.#context;
-    const state = record.current;
-    if (state.state === "removed") throw removedNode();
-    if (state.state !== "fresh") throw alreadyInitialized(state);
+    const { settings } = this.#context;
+    this.#assertFresh();
     const interfaces = this.#context.interfaces();
     if (options.publicNetwork !== undefined) checkNetworks(options.publicNetwork, ownNetworks(interfaces));
     const publicNetwork = options.publicNetwork ?? choosePublicNetwork(interfaces, [])?.network;
@@ -64,25 +62,14 @@ export class Operator {
       throw new MicrocephError("NO_PUBLIC_NETWORK", "no interface of this node has an address for a cluster");
     }
     const key = generateClusterKey();
-    const at = new Date(clock.now()).toISOString();
     const name = options.clusterName ?? settings.clusterName;
-    this.#context.become(
-      { state: "founded", key, name, acceptors: [], publicNetwork, at },
-      "asked for by an operator",
-    );
+    this.#found({ key, name, publicNetwork }, "asked for by an operator");
     return key.id;
   }
 
-  restore({ key, name, publicNetwork }: Restoration): void {
-    const { record, clock } = this.#context;
-    const state = record.current;
-    if (state.state === "removed") throw removedNode();
-    if (state.state !== "fresh") throw alreadyInitialized(state);
-    const at = new Date(clock.now()).toISOString();
-    this.#context.become(
-      { state: "founded", key, name, acceptors: [], publicNetwork, at },
-      "restored from a backup",
-    );
+  restore(restoration: Restoration): void {
+    this.#assertFresh();
+    this.#found(restoration, "restored from a backup");
   }
 
   release(): boolean {
@@ -120,6 +107,17 @@ export class Operator {
     if (state.state !== "member" || tombstone.cluster !== state.certificate.cluster) return;
     if (tombstone.peer !== self || !isLater(tombstone, state.certificate)) return;
     this.#context.become({ state: "removed", tombstone }, "removed by its cluster");
+  }
+
+  #assertFresh(): void {
+    const state = this.#context.record.current;
+    if (state.state === "removed") throw removedNode();
+    if (state.state !== "fresh") throw alreadyInitialized(state);
+  }
+
+  #found({ key, name, publicNetwork }: Restoration, why: string): void {
+    const at = new Date(this.#context.clock.now()).toISOString();
+    this.#context.become({ state: "founded", key, name, acceptors: [], publicNetwork, at }, why);
   }
 
   #clusterNamed(text: string): ClusterId {

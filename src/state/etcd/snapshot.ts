@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { access, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isMicrocephError } from "../../errors/microceph-error.ts";
 import { syncDirectory } from "../../files/atomic-file.ts";
+import { exists } from "../../files/exists.ts";
 import type { Handle } from "../../ids/ids.ts";
 import { type RunOptions, runProgram } from "../../process/run-program.ts";
 import { clientSocketName, dataFolder, peerUrlOf } from "./etcd-arguments.ts";
@@ -65,11 +66,7 @@ export async function restoreSnapshot(
 /** Idempotent: without restored data the directory is left as it is. */
 export async function placeRestored(dir: string): Promise<void> {
   const work = restoredFolder(dir);
-  const isThere = await access(work).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) return;
+  if (!(await exists(work))) return;
   await rm(dir, { recursive: true, force: true });
   await rename(work, dir);
   await syncDirectory(dirname(dir));
