@@ -94,6 +94,28 @@ labSuite("hosts that move", () => {
     await lab.start(deciding);
     await settledAt(moved, seenBy);
   });
+
+  it("come back when all move once more before their monitors have met", async () => {
+    const before = (await cluster.journal("n1")).filter(({ kind }) => kind === "ceph.renumber").length;
+    const at = (network: string) => new Map(three.map((name, n) => [name, `${network}.${n + 11}`]));
+    for (const [name, address] of at("10.90.0")) await lab.renumber(name, address);
+    await lab.waitFor(
+      "a monitor to have the new map",
+      async (note) => {
+        const journal = await cluster.journal("n1");
+        note(journal.at(-1));
+        const units = three.flatMap((name) => lab.processes(name));
+        const isMoved = units.some(({ args }) => args.join(" ").includes("--public-addr 10.90.0."));
+        return isMoved && journal.filter(({ kind }) => kind === "ceph.renumber").length > before;
+      },
+      { ...minutes(4), everyMs: 20 },
+    );
+    const last = at("10.91.0");
+    for (const [name, address] of last) await lab.renumber(name, address);
+    await settledAt(last, "n2");
+    const decisions = (await cluster.journal("n1")).filter(({ kind }) => kind === "ceph.renumber");
+    expect(decisions.at(-1)?.state).toBe("done");
+  });
 });
 
 interface QuorumStatus {

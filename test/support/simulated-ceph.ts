@@ -1,22 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
-import { join } from "node:path";
-import type {
-  CephCommands,
-  CrushRule,
-  Monitor,
-  MonMap,
-  OsdDumpEntry,
-  Pool,
-} from "../../src/ceph/command/commands.ts";
+import type { CephCommands, CrushRule, MonMap, OsdDumpEntry, Pool } from "../../src/ceph/command/commands.ts";
 import type { CephPaths } from "../../src/ceph/config/ceph-paths.ts";
 import { makeCephKey } from "../../src/ceph/config/keyring.ts";
 import type { EnsureResult, Runner, UnitSpec, UnitStatus } from "../../src/ceph/runner/runner.ts";
 import { MicrocephError } from "../../src/errors/microceph-error.ts";
-import { type Fsid, fsid, osdId } from "../../src/ids/ids.ts";
+import { osdId } from "../../src/ids/ids.ts";
 import type { Json } from "../../src/ids/json.ts";
-import type { RunOptions, RunResult, runProgram } from "../../src/process/run-program.ts";
+import type { runProgram } from "../../src/process/run-program.ts";
+import { SimulatedMonitors } from "./simulated-monitors.ts";
+import { simulatedPrograms } from "./simulated-programs.ts";
 
 /** Who asks: told of each step before and after it takes effect. */
 export interface Caller {
@@ -33,11 +26,6 @@ interface StoredOsd {
   left: number;
 }
 
-interface StoredMonitor {
-  readonly name: string;
-  readonly address: string;
-}
-
 /**
  * Ceph as this product uses it, in memory: monitors with their map and quorum, keys, configuration, OSDs, rules
  * and pools; the programs that make stores; and the daemons, which live on when the node's daemon does not.
@@ -45,10 +33,14 @@ interface StoredMonitor {
  * error as in the real one.
  */
 export class SimulatedCeph {
-  fsid: Fsid | null = null;
-  epoch = 0;
-  readonly monitors: StoredMonitor[] = [];
-  readonly running = new Map<string, { readonly spec: UnitSpec; readonly server: Server | null }>();
+  /** The monitors; when they were made anew of what OSDs have, they know nothing else. */
+  readonly mon = new SimulatedMonitors(() => {
+    this.keys.clear();
+    this.config.clear();
+  });
+  readonly running = new Map<string, { readonly on: string; readonly server: Server | null }>();
+  /** Units by host: they are known there beyond a daemon's life. */
+  readonly #specs = new Map<string, Map<string, UnitSpec>>();
   readonly keys = new Map<string, string>();
   readonly config = new Map<string, string>();
   /** By number; null: purged. */
@@ -58,59 +50,37 @@ export class SimulatedCeph {
   readonly rules: CrushRule[] = [{ id: 0, name: "replicated_rule", failureDomain: "host" }];
   readonly pools: Pool[] = [];
 
+  get monitors(): readonly { readonly name: string }[] {
+    return this.mon.map;
+  }
+
   /** A majority of the monitors in the map runs. */
   get hasQuorum(): boolean {
-    return this.monitors.length > 0 && this.#quorum().length * 2 > this.monitors.length;
+    return this.mon.hasQuorum;
   }
 
   async stop(): Promise<void> {
-    for (const unit of [...this.running.keys()]) this.#end(unit);
+    for (const unit of [...this.running.keys()]) this.end(unit);
   }
 
   monMap(): MonMap {
-    const monitors = this.monitors
-      .map(({ name }) => name)
-      .sort()
-      .map((name, rank): Monitor => {
-        const { address } = this.monitors.find((mon) => mon.name === name) ?? { address: "" };
-        return { name, rank, addresses: [{ type: "v2", address: `${address}:3300` }] };
-      });
-    return { epoch: this.epoch, fsid: this.fsid ?? fsid("00000000-0000-0000-0000-000000000000"), monitors };
+    return this.mon.monMap();
   }
 
-  #quorum(): string[] {
-    return this.monitors.map(({ name }) => name).filter((name) => this.running.has(`mon.${name}`));
+  /** The power of a host fails: none of its daemons runs. */
+  powerOff(host: string): void {
+    for (const [unit, { on }] of [...this.running]) if (on === host) this.end(unit);
   }
 
   /** `runProgram` for the programs of Ceph that make something on disk. */
   run(caller: Caller): typeof runProgram {
-    return async (program: string, args: readonly string[], _options: RunOptions): Promise<RunResult> => {
-      const words = program === "setpriv" ? args.slice(2) : [program, ...args];
-      const of = (flag: string): string => words[words.indexOf(flag) + 1] ?? "";
-      const what = words.slice(0, 2).join(" ");
-      await caller.step(`start ${what}`);
-      if (words[0] === "monmaptool") {
-        const path = words.at(-1) ?? "";
-        const address = /v2:(.*?):3300/.exec(words.join(" "))?.[1] ?? "";
-        const map = { fsid: of("--fsid"), monitors: [{ name: of("--addv"), address }] };
-        await writeFile(path, JSON.stringify(map));
-      } else if (words[0] === "ceph-mon") {
-        const store = join(of("--mon-data"), "store.db");
-        await mkdir(store);
-        await cp(of("--monmap"), join(store, "monmap"));
-      } else if (words[0] === "ceph-osd") {
-        await writeFile(join(of("--osd-data"), "fsid"), `${of("--osd-uuid")}\n`);
-      } else {
-        throw new MicrocephError("MISSING_PROGRAM", `${words[0]} is not simulated`);
-      }
-      await caller.step(`${what}: ended`);
-      return { exitCode: 0, stdout: "", stderr: "" };
-    };
+    return simulatedPrograms({ monitors: this.mon, isRunning: (unit) => this.running.has(unit) }, caller);
   }
 
   /** The daemons of one node. They are not the caller's: they go on when it dies. */
   runner(host: string, paths: CephPaths, caller: Caller): Runner {
-    const mine = new Map<string, UnitSpec>();
+    const mine = this.#specs.get(host) ?? new Map<string, UnitSpec>();
+    this.#specs.set(host, mine);
     const status = (unit: string): UnitStatus => ({
       ...{ unit, state: this.running.has(unit) ? "running" : "stopped", pid: 1, supervisorPid: 1 },
       ...{ restarts: 0, lastExit: null, reason: "", since: 0 },
@@ -126,11 +96,20 @@ export class SimulatedCeph {
         await caller.step(`start ${unit}: started`);
         return { action: "started", status: status(unit) };
       },
-      stop: async (unit) => {
-        await caller.step(`stop ${unit}`);
-        this.#end(unit);
+      stop: async (unit, { removeAlso = false } = {}) => {
+        if (this.running.has(unit)) await caller.step(`stop ${unit}`);
+        this.end(unit);
+        if (removeAlso) mine.delete(unit);
       },
-      restart: async (unit) => status(unit),
+      restart: async (unit) => {
+        const spec = mine.get(unit);
+        if (spec === undefined) throw new Error(`${unit} was never started`);
+        await caller.step(`restart ${unit}`);
+        this.end(unit);
+        await this.#start(unit, spec, host, paths);
+        await caller.step(`restart ${unit}: started`);
+        return status(unit);
+      },
       status: async (unit) => status(unit),
       list: async () => [...mine.keys()].sort().map(status),
       onChange: () => () => undefined,
@@ -141,8 +120,9 @@ export class SimulatedCeph {
     const [type = "", id = ""] = unit.split(".");
     let server: Server | null = null;
     if (type === "mon") {
-      await this.#join(id, spec, paths);
-      server = await listen(paths.adminSocket("mon", id), () => this.#monStatus(id));
+      const address = spec.argv[spec.argv.indexOf("--public-addr") + 1] ?? "";
+      this.mon.start(id, paths.dataDir("mon", id), address);
+      server = await listen(paths.adminSocket("mon", id), () => this.mon.status(id));
     } else if (type === "osd") {
       const osd = this.osds[Number(id)];
       if (!osd) throw new Error(`osd.${id} was never registered`);
@@ -150,46 +130,24 @@ export class SimulatedCeph {
       osd.host = host;
       server = await listen(paths.adminSocket("osd", id), () => ({ state: "active" }));
     }
-    this.running.set(unit, { spec, server });
+    this.running.set(unit, { on: host, server });
   }
 
-  /** A monitor starts with the map in its store; one that is not in the map adds itself. */
-  async #join(name: string, spec: UnitSpec, paths: CephPaths): Promise<void> {
-    const text = await readFile(join(paths.dataDir("mon", name), "store.db", "monmap"), "utf8");
-    const stored = JSON.parse(text) as { fsid: string; monitors: StoredMonitor[] };
-    this.fsid ??= fsid(stored.fsid);
-    if (this.fsid !== stored.fsid) throw new Error(`a second Ceph cluster: ${stored.fsid}`);
-    if (this.monitors.some((mon) => mon.name === name)) return;
-    const address = spec.argv[spec.argv.indexOf("--public-addr") + 1] ?? "";
-    this.monitors.push({ name, address });
-    this.epoch += 1;
-  }
-
-  #end(unit: string): void {
+  /** A daemon ends, whoever or whatever ended it. */
+  end(unit: string): void {
     this.running.get(unit)?.server?.close();
     const osd = unit.startsWith("osd.") ? this.osds[Number(unit.slice(4))] : undefined;
     if (osd) osd.up = false;
+    if (unit.startsWith("mon.")) this.mon.end(unit.slice(4));
     this.running.delete(unit);
-  }
-
-  #monStatus(name: string): Json {
-    const map = this.monMap();
-    const mons = map.monitors.map(({ name: mon, rank }) => ({
-      name: mon,
-      rank,
-      public_addrs: { addrvec: [{ type: "v2", addr: "10.0.0.1:3300" }] },
-    }));
-    const quorum = this.hasQuorum ? this.#quorum() : [];
-    return {
-      ...{ name, rank: map.monitors.findIndex((mon) => mon.name === name), state: "peon", election_epoch: 1 },
-      quorum: map.monitors.filter((mon) => quorum.includes(mon.name)).map(({ rank }) => rank),
-      monmap: { epoch: map.epoch, fsid: map.fsid, mons },
-    };
   }
 
   /** Commands about OSDs that go; what they take away too early is lost. */
   async #run(words: readonly string[], write: Tell): Promise<Json> {
     const said = words.join(" ");
+    if (said === "osd dump") return { pools: [] };
+    // They hand over to others.
+    if (/^m(gr|ds) fail /.test(said)) return write(said, () => null);
     const id = Number(/(?:osd\.)?(\d+)/.exec(said)?.[1]);
     const osd = this.osds[id];
     const what = words[1] === "crush" ? "crush reweight" : words[1];
@@ -235,22 +193,22 @@ export class SimulatedCeph {
       inMap().map(({ id, uuid, up }) => ({ id: osdId(id), uuid, up, in: true, destroyed: false }));
     const known: Partial<CephCommands> = {
       stop: async () => undefined,
+      reconnect: () => undefined,
       quorumStatus: () =>
         read(() => ({
           electionEpoch: 1,
-          quorum: this.#quorum(),
-          leader: this.#quorum()[0] ?? "",
+          quorum: this.mon.quorum(),
+          leader: this.mon.quorum()[0] ?? "",
           monMap: this.monMap(),
         })),
       monMap: () => read(() => this.monMap()),
       monMapBinary: () =>
-        read(() => Buffer.from(JSON.stringify({ fsid: this.fsid, monitors: this.monitors }))),
-      monRemove: (name) =>
-        write(`mon remove ${name}`, () => {
-          const index = this.monitors.findIndex((mon) => mon.name === name);
-          if (index >= 0) this.monitors.splice(index, 1);
-          this.epoch += index >= 0 ? 1 : 0;
+        read(() => {
+          const { fsid, epoch, map } = this.mon;
+          return Buffer.from(JSON.stringify({ fsid, epoch, monitors: map }));
         }),
+      monRemove: (name) => write(`mon remove ${name}`, () => this.mon.remove(name)),
+      okToStop: () => read(() => true),
       safeToDestroy: (id) =>
         read(() => {
           const osd = this.osds[id];
@@ -292,6 +250,13 @@ export class SimulatedCeph {
           ...{ nearfullRatio: 0.85, fullRatio: 0.95 },
         })),
       run: (words) => this.#run(words, write),
+      runWithInput: (words, input) =>
+        write(words.join(" "), () => {
+          for (const [, entity = "", key = ""] of input.matchAll(/\[(\S+)\]\s+key = (\S+)/g)) {
+            this.keys.set(entity, key);
+          }
+          return null;
+        }),
       crushRules: () => read(() => this.rules),
       createReplicatedRule: (name, failureDomain) =>
         write(`rule ${name}`, () => {

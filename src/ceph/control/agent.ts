@@ -37,14 +37,14 @@ export interface Fence {
     | { readonly verdict: "stale" }
     | { readonly verdict: "done"; readonly result: Json };
   finish(entry: EntryId, number: DecisionNumber, result: Json): void;
-  acknowledgeCancel(entry: EntryId, number: DecisionNumber): boolean;
+  acknowledgeCancel(entry: EntryId, number: DecisionNumber, reverted?: boolean): boolean;
 }
 
 /**
  * Takes back what an interrupted step of this kind may have begun. False when it cannot be taken back, because
- * it has taken effect already.
+ * it has taken effect already; `reverted` when it could although the step had come to its end.
  */
-export type Undo = (body: Json) => Promise<boolean>;
+export type Undo = (body: Json, entry: EntryId) => Promise<boolean | "reverted">;
 
 export interface AgentDeps {
   readonly fence: Fence;
@@ -130,8 +130,9 @@ export class Agent {
     running?.stop.abort();
     await running?.done.catch(() => undefined);
     const undo = this.#deps.undo?.[kind];
-    if (undo && !(await undo(body))) return false;
-    return this.#deps.fence.acknowledgeCancel(entry, number);
+    const undone = undo === undefined || (await undo(body, entry));
+    if (undone === false) return false;
+    return this.#deps.fence.acknowledgeCancel(entry, number, undone === "reverted");
   }
 
   async #run(order: Order, step: Step, signal: AbortSignal): Promise<Json> {

@@ -53,7 +53,12 @@ const monAddressKey = "ceph/mon-address";
 /** Number of the last decision that gave this node's monitor its place. */
 const monDecisionKey = "ceph/mon-decision";
 const boundKey = "ceph/bound";
+/** How Ceph was reached, and the monitor's map, before monitors got other addresses: until that is sure to stay. */
+export const formerKey = "ceph/former-monmap";
 const defaultUpMs = 45_000;
+/** Milliseconds between two looks whether the node has moved on meanwhile. */
+const lookUpMs = 5_000;
+const mostRestarts = 4;
 
 /** Know how to reach a cluster from the next start on. */
 export function rememberAccess(memory: Pick<CephMemory, "put">, access: Json): void {
@@ -81,6 +86,7 @@ export class CephNode {
   /** Orders and monitor maps arrive at the same time; the last one asked for is what stays. */
   #configuring: Promise<void> = Promise.resolve();
   #monitorWork: Promise<unknown> = Promise.resolve();
+  #starting: Promise<void> = Promise.resolve();
 
   constructor(handle: Handle, deps: CephNodeDeps) {
     this.handle = handle;
@@ -161,6 +167,11 @@ export class CephNode {
     this.deps.memory.put(monDecisionKey, { ...by });
   }
 
+  /** What a decision gave to the monitor is taken back; which decision it was stays on record. */
+  moveMonitorBack(address: string): void {
+    this.deps.memory.put(monAddressKey, address);
+  }
+
   /** The address at which the monitor of this node is started; null while it has none. */
   monAddress(): string | null {
     const address = this.deps.memory.get(monAddressKey);
@@ -191,7 +202,8 @@ export class CephNode {
       ({ unit, state }) => !unit.startsWith("mon.") && state !== "stopped",
     );
     await Promise.all(running.map(({ unit }) => deps.runner.restart(unit)));
-    await Promise.all(running.map(({ unit }) => this.#untilServing(unit)));
+    const isStill = (): boolean => deps.addressIn(network) === address;
+    await Promise.all(running.map(({ unit }) => this.#untilServing(unit, isStill)));
     deps.memory.put(boundKey, now);
     deps.log.info(
       { ...now, restarted: running.map(({ unit }) => unit) },
@@ -201,20 +213,32 @@ export class CephNode {
   }
 
   /**
-   * An OSD that does not come up after its restart is restarted once more: seen with Ceph 16, whose first connection
-   * to a monitor may never begin. Whatever keeps it then is shown by its state.
+   * An OSD that does not come up after its restart is restarted some times more: seen with Ceph 16, whose first
+   * connection to a monitor may never begin, now and then twice in a row. Whatever keeps it then is shown by its state.
    */
-  async #untilServing(unit: string): Promise<void> {
+  async #untilServing(unit: string, isStill: () => boolean): Promise<void> {
     const osd = Number(/^osd\.(\d+)$/.exec(unit)?.[1]);
     if (Number.isNaN(osd)) return;
-    const wait = { deadlineMs: this.deps.upMs ?? defaultUpMs, signal: this.#stopped.signal };
-    try {
-      await waitOsdUp(this.deps, osdId(osd), wait);
-    } catch (error) {
-      if (!isMicrocephError(error, "DEADLINE_EXCEEDED")) throw error;
+    for (let restarts = 0; !(await this.#comesUp(osdId(osd), isStill)); restarts += 1) {
+      if (!isStill() || restarts === mostRestarts) return;
       this.deps.log.warn({ osd }, "the OSD does not come up at its new address, it is restarted once more");
       await this.deps.runner.restart(unit);
     }
+  }
+
+  /** Waits for it, but not beyond the next move. */
+  async #comesUp(osd: OsdId, isStill: () => boolean): Promise<boolean> {
+    const { signal } = this.#stopped;
+    const end = performance.now() + (this.deps.upMs ?? defaultUpMs);
+    for (let left = end - performance.now(); left > 0 && isStill(); left = end - performance.now()) {
+      try {
+        await waitOsdUp(this.deps, osd, { deadlineMs: Math.min(left, lookUpMs), signal });
+        return true;
+      } catch (error) {
+        if (!isMicrocephError(error, "DEADLINE_EXCEEDED")) throw error;
+      }
+    }
+    return false;
   }
 
   /**
@@ -247,7 +271,13 @@ export class CephNode {
    * Start, or adopt, every daemon that this node's disk has: each for itself, so none holds up another. `mayJoin` is
    * asked before a monitor starts that has others to meet, and may take its time.
    */
-  async startAll(mayJoin: () => Promise<boolean> = async () => true): Promise<void> {
+  startAll(mayJoin: () => Promise<boolean> = async () => true): Promise<void> {
+    const started = this.#startAll(mayJoin);
+    this.#starting = started.catch(() => undefined);
+    return started;
+  }
+
+  async #startAll(mayJoin: () => Promise<boolean>): Promise<void> {
     if (this.#access === null) return;
     const { handle, deps } = this;
     // A node that was restored from a backup has been told of Ceph, and has no ceph.conf yet.
@@ -276,8 +306,13 @@ export class CephNode {
     if (!(await has())) return;
     const runs = (await deps.runner.status(unitName("mon", handle)))?.pid != null;
     const isAlone = (this.#access?.monitors.length ?? 0) <= 1;
-    if (!runs && !isAlone && !(await mayJoin())) return;
+    const { signal } = this.#stopped;
+    const stopped = new Promise<false>((resolve) =>
+      signal.addEventListener("abort", () => resolve(false), { once: true }),
+    );
+    if (!runs && !isAlone && !(await Promise.race([mayJoin(), stopped]))) return;
     await this.inOrder(async () => {
+      if (signal.aborted) return;
       const address = this.monAddress();
       if (address !== null && (await has())) await startMon(deps, { handle, address });
     });
@@ -303,6 +338,8 @@ export class CephNode {
   async retire(): Promise<void> {
     const { handle, deps } = this;
     await this.stop();
+    // A daemon that was just started may be at it still: nothing starts after this.
+    await this.#starting;
     for (const { unit } of await deps.runner.list()) await deps.runner.stop(unit, { removeAlso: true });
     for (const type of ["mon", "mgr", "mds", "rgw", "ingress"] as const) {
       await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
@@ -310,7 +347,7 @@ export class CephNode {
     await removeAsideMons(deps, handle);
     await removeAdminKeyring(deps.paths);
     for (const placed of [this.gateway, this.ingress, this.mgr, this.mds]) placed.forget();
-    for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey, clientKey])
+    for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey, clientKey, formerKey])
       deps.memory.delete(key);
     this.#access = null;
   }

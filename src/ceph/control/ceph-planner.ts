@@ -11,7 +11,7 @@ import { planDaemons, surplusDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import type { CrushChange, MovedData } from "./crush-estimate.ts";
 import { crushPlanner } from "./crush-planner.ts";
-import { bootstrapBody, kinds, renumberBody } from "./decisions.ts";
+import { bootstrapBody, kinds, monitorOutBody, renumberBody } from "./decisions.ts";
 import { servicePlanner } from "./gateway-planner.ts";
 import { placedDaemons } from "./placed-daemons.ts";
 import { wholeMaps } from "./renumber.ts";
@@ -50,8 +50,6 @@ export interface Networks {
 export interface PlannerDeps {
   readonly self: PeerId;
   readonly members: () => readonly PlannedMember[];
-  /** The monitors as this node last knew them, for when they do not answer. */
-  readonly knownMonitors: () => readonly PlacedMonitor[];
   /** Members that an operator has declared lost for good. */
   readonly lostForGood: () => ReadonlySet<PeerId>;
   readonly networks: () => Networks;
@@ -220,7 +218,7 @@ function moveWatch(deps: PlannerDeps) {
   return {
     /** Whether a monitor's host has none of the addresses at which the monitor is known, or is declared lost. */
     look(members: readonly PlannedMember[]): boolean {
-      const known = deps.knownMonitors();
+      const known = placedMonitors(deps.entries());
       const hosts = members.filter(({ handle }) => known.some(({ name }) => name === handle));
       const now = JSON.stringify(hosts.map(({ handle, alive, addresses }) => [handle, alive, addresses]));
       if (now !== seen) since = deps.now();
@@ -240,7 +238,7 @@ function moveWatch(deps: PlannerDeps) {
     renumbering(members: readonly PlannedMember[]): Proposal[] {
       const { addressIn } = deps;
       const { publicNetwork, clusterNetwork, own } = deps.networks();
-      const monitors = deps.knownMonitors();
+      const monitors = placedMonitors(deps.entries());
       const networks = [...(publicNetwork === null ? [] : [publicNetwork]), ...own];
       const facts = { monitors, hosts: members, networks, addressIn, stableMs: stableMs() };
       const rebuild = planRebuild({ ...facts, lost: deps.lostForGood() });
@@ -286,20 +284,35 @@ function isSettled(
   return !leaves && monitors.size === target && voters.length === target;
 }
 
-const monitorNamed = bootstrapBody.pick({ handle: true });
+const placedBody = bootstrapBody.pick({ handle: true, address: true, v2Only: true });
+const namedBody = monitorOutBody.pick({ handle: true });
 
-/** Monitors that the journal has decided and seen in quorum, and not taken out since. */
-export function decidedMonitors(entries: readonly Entry[]): Set<Handle> {
-  const monitors = new Set<Handle>();
+/**
+ * Monitors that the journal has decided and seen in quorum, and not taken out since, with their addresses. When they do
+ * not answer, this is what counts: the map that a node has seen last may lack some, and those may be a majority.
+ */
+export function placedMonitors(entries: readonly Entry[]): (PlacedMonitor & { readonly name: Handle })[] {
+  const monitors = new Map<Handle, PlacedMonitor["addresses"]>();
+  let v2Only = false;
   for (const { kind, state, body } of entries) {
-    if (wholeMaps.includes(kind) && state === "done") {
+    if (state !== "done") continue;
+    if (wholeMaps.includes(kind)) {
       monitors.clear();
-      for (const { name } of renumberBody.parse(body).monitors) monitors.add(name);
+      for (const { name, addresses } of renumberBody.parse(body).monitors) monitors.set(name, addresses);
+    } else if (kind === kinds.bootstrap || kind === kinds.monitor) {
+      const placed = placedBody.safeParse(body).data;
+      if (placed === undefined) continue;
+      if (kind === kinds.bootstrap) v2Only = placed.v2Only === true;
+      monitors.set(placed.handle, monitorAddresses(placed.address, v2Only));
+    } else if (kind === kinds.monitorOut) {
+      const out = namedBody.safeParse(body).data;
+      if (out !== undefined) monitors.delete(out.handle);
     }
-    const named = state === "done" ? monitorNamed.safeParse(body).data : undefined;
-    if (named === undefined) continue;
-    if (kind === kinds.bootstrap || kind === kinds.monitor) monitors.add(named.handle);
-    if (kind === kinds.monitorOut) monitors.delete(named.handle);
   }
-  return monitors;
+  return [...monitors].map(([name, addresses]) => ({ name, addresses }));
+}
+
+/** Their names alone. */
+export function decidedMonitors(entries: readonly Entry[]): Set<Handle> {
+  return new Set(placedMonitors(entries).map(({ name }) => name));
 }

@@ -1,15 +1,23 @@
+import { z } from "zod";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
-import type { PeerId } from "../../ids/ids.ts";
+import type { EntryId, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
-import type { MonMap, QuorumStatus } from "../command/commands.ts";
+import type { QuorumStatus } from "../command/commands.ts";
 import { unitName } from "../daemons/deps.ts";
-import { injectMonMap, monState, startMon, storeFsid } from "../daemons/mon.ts";
-import { hostOf } from "../plan/moves.ts";
+import { injectMonMap, monState, readMonMap, startMon, storeFsid } from "../daemons/mon.ts";
+import { hostOf, type PlacedMonitor } from "../plan/moves.ts";
 import type { Step, Undo } from "./agent.ts";
-import type { CephNode } from "./ceph-node.ts";
+import { type CephNode, formerKey } from "./ceph-node.ts";
 import type { Executor, Outcome } from "./controller.ts";
-import { type CephAccess, kinds, type RenumberBody, renumberBody, renumberPayload } from "./decisions.ts";
+import {
+  type CephAccess,
+  cephAccess,
+  kinds,
+  type RenumberBody,
+  renumberBody,
+  renumberPayload,
+} from "./decisions.ts";
 import { because, done } from "./done.ts";
 import type { ExecutorDeps } from "./executors.ts";
 import { handOver } from "./hand-over.ts";
@@ -111,7 +119,7 @@ function finished(entry: Entry, { quorum, monMap }: QuorumStatus): Outcome {
 }
 
 /** Whether the map is the one that was decided. */
-function matches(map: MonMap, body: RenumberBody): boolean {
+function matches(map: { readonly monitors: readonly PlacedMonitor[] }, body: RenumberBody): boolean {
   if (map.monitors.length !== body.monitors.length) return false;
   return body.monitors.every(({ name, addresses }) => {
     const now = map.monitors.find((monitor) => monitor.name === name);
@@ -129,6 +137,7 @@ export function renumberStep(node: CephNode): Step {
       const own = body.monitors.find(({ name }) => name === handle)?.addresses[0];
       if (own === undefined) throw new MicrocephError("USAGE", `${handle} is no monitor of this decision`);
       const address = hostOf(own.address);
+      keepFormer(node, order.entry);
       await node.configure(access);
       const status = await monState(deps, handle);
       if (status === undefined || !matches(status.monMap, body)) {
@@ -140,6 +149,7 @@ export function renumberStep(node: CephNode): Step {
           if (before !== null) await startMon(deps, { handle, address: before });
           throw error;
         }
+        keepFormerMap(node, await readMonMap(deps, handle, { signal }));
         await injectMonMap(deps, { handle, monitors: body.monitors, signal });
         node.rememberMonAddress(address, order.number);
       }
@@ -148,17 +158,64 @@ export function renumberStep(node: CephNode): Step {
     });
 }
 
-/** An injected map has taken effect; else the monitor only has to run again. */
+/**
+ * A map with which monitors have met has taken effect. While it was only injected, the former one is put back: hosts
+ * may have moved on before a majority was there.
+ */
 export function renumberUndo(node: CephNode): Undo {
   const { deps, handle } = node;
-  return async (order) => {
-    const body = renumberBody.parse(order);
-    const status = await monState(deps, handle);
-    if (status !== undefined) return !matches(status.monMap, body);
-    const address = node.monAddress();
-    const wanted = body.monitors.find(({ name }) => name === handle)?.addresses[0];
-    if (address === null || (await storeFsid(deps, handle)) === undefined) return true;
-    await startMon(deps, { handle, address });
-    return wanted === undefined || hostOf(wanted.address) !== address;
-  };
+  return (order, entry) =>
+    node.inOrder(async () => {
+      const body = renumberBody.parse(order);
+      const status = await monState(deps, handle);
+      if (status !== undefined && matches(status.monMap, body) && status.quorum.length > 0) return false;
+      if ((await storeFsid(deps, handle)) === undefined) return true;
+      const former = formerOf(node);
+      const isOurs = former?.entry === entry;
+      if (isOurs && (status === undefined || matches(status.monMap, body))) {
+        await deps.runner.stop(unitName("mon", handle), { removeAlso: true });
+        if (former.monitors !== null && matches({ monitors: await readMonMap(deps, handle) }, body)) {
+          await injectMonMap(deps, { handle, monitors: former.monitors });
+        }
+        if (former.address !== null) node.moveMonitorBack(former.address);
+      }
+      if (isOurs && former.access !== null && node.access !== null) {
+        const { adminKey } = node.access;
+        await node.configure({ ...former.access, adminKey });
+        node.commands?.reconnect();
+      }
+      const address = node.monAddress();
+      if (address !== null) await startMon(deps, { handle, address });
+      return isOurs ? "reverted" : true;
+    });
+}
+
+const formerSchema = z.object({
+  /** The decision before which it was so. */
+  entry: z.string(),
+  access: cephAccess.nullable(),
+  /** Where the monitor ran. */
+  address: z.string().nullable(),
+  /** The map in its store; null until it was read. */
+  monitors: cephAccess.shape.monitors.nullable(),
+});
+type Former = z.infer<typeof formerSchema>;
+
+function formerOf({ deps }: CephNode): Former | undefined {
+  return formerSchema.safeParse(deps.memory.get(formerKey)).data;
+}
+
+/** Only what was there before the decision: begun again after a crash, a step finds what it made itself. */
+function keepFormer(node: CephNode, entry: EntryId): void {
+  if (formerOf(node)?.entry === entry) return;
+  const former: Former = { entry, access: node.access, address: node.monAddress(), monitors: null };
+  node.deps.memory.put(formerKey, former);
+}
+
+function keepFormerMap(node: CephNode, monitors: readonly PlacedMonitor[]): void {
+  const former = formerOf(node);
+  if (former === undefined || former.monitors !== null) return;
+  const kept = monitors.map(({ name, addresses }) => ({ name, addresses: [...addresses] }));
+  const next: Former = { ...former, monitors: kept };
+  node.deps.memory.put(formerKey, next);
 }

@@ -10,6 +10,7 @@ import type { CallOptions, MonitorAddress, MonStatus } from "../command/commands
 import { parseMonStatus } from "../command/schemas.ts";
 import { type KeyringEntry, keyOf, monCapabilities, renderKeyring } from "../config/keyring.ts";
 import { addressVector, monitorAddressVector } from "../config/monitor-address.ts";
+import type { PlacedMonitor } from "../plan/moves.ts";
 import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
 import { runBound } from "./run-bound.ts";
@@ -164,7 +165,7 @@ export async function injectMonMap(
     readonly handle: Handle;
     /** Where its data is; default the place it runs from. */
     readonly home?: string;
-    readonly monitors: readonly { readonly name: string; readonly addresses: readonly MonitorAddress[] }[];
+    readonly monitors: readonly PlacedMonitor[];
     readonly signal?: AbortSignal;
   },
 ): Promise<void> {
@@ -176,10 +177,10 @@ export async function injectMonMap(
   try {
     await runBound(deps, "ceph-mon", [...own, "--extract-monmap", file], options);
     const { stdout } = await deps.run("monmaptool", ["--print", file], options);
-    const present = [...stdout.matchAll(/^\d+: .* mon\.(\S+)$/gm)].flatMap(([, name]) => name ?? []);
+    const present = printedMonitors(stdout);
     // In one run it would add before it removes, whatever the order of its arguments.
     const changes = [
-      present.flatMap((name) => ["--rm", name]),
+      present.flatMap(({ name }) => ["--rm", name]),
       monitors.flatMap(({ name, addresses }) => ["--addv", name, addressVector(addresses)]),
     ];
     for (const change of changes) await deps.run("monmaptool", [...change, file], options);
@@ -187,6 +188,35 @@ export async function injectMonMap(
   } finally {
     await rm(file, { force: true });
   }
+}
+
+/** The monitors in the map of a monitor that does not run. */
+export async function readMonMap(
+  deps: DaemonDeps,
+  handle: Handle,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<readonly PlacedMonitor[]> {
+  const { paths } = deps;
+  const options = { deadlineMs: mkfsDeadlineMs, ...(signal ? { signal } : {}) };
+  const file = join(paths.run, `monmap-${randomUUID().slice(0, 8)}`);
+  const own = ["-i", handle, "-c", paths.cephConf, "--mon-data", paths.dataDir("mon", handle)];
+  try {
+    await runBound(deps, "ceph-mon", [...own, "--extract-monmap", file], options);
+    return printedMonitors((await deps.run("monmaptool", ["--print", file], options)).stdout);
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+/** The monitors that `monmaptool --print` shows: `0: [v2:10.0.0.1:3300/0,v1:10.0.0.1:6789/0] mon.n1`. */
+function printedMonitors(text: string): PlacedMonitor[] {
+  return [...text.matchAll(/^\d+: (\S+) mon\.(\S+)$/gm)].map(([, vector = "", name = ""]) => ({
+    name,
+    addresses: [...vector.matchAll(/(v1|v2|any):([^,]+?)\/\d+/g)].map(([, type, address = ""]) => ({
+      type: type as MonitorAddress["type"],
+      address,
+    })),
+  }));
 }
 
 /** The cluster of a finished store; undefined when there is none or only half a one. */

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { makeCephKey } from "../../ceph/config/keyring.ts";
 import type { Order } from "../../ceph/control/agent.ts";
-import { cephPlanners, type PlannedMember } from "../../ceph/control/ceph-planner.ts";
+import { cephPlanners, type PlannedMember, placedMonitors } from "../../ceph/control/ceph-planner.ts";
 import { Controller, type Proposal } from "../../ceph/control/controller.ts";
 import { estimateMoves } from "../../ceph/control/crush-estimate.ts";
 import { type CephAccess, kinds, laneOf } from "../../ceph/control/decisions.ts";
@@ -93,7 +93,6 @@ export class SeatControl {
           .flatMap((member) => handles.get(handleOf(member) ?? "") ?? []);
       },
       lostForGood: () => lostForGood(journal.entries()),
-      knownMonitors: () => deps.cephNode.access?.monitors ?? [],
       networks: () => ({
         publicNetwork: runtime.publicNetwork(),
         clusterNetwork: networksOf(journal.entries())?.clusterNetwork ?? null,
@@ -378,13 +377,12 @@ export class SeatControl {
     const { journal, deps } = this.#runtime;
     const fsid = fsidOf(journal.entries());
     const networks = networksOf(journal.entries());
-    const own = deps.cephNode.access;
     if (fsid === null || networks === null) return null;
     const secrets = cephSecretsSchema.parse(await this.#deps.decider.getSecret(cephSecret));
     const map = await deps.cephNode.commands?.monMap({ deadlineMs: 3000, signal }).catch(() => undefined);
     const monitors = map
       ? map.monitors.map(({ name, addresses }) => ({ name, addresses: [...addresses] }))
-      : (own?.monitors ?? []);
+      : placedMonitors(journal.entries()).map(({ name, addresses }) => ({ name, addresses: [...addresses] }));
     const { publicNetwork, clusterNetwork } = networks;
     return { fsid, adminKey: secrets.adminKey, publicNetwork, clusterNetwork, monitors };
   }

@@ -62,13 +62,14 @@ export class AgentFence {
   }
 
   /**
-   * Promise, durably, never to carry the entry out. @returns false when it has been carried out already
+   * Promise, durably, never to carry the entry out. @returns false when it has been carried out already, unless that
+   * has been reverted
    * @throws STALE_DECISION when the entry has been obeyed under a later number: the asker is overtaken
    */
-  acknowledgeCancel(entry: EntryId, number: DecisionNumber): boolean {
+  acknowledgeCancel(entry: EntryId, number: DecisionNumber, reverted = false): boolean {
     return this.#store.transaction(() => {
       const memory = this.#memory(entry);
-      if (memory?.state === "done") return false;
+      if (memory?.state === "done" && !reverted) return false;
       if (memory && compareNumbers(number, memory) < 0) {
         throw new MicrocephError("STALE_DECISION", `decision ${entry} was given again under a later number`, {
           data: { entry },

@@ -1,37 +1,30 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { cephPaths } from "../../../src/ceph/config/ceph-paths.ts";
 import { makeCephKey } from "../../../src/ceph/config/keyring.ts";
 import { addDisks } from "../../../src/ceph/control/add-disks.ts";
 import { Agent, type Order } from "../../../src/ceph/control/agent.ts";
 import { CephNode } from "../../../src/ceph/control/ceph-node.ts";
-import { cephPlanners } from "../../../src/ceph/control/ceph-planner.ts";
-import { Controller, type Planner } from "../../../src/ceph/control/controller.ts";
-import { kinds, laneOf } from "../../../src/ceph/control/decisions.ts";
-import { cephExecutors } from "../../../src/ceph/control/executors.ts";
-import { purgedOsds, removalPlanner } from "../../../src/ceph/control/osd-removal.ts";
+import type { PlannedMember } from "../../../src/ceph/control/ceph-planner.ts";
+import { contributeMaps, type GatherMaps } from "../../../src/ceph/control/rebuild.ts";
 import { cephSteps, cephUndo } from "../../../src/ceph/control/steps.ts";
-import { cleanOsd, purgedHere } from "../../../src/ceph/daemons/osd-clean.ts";
 import { systemRoots } from "../../../src/ceph/disks/inventory.ts";
+import { MemberUpkeep } from "../../../src/daemon/cluster/member-upkeep.ts";
+import { addressIn } from "../../../src/daemon/interface-facts.ts";
 import { Jobs } from "../../../src/daemon/jobs.ts";
 import { MicrocephError } from "../../../src/errors/microceph-error.ts";
-import { type EntryId, type Handle, handle, type PeerId } from "../../../src/ids/ids.ts";
+import { type Handle, handle, type PeerId } from "../../../src/ids/ids.ts";
 import type { Json } from "../../../src/ids/json.ts";
-import { signWithClusterKey } from "../../../src/mesh/identity/cluster-key.ts";
-import type { OsdRemoval } from "../../../src/state/document/cluster-document.ts";
 import { AgentFence } from "../../../src/state/journal/agent-fence.ts";
-import { Decider } from "../../../src/state/journal/decider.ts";
-import { catchUp } from "../../../src/state/journal/read-records.ts";
 import type { Entry } from "../../../src/state/journal/types.ts";
 import { LocalStore } from "../../../src/state/store/local-store.ts";
 import { CrashableProcess } from "../../support/crashable-process.ts";
-import { key } from "../../support/journal-records.ts";
-import { MemoryCopy } from "../../support/memory-copy.ts";
 import { SimulatedCeph } from "../../support/simulated-ceph.ts";
-import { SimulatedVoters, silent, simulatedCluster } from "../../support/simulated-voter.ts";
+import { SimulatedVoters, silent } from "../../support/simulated-voter.ts";
+import { removedIn, runtimeOf, SharedWishes } from "./crash-runtime.ts";
+import { type Seat, sitDown } from "./crash-seat.ts";
 
-const fsid = "00000000-1111-2222-3333-444444444444";
 const cephKey = makeCephKey(randomBytes, 0);
 const diskJob = "disks";
 const names = ["n1", "n2", "n3"] as const;
@@ -40,14 +33,13 @@ export type NodeName = (typeof names)[number];
 /** What of a node's daemon lives as long as its process. */
 interface Running {
   readonly process: CrashableProcess;
-  readonly peer: PeerId;
   readonly agent: Agent;
   readonly jobs: Jobs;
-  /** Empty the disks of OSDs that are out for good, as on every change of the journal. */
-  clean(): void;
-  /** On the node with the lease: read the entry by its own etcd. */
-  readonly decider: Decider<typeof key> | null;
-  stop(): Promise<void>;
+  readonly node: CephNode;
+  /** What the journal says is followed. */
+  follow(): void;
+  /** On the node with the lease. */
+  readonly seat: Seat | null;
 }
 
 /**
@@ -57,10 +49,15 @@ interface Running {
 export class CrashWorld {
   readonly ceph = new SimulatedCeph();
   readonly voters = new SimulatedVoters();
+  readonly document = new SharedWishes();
+  /** Members of etcd. */
+  readonly etcd = new Set<string>(names);
   readonly #dir: string;
   readonly #nodes = new Map<NodeName, Running>();
-  /** What is wished in the document, which every node has. */
-  readonly wishes: Record<string, OsdRemoval> = {};
+  /** Hosts without power, and addresses other than the first ones. */
+  readonly #off = new Set<NodeName>();
+  readonly #addresses = new Map<NodeName, string>();
+  #seat: Seat | null = null;
   #over = false;
 
   constructor(dir: string) {
@@ -71,6 +68,7 @@ export class CrashWorld {
   start(name: NodeName, killAtStep = Number.POSITIVE_INFINITY): CrashableProcess {
     const process = new CrashableProcess(name);
     process.killAtStep = killAtStep;
+    this.#off.delete(name);
     this.#nodes.set(
       name,
       process.run(() => this.#make(name, process)),
@@ -84,17 +82,40 @@ export class CrashWorld {
     return running;
   }
 
+  peer(name: NodeName): PeerId {
+    return this.voters.voter(name).peer;
+  }
+
   /** Ask a node for an OSD, as a person does. */
   addDisk(name: NodeName): void {
     const { process, jobs } = this.node(name);
     process.run(() => jobs.start(diskJob, null));
   }
 
+  /** The host loses its power, the daemon and Ceph's daemons with it. */
+  powerOff(name: NodeName): void {
+    this.node(name).process.kill();
+    this.ceph.powerOff(name);
+    this.#off.add(name);
+  }
+
+  /** The host has this address alone from now on. */
+  move(name: NodeName, address: string): void {
+    this.#addresses.set(name, address);
+    this.ceph.mon.move(name, address);
+  }
+
+  /** What the node's monitor had is lost. */
+  loseMonitor(name: NodeName): void {
+    this.ceph.end(`mon.${name}`);
+    rmSync(join(this.#dir, name, "data", "mon"), { recursive: true, force: true });
+  }
+
   /** Let real and virtual time pass until it is so. */
   async until(what: string, isSo: () => boolean): Promise<void> {
     const end = performance.now() + 20_000;
     while (!isSo()) {
-      for (const { process, clean } of this.#nodes.values()) if (process.alive) process.run(clean);
+      for (const { process, follow } of this.#nodes.values()) if (process.alive) process.run(follow);
       if (performance.now() > end) throw new Error(`waited in vain for ${what}: ${this.describe()}`);
       await this.voters.pass(10);
     }
@@ -108,19 +129,38 @@ export class CrashWorld {
 
   /** The journal as its holder has it. */
   entries(): Entry[] {
-    return this.#copy?.entries() ?? [];
+    return this.#seat?.copy.entries() ?? [];
   }
 
   describe(): string {
-    const { monitors, osds, hasQuorum } = this.ceph;
-    const entries = this.#copy?.entries().map(({ kind, state, handed }) => `${kind} ${state} ${handed}`);
-    return JSON.stringify({ monitors, osds, hasQuorum, units: [...this.ceph.running.keys()], entries });
+    const { mon, osds, hasQuorum } = this.ceph;
+    const entries = this.entries().map(
+      ({ kind, state, handed, reason }) => `${kind} ${state} ${handed} ${reason}`,
+    );
+    const units = [...this.ceph.running.keys()];
+    return JSON.stringify({ map: mon.map, etcd: [...this.etcd], osds, hasQuorum, units, entries });
   }
 
-  #copy: MemoryCopy | null = null;
+  #addressesOf(peer: PeerId): readonly string[] {
+    const name = names.find((one) => this.peer(one) === peer) ?? "n1";
+    return [this.#addresses.get(name) ?? `10.0.0.${name.slice(1)}`];
+  }
 
-  #peer(name: NodeName): PeerId {
-    return this.voters.voter(name).peer;
+  #members(): PlannedMember[] {
+    const removed = removedIn(this.entries());
+    return names.flatMap((name, index): PlannedMember[] => {
+      const peer = this.peer(name);
+      if (removed.has(peer)) return [];
+      const addresses = this.#addressesOf(peer);
+      return [
+        {
+          ...{ peer, handle: handle(name), zone: null, alive: !this.#off.has(name), admitted: index },
+          ...{ leaving: this.document.labels[peer]?.leaving ?? null, seats: null },
+          ...{ lost: false, servicesLost: false, steady: true },
+          ...{ address: addresses[0] ?? null, addresses },
+        },
+      ];
+    });
   }
 
   #make(name: NodeName, process: CrashableProcess): Running {
@@ -128,7 +168,7 @@ export class CrashWorld {
     mkdirSync(dir, { recursive: true });
     const store = LocalStore.open(join(dir, "state.db"));
     process.onDeath(() => store.close());
-    const peer = this.#peer(name);
+    const peer = this.peer(name);
     const memory = gated(store, process);
     const paths = cephPaths(dir);
     const node = new CephNode(handle(name), {
@@ -137,48 +177,20 @@ export class CrashWorld {
       run: this.ceph.run(process),
       keys: () => null,
       commands: () => this.ceph.commands(process),
-      addressIn: () => `10.0.0.${name.slice(1)}`,
+      addressIn: (networks) => addressIn(this.#addressesOf(peer), networks),
       interfaceIn: () => "eth0",
-      hasAddress: () => true,
+      hasAddress: (address) => this.#addressesOf(peer).includes(address),
     });
     const agent = new Agent({
       fence: new AgentFence({ store: memory }),
       confirm: (entry, number) => this.#confirm(entry, number),
-      steps: cephSteps(node),
+      steps: cephSteps(node, { gather: this.#gather(name, node) }),
       undo: cephUndo(node),
       log: silent,
     });
     const jobs = new Jobs({
       store: memory,
-      runners: {
-        [diskJob]: async (_request, tools) => {
-          const report = await addDisks(
-            { specs: [{ kind: "loop", spec: "loop,4G,1", bytes: 4 * 2 ** 30, count: 1 }] },
-            {
-              daemons: node.deps,
-              ceph: () => {
-                if (node.commands === null) throw new MicrocephError("NOT_INITIALIZED", "no Ceph yet");
-                return node.commands;
-              },
-              newUuid: () => "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
-              newKey: () => cephKey,
-              inspect: async (path) => ({ path, bytes: 0, disk: path, backingFile: null }),
-              survey: async () => [],
-              readTable: async () => undefined,
-              patternTest: () => false,
-              host: name,
-              roots: systemRoots,
-              run: node.deps.run,
-              exclusive: (_keys, act) => act(),
-              checkDevice: async () => undefined,
-              wipe: async () => undefined,
-              onUp: () => undefined,
-            },
-            tools,
-          );
-          return report as unknown as Json;
-        },
-      },
+      runners: { [diskJob]: (_request, tools) => addOneDisk(name, node, tools) },
       now: () => 0,
       log: silent,
       onChange: () => undefined,
@@ -186,197 +198,128 @@ export class CrashWorld {
     // As at boot: what the disk says is started first.
     node.startAll().catch(() => undefined);
     jobs.resume();
-    const seat = name === "n1" ? this.#seat(process, node, peer) : null;
-    return {
-      ...{ process, peer, agent, jobs },
-      clean: this.#cleaner(node),
-      decider: seat?.decider ?? null,
-      stop: async () => {
-        await seat?.stop();
-      },
-    };
-  }
-
-  #cleaner(node: CephNode): () => void {
-    let cleaning = false;
-    const clean = async (): Promise<void> => {
-      const purged = purgedOsds(this.entries());
-      const inMap = async () => this.ceph.osds.flatMap((osd) => (osd === null ? [] : [osd]));
-      for (const local of await purgedHere(node.deps, purged, inMap)) await cleanOsd(node.deps, local);
-    };
-    return () => {
-      if (cleaning) return;
-      cleaning = true;
-      clean()
-        .catch(() => undefined)
-        .finally(() => {
-          cleaning = false;
-        });
-    };
-  }
-
-  /** Lease, journal and controller: the parts of a voter. */
-  #seat(process: CrashableProcess, node: CephNode, self: PeerId) {
-    const voter = this.voters.voter("n1");
-    process.onDeath(() => this.voters.time.kill(voter.process));
-    voter.beforeTxn = (transaction) => {
-      const what = transaction.success.map((operation) => `${operation.do} ${operation.key}`.slice(0, 24));
-      return process.step(`etcd ${what.join(", ")}`);
-    };
-    const copy = new MemoryCopy();
-    this.#copy = copy;
-    const now = (): number => 1_700_000_000_000 + this.voters.time.now();
-    const decider = new Decider<typeof key>(
-      { cluster: simulatedCluster, generation: 1 },
-      {
-        ...{ etcd: voter.etcd, lease: voter.lease, copy, now, log: silent },
-        clusterKey: () => key,
-        sign: signWithClusterKey,
-      },
-    );
-    const current = (id: EntryId): Entry => {
-      const entry = copy.entries().find((one) => one.id === id);
-      if (entry === undefined) throw new Error(`no entry ${id}`);
-      return entry;
-    };
-    const ask = async <T>(to: PeerId, question: (agent: Agent) => Promise<T>): Promise<T> => {
-      const target = names.find((name) => this.#peer(name) === to) ?? "n1";
-      const { process: other, agent } = this.node(target);
-      if (!other.alive) throw new MicrocephError("PEER_UNREACHABLE", `${target} is down`);
-      return answered(other, () => other.run(() => question(agent)));
-    };
-    const executors = cephExecutors({
-      ceph: () => node.commands,
-      secrets: async () => ({ adminKey: cephKey, monKey: cephKey }),
-      access: async () => {
-        if (node.access === null) throw new MicrocephError("NOT_INITIALIZED", "no Ceph yet");
-        return node.access;
-      },
-      monmap: async () => Buffer.from((await node.commands?.monMapBinary()) ?? []).toString("base64"),
-      order: (to, body: Order) => ask(to, (agent) => agent.obey(body)),
-      handed: async (id) => {
-        if (!current(id).handed) await decider.handed(id);
-      },
-      restamp: (id) => decider.restamp(id),
-      cancel: (to, { id, number, kind, body }) =>
-        ask(to, (agent) => agent.cancel({ entry: id, number, kind, body })),
-      voters: {
-        remove: async () => undefined,
-        takeOut: async () => undefined,
-        addLearner: async () => [],
-        promote: async () => undefined,
-      },
-      isGone: () => false,
-      nextSecrets: async () => ({ adminKey: cephKey, monKey: cephKey }),
-      keepSecrets: async () => undefined,
-      alive: () => new Map(members.map(({ handle: name, peer }) => [name, peer])),
-      removals: () => this.wishes,
-      callMs: () => 1000,
-      current,
-      addressesOf: (peer) => [`10.0.0.${names.find((name) => this.#peer(name) === peer)?.slice(1)}`],
-      adopt: async (access) => node.configure(access),
-    });
-    const members = names.map((name, index) => ({
-      ...{
-        peer: this.#peer(name),
-        handle: handle(name) as Handle,
-        zone: null,
-        alive: true,
-        leaving: null,
-        seats: null,
-      },
-      ...{ lost: false, servicesLost: false, steady: true },
-      ...{ admitted: index, address: `10.0.0.${name.slice(1)}`, addresses: [`10.0.0.${name.slice(1)}`] },
-    }));
-    const bootstrap: Planner = async () => {
-      if (copy.entries().some(({ kind, state }) => kind === kinds.bootstrap && state !== "abandoned"))
-        return [];
-      const body = {
-        fsid,
-        handle: "n1",
-        address: "10.0.0.1",
-        publicNetwork: "10.0.0.0/24",
-        clusterNetwork: null,
-      };
-      return [{ kind: kinds.bootstrap, body, agent: self, reason: "first", lane: "seats" }];
-    };
-    const isBootstrapped = (): boolean =>
-      copy.entries().some(({ kind, state }) => kind === kinds.bootstrap && state === "done");
-    const controller = new Controller(
-      { idleMs: 20, retryMs: { first: 5, longest: 20 }, repeatMs: { first: 50, longest: 500 } },
-      {
-        epoch: () => (voter.lease.shaky() ? null : (voter.lease.held()?.epoch ?? null)),
-        writer: decider,
-        openEntries: () => copy.openEntries(),
-        laneOf,
-        planners: {
-          bootstrap,
-          removals: removalPlanner({
-            ceph: () => (isBootstrapped() ? node.commands : null),
-            wishes: () => this.wishes,
-            entries: () => copy.entries(),
-            ownerOf: (uuid) => {
-              const host = this.ceph.osds.find((osd) => osd?.uuid === uuid)?.host as NodeName | undefined;
-              if (host === undefined || !this.node(host).process.alive) return null;
-              return { peer: this.#peer(host), handle: host };
-            },
-            forget: (uuid) => {
-              delete this.wishes[uuid];
-            },
-            explain: () => undefined,
-            later: () => undefined,
-          }),
-          ...cephPlanners(
-            { daemonLimit: 3, settleMs: 0, crushPauseMs: 0, quietMs: 0, freeMoveBytes: 0 },
-            {
-              self,
-              members: () => members,
-              voters: async () => members.map(({ peer }) => peer),
-              monitorsLost: () => [],
-              lostForGood: () => new Set(),
-              knownMonitors: () => node.access?.monitors ?? [],
-              networks: () => ({ publicNetwork: "10.0.0.0/24", clusterNetwork: null, own: ["10.0.0.0/24"] }),
-              addressIn: (addresses) => addresses[0] ?? null,
-              entries: () => copy.entries(),
-              ceph: () => (isBootstrapped() ? node.commands : null),
-              cephChanges: () => 0,
-              setting: () => undefined,
-              services: () => ({}),
-              later: () => undefined,
-              zones: () => ({ members: new Map(), former: new Set() }),
-              estimate: async () => ({ copies: 0, bytes: 0, pools: [] }),
-              handOver: () => undefined,
-              explain: () => undefined,
-              now: () => performance.now(),
-            },
-          ),
-        },
-        executors,
-        now: () => performance.now(),
-        log: silent,
-      },
-    );
-    // A new process reads the journal before it decides.
-    catchUp(voter.etcd, copy)
-      .catch(() => undefined)
-      .then(() => {
-        if (!process.alive) return;
-        voter.lease.on("taken", () => controller.wake());
-        voter.lease.on("lost", () => controller.leaseLost());
-        voter.lease.start();
-        controller.start();
+    const runtime = (entries: () => Entry[]) =>
+      runtimeOf({
+        ...{ self: peer, handle: handle(name), node, store: memory, document: this.document, entries },
+        everyone: new Map(names.map((one) => [this.peer(one), { handle: handle(one) as Handle }])),
+        addresses: (of) => this.#addressesOf(of),
+        isAlive: (of) => names.some((one) => this.peer(one) === of && !this.#off.has(one)),
       });
-    process.onDeath(() => void controller.stop());
-    return { decider, stop: () => controller.stop() };
+    const seat = name === "n1" ? this.#sit(process, node, runtime) : null;
+    this.#seat = seat ?? this.#seat;
+    return { process, agent, jobs, node, seat, follow: this.#follower(name, process, node, runtime) };
   }
 
-  async #confirm(entry: EntryId, number: Order["number"]): Promise<boolean> {
-    const { process, decider } = this.node("n1");
-    if (!process.alive || decider === null || this.#over) {
+  #sit(
+    process: CrashableProcess,
+    node: CephNode,
+    runtime: (entries: () => Entry[]) => ReturnType<typeof runtimeOf>,
+  ): Seat {
+    return sitDown({
+      ...{ process, node, voters: this.voters, ceph: this.ceph, document: this.document, etcd: this.etcd },
+      runtime: (copy) => runtime(() => copy.entries()),
+      voter: this.voters.voter("n1"),
+      members: () => this.#members(),
+      addresses: (of) => this.#addressesOf(of),
+      ownerOf: (host) => {
+        const owner = names.find((one) => one === host);
+        if (owner === undefined || !this.node(owner).process.alive) return null;
+        return { peer: this.peer(owner), handle: owner };
+      },
+      ask: (to, question) => {
+        const { process: other, agent } = this.node(names.find((one) => this.peer(one) === to) ?? "n1");
+        if (!other.alive) throw new MicrocephError("PEER_UNREACHABLE", `${other.name} is down`);
+        return answered(other, () => other.run(() => question(agent)));
+      },
+    });
+  }
+
+  /** Told of the journal on each change, and now and then; a removed node has nothing more of the cluster. */
+  #follower(
+    name: NodeName,
+    process: CrashableProcess,
+    node: CephNode,
+    runtime: (entries: () => Entry[]) => ReturnType<typeof runtimeOf>,
+  ): () => void {
+    const upkeep = new MemberUpkeep(runtime(() => this.entries()));
+    process.onDeath(() => upkeep.stop());
+    let seen = "";
+    let calls = 0;
+    let isRetiring = false;
+    return () => {
+      const entries = this.entries();
+      const now = entries.map(({ id, state }) => `${id} ${state}`).join();
+      calls += 1;
+      if (now === seen && calls % 25 !== 0) return;
+      seen = now;
+      if (!removedIn(entries).has(this.peer(name))) {
+        upkeep.journalChanged();
+        return;
+      }
+      if (isRetiring) return;
+      isRetiring = true;
+      node.retire().catch(() => {
+        isRetiring = false;
+      });
+    };
+  }
+
+  /** Another host adds to the store what its OSDs know; as over the mesh, it does so on a copy of its own. */
+  #gather(self: NodeName, node: CephNode): GatherMaps {
+    return async (peer, _entry, target, signal) => {
+      if (peer === this.peer(self)) return contributeMaps(node, target, signal);
+      const other = names.find((one) => this.peer(one) === peer) ?? "n1";
+      const { process, node: there } = this.node(other);
+      if (!process.alive) throw new MicrocephError("PEER_UNREACHABLE", `${other} is down`);
+      const parcel = join(this.#dir, other, "parcel");
+      rmSync(parcel, { recursive: true, force: true });
+      const gathered = await answered(process, () =>
+        process.run(() => contributeMaps(there, parcel, signal)),
+      );
+      cpSync(parcel, target, { recursive: true });
+      return gathered;
+    };
+  }
+
+  async #confirm(entry: Entry["id"], number: Order["number"]): Promise<boolean> {
+    const { process, seat } = this.node("n1");
+    if (!process.alive || seat === null || this.#over) {
       throw new MicrocephError("NO_QUORUM", "no voter can be asked");
     }
-    return answered(process, () => decider.confirm(entry, number));
+    return answered(process, () => seat.decider.confirm(entry, number));
   }
+}
+
+async function addOneDisk(
+  name: NodeName,
+  node: CephNode,
+  tools: Parameters<typeof addDisks>[2],
+): Promise<Json> {
+  const report = await addDisks(
+    { specs: [{ kind: "loop", spec: "loop,4G,1", bytes: 4 * 2 ** 30, count: 1 }] },
+    {
+      daemons: node.deps,
+      ceph: () => {
+        if (node.commands === null) throw new MicrocephError("NOT_INITIALIZED", "no Ceph yet");
+        return node.commands;
+      },
+      newUuid: () => `aaaaaaaa-bbbb-4ccc-8ddd-0000000000${name.replace("n", "0")}`,
+      newKey: () => cephKey,
+      inspect: async (path) => ({ path, bytes: 0, disk: path, backingFile: null }),
+      survey: async () => [],
+      readTable: async () => undefined,
+      patternTest: () => false,
+      host: name,
+      roots: systemRoots,
+      run: node.deps.run,
+      exclusive: (_keys, act) => act(),
+      checkDevice: async () => undefined,
+      wipe: async () => undefined,
+      onUp: () => undefined,
+    },
+    tools,
+  );
+  return report as unknown as Json;
 }
 
 /** Each process does its own work; a dead one answers nobody, and who asked it is told so. */

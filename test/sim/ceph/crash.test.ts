@@ -1,39 +1,12 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { kinds } from "../../../src/ceph/control/decisions.ts";
-import { watchFiles } from "../../support/crashable-process.ts";
-import { ttlSeconds } from "../../support/simulated-voter.ts";
-import { CrashWorld, type NodeName } from "./crash-world.ts";
+import { all, atEach, crashWorlds, isBuilt, never, noOpen, startAgain } from "./crash-trials.ts";
+import type { CrashWorld, NodeName } from "./crash-world.ts";
 
-let unwatch: () => void;
-let folder: string;
-let worlds = 0;
-
-beforeAll(() => {
-  unwatch = watchFiles();
-  // Nothing here is about power: on a file system in memory a sync costs nothing.
-  folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "mc-"));
-});
-afterAll(() => {
-  unwatch();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const leaseOverMs = (ttlSeconds + 1) * 1000;
-const all: readonly NodeName[] = ["n1", "n2", "n3"];
-
-/** Bootstrap, two more monitors and all managers and metadata servers are decided and done. */
-function isBuilt(world: CrashWorld): boolean {
-  const entries = world.entries();
-  return (
-    world.ceph.monitors.length === 3 &&
-    entries.filter(({ kind, state }) => kind === kinds.daemon && state === "done").length === 6 &&
-    entries.every(({ state }) => state !== "open")
-  );
-}
+const inWorld = crashWorlds();
 
 /** Everything once, and nothing left over. */
 async function expectBuilt(world: CrashWorld, dir: string, where: string): Promise<void> {
@@ -51,17 +24,6 @@ async function expectBuilt(world: CrashWorld, dir: string, where: string): Promi
   }
 }
 
-async function inWorld<T>(work: (world: CrashWorld, dir: string) => Promise<T>): Promise<T> {
-  worlds += 1;
-  const dir = join(folder, String(worlds));
-  const world = new CrashWorld(dir);
-  try {
-    return await work(world, dir);
-  } finally {
-    await world.stop();
-  }
-}
-
 /** Build the cluster with one daemon killed at a step and started again; the steps that it took before. */
 function build(victim: NodeName, killAtStep: number): Promise<readonly string[]> {
   return inWorld(async (world, dir) => {
@@ -70,9 +32,7 @@ function build(victim: NodeName, killAtStep: number): Promise<readonly string[]>
     await world.until("the cluster, or the end of a daemon", () => !process.alive || isBuilt(world));
     const where = `${victim} killed at step ${killAtStep} (${process.steps.at(-1)})`;
     if (!process.alive) {
-      // Now and then it is back while its old lease still holds.
-      if (victim === "n1" && killAtStep % 4 !== 0) await world.voters.pass(leaseOverMs);
-      world.start(victim);
+      await startAgain(world, victim, killAtStep);
       await world.until(`the cluster after ${where}`, () => isBuilt(world));
     }
     await expectBuilt(world, dir, where);
@@ -133,10 +93,11 @@ function removeDisk(victim: NodeName, step: number, calledOff = false): Promise<
     const { process } = world.node(victim);
     const before = process.steps.length;
     if (!calledOff) process.killAtStep = before + step;
-    const { ceph, wishes } = world;
+    const { ceph } = world;
+    const wishes = world.document.removals;
     const uuid = ceph.osds[0]?.uuid ?? "";
     const home = join(dir, "n2", "data", "osd", "ceph-0");
-    wishes[uuid] = { osd: 0, mode: "drain", at: "", by: world.node("n1").peer };
+    wishes[uuid] = { osd: 0, mode: "drain", at: "", by: world.peer("n1") };
     const isOut = (): boolean => ceph.osds[0] === null && noOpen(world) && !existsSync(home);
     const isBack = (): boolean => ceph.osds[0]?.up === true && ceph.osds[0].weight === 1 && noOpen(world);
     const isOver = (): boolean => isOut() || (wishes[uuid] === undefined && isBack());
@@ -147,8 +108,7 @@ function removeDisk(victim: NodeName, step: number, calledOff = false): Promise<
     await world.until("the removal, or the end of the daemon", () => !process.alive || isOver());
     const where = `${calledOff ? "called off" : `${victim} killed`} at step ${step} (${process.steps.at(-1)})`;
     if (!process.alive) {
-      if (victim === "n1" && step % 4 !== 0) await world.voters.pass(leaseOverMs);
-      world.start(victim);
+      await startAgain(world, victim, step);
       await world.until(`the removal after ${where}`, isOver);
     }
     expect(ceph.lost, where).toEqual([]);
@@ -160,21 +120,6 @@ function removeDisk(victim: NodeName, step: number, calledOff = false): Promise<
     return process.steps.slice(before);
   });
 }
-
-function noOpen(world: CrashWorld): boolean {
-  return world.entries().every(({ state }) => state !== "open");
-}
-
-/** A trial for each step, several side by side: most of their time is waiting. */
-async function atEach(steps: number, trial: (step: number) => Promise<unknown>): Promise<void> {
-  let next = 1;
-  const work = async (): Promise<void> => {
-    for (let step = next++; step <= steps; step = next++) await trial(step);
-  };
-  await Promise.all(Array.from({ length: 8 }, work));
-}
-
-const never = Number.POSITIVE_INFINITY;
 
 describe("a daemon killed between any two steps, on simulated etcd and Ceph", () => {
   it.each<NodeName>(["n1", "n2"])("while the cluster is built: %s", async (victim) => {

@@ -96,6 +96,15 @@ function entry(kind: string, body: Json, state: Entry["state"] = "done", revisio
 
 let v2Only = false;
 
+function bootstrapped(name: string): Json {
+  const networks = { publicNetwork: "10.0.0.0/24", clusterNetwork: null };
+  return { handle: name, address: `10.0.0.${name.slice(1)}`, fsid: "", ...networks };
+}
+
+function monitorOf(name: string): Json {
+  return { handle: name, address: `10.0.0.${name.slice(1)}`, monmapEpoch: 1 };
+}
+
 function placed(name: string) {
   return { name, addresses: monitorAddresses(`10.0.0.${name.slice(1)}`, v2Only) };
 }
@@ -108,7 +117,7 @@ beforeEach(() => {
   out = [];
   nodes = 1;
   voters = [0];
-  entries = [entry(kinds.bootstrap, { handle: "n0" })];
+  entries = [entry(kinds.bootstrap, bootstrapped("n0"))];
   monitors = ["n0"];
   asked = [];
   now = 1_000_000;
@@ -153,7 +162,6 @@ function planners() {
     voters: async () => voters.map(peer),
     monitorsLost: () => [],
     lostForGood: () => new Set<PeerId>(),
-    knownMonitors: () => monitors.map(placed),
     networks: () => ({
       publicNetwork: "10.0.0.0/24",
       clusterNetwork: null,
@@ -226,7 +234,7 @@ describe("seats", () => {
   it("asks no more once as many monitors are decided as are wanted", async () => {
     nodes = 3;
     voters = [0, 1, 2];
-    entries.push(entry(kinds.monitor, { handle: "n1" }), entry(kinds.monitor, { handle: "n2" }));
+    entries.push(entry(kinds.monitor, monitorOf("n1")), entry(kinds.monitor, monitorOf("n2")));
     expect(await plan("seats")).toEqual([]);
     expect(asked).toEqual([]);
   });
@@ -235,7 +243,7 @@ describe("seats", () => {
     nodes = 4;
     voters = [0, 1, 2, 3];
     monitors = ["n0", "n1", "n2", "n3"];
-    entries.push(...[1, 2, 3].map((n) => entry(kinds.monitor, { handle: `n${n}` })));
+    entries.push(...[1, 2, 3].map((n) => entry(kinds.monitor, monitorOf(`n${n}`))));
     seatWishes = new Map([[1, "away"]]);
     expect(await plan("seats")).toMatchObject([
       { kind: kinds.monitorOut, body: { handle: "n1" }, reason: "n1 gives its seats to others" },
@@ -256,7 +264,7 @@ describe("monitors whose hosts have moved", () => {
     nodes = 3;
     voters = [0, 1, 2];
     monitors = ["n0", "n1", "n2"];
-    entries.push(entry(kinds.monitor, { handle: "n1" }), entry(kinds.monitor, { handle: "n2" }));
+    entries.push(entry(kinds.monitor, monitorOf("n1")), entry(kinds.monitor, monitorOf("n2")));
   });
 
   /** What is planned a while after the first look. */
@@ -302,7 +310,7 @@ describe("monitors whose hosts have moved", () => {
   });
 
   it("keep to the second protocol where they speak that alone", async () => {
-    v2Only = true;
+    entries[0] = entry(kinds.bootstrap, { ...(bootstrapped("n0") as object), v2Only: true });
     for (const n of [0, 1, 2]) addresses.set(n, `10.9.0.${n}`);
     silent = true;
     const [decision] = await later(10_000);
@@ -316,6 +324,15 @@ describe("monitors whose hosts have moved", () => {
     silent = true;
     expect(await later(100_000)).toEqual([]);
     expect(reasons.get("seats")?.join()).toContain("n2 moved; the other monitors are enough to decide");
+  });
+
+  it("are all those that the journal has, whichever of them this node has heard of", async () => {
+    // With n0 alone in the map, it would decide without n1 and n2, which meet where they were.
+    monitors = ["n0"];
+    addresses.set(0, "10.9.0.0");
+    silent = true;
+    expect(await later(100_000)).toEqual([]);
+    expect(reasons.get("seats")?.join()).toContain("n0 moved; the other monitors are enough to decide");
   });
 
   it("are nothing to act on when the monitors are merely silent", async () => {
@@ -361,7 +378,7 @@ describe("gateways", () => {
     voters = [0, 1, 2];
     hosts = ["n0"];
     monitors = ["n0", "n1", "n2"];
-    for (const name of ["n1", "n2"]) entries.push(entry(kinds.monitor, { handle: name }));
+    for (const name of ["n1", "n2"]) entries.push(entry(kinds.monitor, monitorOf(name)));
     services = { rgw: { port: 80, targets: [peer(2)], count: 0 } };
     const had = (revision: number) => [
       entry(kinds.daemon, { type: "rgw", handle: "n2", port: 80 }, "done", revision),
@@ -403,7 +420,7 @@ describe("daemons", () => {
     expect(await lanes(made)).toHaveLength(6);
     entries.push(daemon("mgr", "n0"));
     expect(await lanes()).toEqual([]);
-    entries.push(entry(kinds.monitor, { handle: "n1" }), entry(kinds.monitor, { handle: "n2" }));
+    entries.push(entry(kinds.monitor, monitorOf("n1")), entry(kinds.monitor, monitorOf("n2")));
     expect(await lanes()).toEqual(["mgr.n1", "mgr.n2", "mds.n0", "mds.n1", "mds.n2"]);
   });
 

@@ -251,7 +251,7 @@ describe("the host that builds", () => {
     await obey();
     expect(asked).toHaveLength(2);
     expect(await stores()).toEqual(["ceph-n1", "ceph-n1.aside-1"]);
-    expect(await rebuildUndo(node)(entry.body)).toBe(false);
+    expect(await rebuildUndo(node)(entry.body, entry.id)).toBe(false);
   });
 
   it.each(["ceph-monstore-tool", "--extract-monmap", "--inject-monmap"])(
@@ -279,7 +279,7 @@ describe("the host that builds", () => {
     const stale = new MicrocephError("STALE_DECISION", "overtaken");
     expect(await obey(() => Promise.reject(stale))).toBe(stale);
     expect((await stores()).filter((name) => !name.includes(".new-"))).toEqual(["ceph-n1"]);
-    expect(await rebuildUndo(node)(entry.body)).toBe(true);
+    expect(await rebuildUndo(node)(entry.body, entry.id)).toBe(true);
   });
 
   it("refuses while the monitors answer, and where no OSD knows anything", async () => {

@@ -211,7 +211,8 @@ describe("the order for a manager or metadata server", () => {
 });
 
 describe("taking a monitor back", () => {
-  const undo = (): Promise<boolean> => cephUndo(node)[kinds.monitor]?.(monBody) ?? Promise.resolve(false);
+  const undo = async (): Promise<boolean | "reverted"> =>
+    cephUndo(node)[kinds.monitor]?.(monBody, entryId("1-a")) ?? false;
 
   /** As an interrupted order leaves it: prepared, started, not answering. */
   async function begun(): Promise<void> {

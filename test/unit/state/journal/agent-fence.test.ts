@@ -48,6 +48,9 @@ test("what was carried out is answered, whatever the number, and never done agai
   expect(reopened().check(first, number(5))).toEqual({ verdict: "done", result: { epoch: 3 } });
   expect(reopened().check(first, number(12))).toEqual({ verdict: "done", result: { epoch: 3 } });
   expect(reopened().acknowledgeCancel(first, number(12))).toBe(false);
+  // Taken back all the same it is as if it had not been carried out.
+  expect(reopened().acknowledgeCancel(first, number(12), true)).toBe(true);
+  expect(reopened().check(first, number(13))).toEqual({ verdict: "stale" });
 });
 
 test("a promise not to carry an entry out holds for ever", () => {
