@@ -8,6 +8,8 @@ import type { DecisionNumber, Entry, JournalRecord } from "../../src/state/journ
 export class MemoryCopy implements RecordSink {
   readonly records: JournalRecord[] = [];
   #tail: Tail | null = null;
+  /** Until another record comes. */
+  #folded: readonly Entry[] | null = null;
 
   head(): DecisionNumber | null {
     const last = this.records.at(-1);
@@ -25,15 +27,19 @@ export class MemoryCopy implements RecordSink {
       if (verdict === "forked") throw new Error(`record ${record.revision} forks the journal`);
       this.records.push(record);
       this.#tail = tailOf(record);
+      this.#folded = null;
       taken += 1;
     }
     return taken;
   }
 
   entries(): Entry[] {
-    const { entries, problems } = foldRecords(this.records);
-    if (problems.length > 0) throw new Error(problems.join("; "));
-    return [...entries.values()];
+    if (this.#folded === null) {
+      const { entries, problems } = foldRecords(this.records);
+      if (problems.length > 0) throw new Error(problems.join("; "));
+      this.#folded = [...entries.values()];
+    }
+    return [...this.#folded];
   }
 
   openEntries(): Entry[] {

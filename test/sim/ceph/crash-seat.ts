@@ -12,6 +12,7 @@ import { foundKind, networksOf } from "../../../src/daemon/cluster/cluster-facts
 import type { ClusterRuntime } from "../../../src/daemon/cluster/cluster-runtime.ts";
 import { Departures } from "../../../src/daemon/cluster/departures.ts";
 import { monitorRebuildPlanner } from "../../../src/daemon/cluster/monitor-rebuild.ts";
+import { networksPlanner } from "../../../src/daemon/cluster/networks.ts";
 import { addressIn } from "../../../src/daemon/interface-facts.ts";
 import { MicrocephError } from "../../../src/errors/microceph-error.ts";
 import type { EntryId, PeerId } from "../../../src/ids/ids.ts";
@@ -156,6 +157,7 @@ export function sitDown(parts: SeatParts): Seat {
     key: () => key,
     callMs: () => 1000,
   });
+  let again: NodeJS.Timeout | undefined;
   const controller: Controller = new Controller(
     { idleMs: 20, retryMs: { first: 5, longest: 20 }, repeatMs: { first: 50, longest: 500 } },
     {
@@ -167,6 +169,7 @@ export function sitDown(parts: SeatParts): Seat {
         found,
         bootstrap,
         rebuild: monitorRebuildPlanner(runtime),
+        networks: networksPlanner(runtime),
         departures: departures.planner,
         removals: removalPlanner({
           ceph: commands,
@@ -195,7 +198,10 @@ export function sitDown(parts: SeatParts): Seat {
             cephChanges: () => 0,
             setting: () => undefined,
             services: () => ({}),
-            later: (ms) => void setTimeout(() => controller.wake(), ms / haste).unref(),
+            later: (ms) => {
+              clearTimeout(again);
+              again = setTimeout(() => controller.wake(), ms / haste).unref();
+            },
             zones: () => ({ members: new Map(), former: new Set() }),
             estimate: async () => ({ copies: 0, bytes: 0, pools: [] }),
             handOver: () => undefined,

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { cephPaths } from "../../../src/ceph/config/ceph-paths.ts";
 import { makeCephKey } from "../../../src/ceph/config/keyring.ts";
 import { addDisks } from "../../../src/ceph/control/add-disks.ts";
@@ -118,6 +119,8 @@ export class CrashWorld {
       for (const { process, follow } of this.#nodes.values()) if (process.alive) process.run(follow);
       if (performance.now() > end) throw new Error(`waited in vain for ${what}: ${this.describe()}`);
       await this.voters.pass(10);
+      // Much is waited for in real time: others have the processor meanwhile.
+      await delay(1);
     }
   }
 
@@ -253,7 +256,12 @@ export class CrashWorld {
       if (now === seen && calls % 25 !== 0) return;
       seen = now;
       if (!removedIn(entries).has(this.peer(name))) {
-        upkeep.journalChanged();
+        try {
+          upkeep.journalChanged();
+        } catch (error) {
+          // Killed in the middle of it, and its store is closed.
+          if (process.alive) throw error;
+        }
         return;
       }
       if (isRetiring) return;

@@ -152,12 +152,31 @@ const rebuilding: Story & { before: string } = {
   },
 };
 
+/** A subnet is added, for a host that is to come from there. */
+const widening: Story = {
+  begin: async (world) => {
+    const wish = { wish: "w-2", publicNetwork: "10.0.0.0/24,10.5.0.0/24", clusterNetwork: null };
+    world.document.setSetting("ceph.networks", JSON.stringify(wish));
+  },
+  isOver: (world) =>
+    doneOf(world, kinds.networks) > 0 &&
+    world.document.settings["ceph.networks"] === undefined &&
+    all.every((node) => world.node(node).node.access?.publicNetwork === "10.0.0.0/24,10.5.0.0/24") &&
+    noOpen(world),
+  expectOver: (world, _dir, where) => {
+    expect(doneOf(world, kinds.networks), where).toBe(1);
+    expect(world.ceph.mon.quorum().length, where).toBe(3);
+  },
+};
+
 const stories: readonly (readonly [string, Story, NodeName, number])[] = [
   ["a member leaves, n1", departure("moving"), "n1", 30],
   ["a member leaves, n3", departure("moving"), "n3", 5],
   ["a dead member is removed, n1", departure("dead"), "n1", 30],
   ["all hosts are renumbered, n1", renumbering("10.9.0"), "n1", 15],
   ["all hosts are renumbered, n2", renumbering("10.9.0"), "n2", 10],
+  ["a subnet is added, n1", widening, "n1", 10],
+  ["a subnet is added, n2", widening, "n2", 3],
   ["all monitors are rebuilt, n1", rebuilding, "n1", 30],
   ["all monitors are rebuilt, n2", rebuilding, "n2", 10],
 ];
