@@ -47,6 +47,7 @@ import type {
 } from "./contract/mesh.ts";
 import type { migrationRequest } from "./contract/migration.ts";
 import type { RebuildPlan, rebuildRequest } from "./contract/monitor-rebuild.ts";
+import type { NetworksShown, networksChange } from "./contract/networks.ts";
 import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "./contract/panels.ts";
 import type {
   certificateRequest,
@@ -185,6 +186,9 @@ export class ApiClient {
     this.#get("/1.0/cluster/recovery/monitors", options);
   rebuildMonitors = (request: Draft<typeof rebuildRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/cluster/recovery/monitors", request, options);
+  networks = (options?: CallOptions): Promise<NetworksShown> => this.#get("/1.0/cluster/networks", options);
+  changeNetworks = (request: Draft<typeof networksChange>, options?: CallOptions): Promise<Job> =>
+    this.request("PUT", "/1.0/cluster/networks", request, options);
   migrate = (request: Draft<typeof migrationRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/cluster/migrate", request, options);
   planUpgrade = (all: boolean, options?: CallOptions): Promise<UpgradePlan> =>

@@ -50,6 +50,7 @@ import type {
 } from "./contract/mesh.ts";
 import type { migrationRequest } from "./contract/migration.ts";
 import type { RebuildPlan, rebuildRequest } from "./contract/monitor-rebuild.ts";
+import type { NetworksShown, networksChange } from "./contract/networks.ts";
 import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "./contract/panels.ts";
 import type {
   certificateRequest,
@@ -198,6 +199,8 @@ export interface Operations {
   /** The job's result is a `RebuildReply`. Throws RECOVERY_REFUSED, NOT_FOUND. */
   rebuildMonitors(input: Shape<typeof rebuildRequest>, context: RequestContext): Promise<Job>;
   /** Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN. */
+  networks(): Promise<NetworksShown>;
+  changeNetworks(input: Shape<typeof networksChange>): Promise<Job>;
   migrate(input: Shape<typeof migrationRequest>): Promise<Job>;
   programs(): Promise<InstalledPrograms>;
   planUpgrade(input: Shape<typeof upgradeQuery>, context: RequestContext): Promise<UpgradePlan>;

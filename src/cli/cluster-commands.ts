@@ -6,6 +6,7 @@ import { addConfigCommands } from "./config-commands.ts";
 import { addFailureDomainCommands } from "./failure-domain-commands.ts";
 import type { CliIo } from "./io.ts";
 import { addMaintenanceCommands } from "./maintenance-commands.ts";
+import { addNetworkCommands } from "./network-commands.ts";
 import { addRecoveryCommands } from "./recovery-commands.ts";
 import { addRemovalCommands } from "./removal-commands.ts";
 import { clusterTable } from "./render/lists.ts";
@@ -89,6 +90,7 @@ export function addClusterCommands(program: Command, io: CliIo): void {
     });
 
   addConfigCommands(cluster, io);
+  addNetworkCommands(cluster, io);
   addTokenCommands(cluster, io);
   addMaintenanceCommands(cluster, io);
   addUpgradeCommands(cluster, io);

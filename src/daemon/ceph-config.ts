@@ -97,11 +97,15 @@ export async function checkConfig(
   if (optionsOfCephConf.has(key)) {
     throw new MicrocephError(
       "SETTING_REFUSED",
-      `${key} is written into every ceph.conf by microceph itself, which wins over what is set here`,
+      `${key} is written into every ceph.conf by microceph itself, which wins over what is set here${hintFor(key)}`,
       { data: { key } },
     );
   }
   await helpOf(cluster, key, { deadlineMs: callMs, signal });
+}
+
+function hintFor(key: string): string {
+  return /^(?:public|cluster)_network$/.test(key) ? ": microceph cluster network set" : "";
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { MeshStatus } from "../api/contract/mesh.ts";
 import type { Condition } from "../api/contract/status.ts";
+import type { PeerId } from "../ids/ids.ts";
 import { fsidOf } from "./cluster/cluster-facts.ts";
 import { configuredDisks } from "./cluster/cluster-report.ts";
 import type { Daemon } from "./daemon.ts";
+import { addressIn } from "./interface-facts.ts";
 
 /** Askings of Ceph in a row without an answer: an election ends sooner. */
 const missesShown = 4;
@@ -25,6 +27,17 @@ export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
       code: "MONITORS_SILENT",
       severity: "error",
       text: "Ceph's monitors do not answer, although the cluster can decide; if their stores are lost on every host: microceph cluster recover --monitors-from-osds --dry-run",
+    });
+  }
+  const network = hasCeph ? cluster.publicNetwork() : null;
+  for (const { id, name, presence } of mesh.members) {
+    const addresses = cluster?.addressesOf(id as PeerId) ?? [];
+    if (network === null || presence === "failed" || addresses.length === 0) continue;
+    if (addressIn(addresses, network) !== null) continue;
+    found.push({
+      code: "OUTSIDE_PUBLIC_NETWORK",
+      severity: "warning",
+      text: `${name} has no address in Ceph's public network ${network} (it has ${addresses.join(", ")}), so its daemons are not reached: microceph cluster network set --public ${network},SUBNET`,
     });
   }
   for (const member of mesh.members) {

@@ -29,6 +29,7 @@ import type { LocalStore } from "../state/store/local-store.ts";
 import { openOrSetAside } from "../state/store/set-aside.ts";
 import { productVersion } from "../version/version.ts";
 import { changeConfig } from "./ceph-config.ts";
+import { changeNetworks } from "./ceph-networks.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
 import { conditions } from "./conditions.ts";
@@ -50,6 +51,7 @@ import {
   changeConfigJob,
   maintenanceJob,
   migrateJob,
+  networksJob,
   osdJobs,
   planDomainJob,
   rebuildJob,
@@ -267,6 +269,7 @@ export class Daemon {
         [removeDiskJob]: (request, tools) => removeDisk(this, request, tools),
         [replaceDiskJob]: (request, tools) => replaceDisk(this, request, tools),
         [tokenJoinJob]: (request, tools) => joinByToken(this, request, tools),
+        [networksJob]: (request, tools) => changeNetworks(this, request, tools),
         [migrateJob]: (request, tools) => migrateSeats(this, request, tools),
         [upgradeJob]: (request, tools) => upgradeCluster(this, request, tools),
         [restartServiceJob]: (request, tools) => restartService(this, request, tools),

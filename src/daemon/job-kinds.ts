@@ -17,6 +17,7 @@ export const tokenJoinJob = "cluster.join";
 export const maintenanceJob = "cluster.maintenance";
 export const removeMemberJob = "cluster.remove";
 export const migrateJob = "cluster.migrate";
+export const networksJob = "cluster.networks";
 export const upgradeJob = "cluster.upgrade";
 export const restartServiceJob = "service.restart";
 export const changeConfigJob = "config.change";

@@ -16,6 +16,7 @@ import { productVersion } from "../version/version.ts";
 import { makeBackup } from "./backup/backup.ts";
 import { restoreBackup } from "./backup/restore.ts";
 import { checkConfig, listConfig, showOption } from "./ceph-config.ts";
+import { checkNetworksChange, showNetworks } from "./ceph-networks.ts";
 import { listClientConfig, setClientConfig } from "./client-config.ts";
 import { admissionOf, configuredDisks, memberFingerprint } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
@@ -34,6 +35,7 @@ import {
   changeConfigJob,
   maintenanceJob,
   migrateJob,
+  networksJob,
   planDomainJob,
   rebuildJob,
   recoverJob,
@@ -278,6 +280,13 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async renameMember({ node, name }) {
       return renameMember(runtime(), node, name);
+    },
+    async networks() {
+      return showNetworks(runtime());
+    },
+    async changeNetworks(request) {
+      checkNetworksChange(runtime(), request);
+      return shown(daemon.jobs.start(networksJob, { ...request } as Json));
     },
     async migrate(request) {
       checkMigration(daemon, request);

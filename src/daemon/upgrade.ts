@@ -24,13 +24,15 @@ import type { Json } from "../ids/json.ts";
 import { type NamedMember, namedMembers, osdsOf } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
-import { changeConfigJob, upgradeJob } from "./job-kinds.ts";
+import { changeConfigJob, networksJob, upgradeJob } from "./job-kinds.ts";
 import type { JobTools } from "./jobs.ts";
 import { askMember, finishOn } from "./member-job.ts";
 import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
 type UpgradeRequest = Shape<typeof upgradeRequest>;
 
+/** Jobs that restart daemons in turn: one at a time. */
+const rollingJobs: readonly string[] = [upgradeJob, changeConfigJob, networksJob];
 const callMs = 30_000;
 const askMs = 10_000;
 /** Milliseconds that one daemon has to come back. */
@@ -119,9 +121,7 @@ export async function checkUpgrade(daemon: Daemon, signal: AbortSignal): Promise
       ).catch(() => []);
       const running = jobs
         .safeParse(answer)
-        .data?.some(
-          ({ kind, state }) => (kind === upgradeJob || kind === changeConfigJob) && state === "running",
-        );
+        .data?.some(({ kind, state }) => rollingJobs.includes(kind) && state === "running");
       if (running) throw new MicrocephError("UPGRADE_BLOCKED", `restarts in turn run already, on ${name}`);
     }),
   );

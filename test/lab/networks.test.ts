@@ -92,4 +92,98 @@ labSuite("a cluster in two IPv6 subnets", () => {
     await cluster.healthy(holder);
     expect(await cluster.object(moved, "data", "kept")).toBe("what must not be lost");
   });
+
+  it("says which host stands in a subnet of none, and takes it in once the subnet is added", async () => {
+    const holder = (await cluster.holder("n2")).name;
+    const moved = holder === "n3" ? "n2" : "n3";
+    await lab.run(moved, [
+      ...["sh", "-ec"],
+      `ip addr flush dev eth0 scope global; ip -6 addr add fd30::33/64 dev eth0 nodad
+       for other in fd10::/64 fd20::/64; do ip -6 route replace "$other" dev eth0; done`,
+    ]);
+    for (const node of three.filter((name) => name !== moved)) {
+      await lab.run(node, ["ip", "-6", "route", "replace", "fd30::/64", "dev", "eth0"]);
+    }
+    await lab.waitFor(
+      `the condition of ${moved}`,
+      async (note) => {
+        const { conditions } = (await lab.get(holder, "/1.0/status")) as { conditions: Condition[] };
+        note(conditions);
+        const found = conditions.find(({ code }) => code === "OUTSIDE_PUBLIC_NETWORK");
+        return found?.text.includes(`${moved} has no address`) && found.text.includes("fd30::33");
+      },
+      minutes(3),
+    );
+    const { exitCode, stderr } = await cluster.cli(
+      ...([holder, "cluster", "network", "set", "--public", "fd30::/64"] as const),
+    );
+    expect([exitCode, stderr]).toEqual([4, expect.stringContaining("[SETTING_REFUSED]")]);
+    await cluster.run(holder, "cluster", "network", "set", "--public", "fd10::/64,fd20::/64,fd30::/64");
+    await lab.waitFor(
+      `monitor and OSD of ${moved} in its subnet`,
+      async (note) => {
+        const { quorum_names } = await cluster.cephJson<{ quorum_names: string[] }>(holder, "quorum_status");
+        const osds = await osdAddresses();
+        note([quorum_names, osds]);
+        return quorum_names.length === 3 && osds.filter(({ at }) => at.startsWith("[fd30::33]")).length === 1;
+      },
+      minutes(5),
+    );
+    await cluster.formed(three);
+    await cluster.healthy(holder);
+    expect(await cluster.object(moved, "data", "kept")).toBe("what must not be lost");
+  });
+
+  it("moves what OSDs say to each other to another network, one OSD after the other", async () => {
+    for (const [index, node] of three.entries()) {
+      await lab.run(node, ["ip", "-6", "addr", "add", `fd77::${index + 1}/64`, "dev", "eth0", "nodad"]);
+    }
+    const set = ["cluster", "network", "set", "--cluster", "fd77::/64"] as const;
+    // Until each member has said that it has the address.
+    await lab.waitFor(
+      "the change to be taken up, the daemon that sees to it killed on the way, and over",
+      async (note) => {
+        const reply = await lab.api("n1", "PUT", "/1.0/cluster/networks", { clusterNetwork: "fd77::/64" });
+        note(reply);
+        return reply.status === 202;
+      },
+      minutes(2),
+    );
+    await lab.kill("n1", "daemon");
+    await lab.start("n1");
+    await lab.waitFor(
+      "every OSD in both networks",
+      async (note) => {
+        const osds = await osdAddresses();
+        const jobs = (await lab.get("n1", "/1.0/jobs")) as { kind: string; state: string }[];
+        note([osds, jobs.at(-1)]);
+        const running = jobs.some(({ kind, state }) => kind === "cluster.networks" && state === "running");
+        return !running && osds.length === 3 && osds.every(({ back }) => back.startsWith("[fd77::"));
+      },
+      minutes(6),
+    );
+    await cluster.healthy("n2");
+    expect(await cluster.object("n2", "data", "kept")).toBe("what must not be lost");
+    // Said again it is so already.
+    expect(await cluster.run("n2", ...set)).not.toContain("Restarted");
+    expect(await cluster.run("n2", "cluster", "network", "show")).toContain("Cluster network: fd77::/64");
+  });
+
+  async function osdAddresses(): Promise<{ at: string; back: string }[]> {
+    const { osds } = await cluster.cephJson<{ osds: OsdAddresses[] }>("n1", "osd", "dump");
+    return osds.map(({ up, public_addr, cluster_addr }) =>
+      up === 1 ? { at: public_addr, back: cluster_addr } : { at: "", back: "" },
+    );
+  }
 });
+
+interface Condition {
+  readonly code: string;
+  readonly text: string;
+}
+
+interface OsdAddresses {
+  readonly up: number;
+  readonly public_addr: string;
+  readonly cluster_addr: string;
+}

@@ -47,6 +47,7 @@ import {
 } from "./mesh.ts";
 import { migrationRequest } from "./migration.ts";
 import { rebuildPlan, rebuildRequest } from "./monitor-rebuild.ts";
+import { networksChange, networksShown } from "./networks.ts";
 import {
   disablePanelRequest,
   enableDashboardRequest,
@@ -381,6 +382,21 @@ export const endpoints = {
     summary:
       "Have one member's vote, monitor, manager and metadata server go to another; the job's result is a MigrationReply",
     body: migrationRequest,
+    reply: job,
+    kind: "async",
+  },
+  networks: {
+    method: "GET",
+    path: "/1.0/cluster/networks",
+    summary: "Subnets in which Ceph's daemons are, and each member's address in them",
+    reply: networksShown,
+    kind: "sync",
+  },
+  changeNetworks: {
+    method: "PUT",
+    path: "/1.0/cluster/networks",
+    summary: "Change them; the job's result is a NetworksReply",
+    body: networksChange,
     reply: job,
     kind: "async",
   },

@@ -21,6 +21,7 @@ import { type OsdReport, reportOsds } from "../daemons/osd-control.ts";
 import { type CephAccess, cephAccess } from "./decisions.ts";
 import { NodeGateway } from "./gateway.ts";
 import { NodeIngress } from "./ingress.ts";
+import type { DecidedNetworks } from "./networks.ts";
 import { decisionNumber, isLater } from "./numbers.ts";
 import { NodeStandby } from "./standby.ts";
 
@@ -53,6 +54,8 @@ const monAddressKey = "ceph/mon-address";
 /** Number of the last decision that gave this node's monitor its place. */
 const monDecisionKey = "ceph/mon-decision";
 const boundKey = "ceph/bound";
+/** The last change of networks that this node has followed. */
+const networksKey = "ceph/networks";
 /** How Ceph was reached, and the monitor's map, before monitors got other addresses: until that is sure to stay. */
 export const formerKey = "ceph/former-monmap";
 const defaultUpMs = 45_000;
@@ -148,6 +151,15 @@ export class CephNode {
     const monitors = map.monitors.map(({ name, addresses }) => ({ name, addresses: [...addresses] }));
     if (JSON.stringify(monitors) === JSON.stringify(this.#access.monitors)) return;
     await this.configure({ ...this.#access, monitors });
+  }
+
+  /** Other networks were decided: ceph.conf says so, once for each decision. @returns whether anything was to be done */
+  async followNetworks(networks: DecidedNetworks): Promise<boolean> {
+    const { id, publicNetwork, clusterNetwork } = networks;
+    if (this.#access === null || this.deps.memory.get(networksKey) === id) return false;
+    await this.configure({ ...this.#access, publicNetwork, clusterNetwork });
+    this.deps.memory.put(networksKey, id);
+    return true;
   }
 
   #clientOptions(): Record<string, string> {
@@ -347,7 +359,7 @@ export class CephNode {
     await removeAsideMons(deps, handle);
     await removeAdminKeyring(deps.paths);
     for (const placed of [this.gateway, this.ingress, this.mgr, this.mds]) placed.forget();
-    for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey, clientKey, formerKey])
+    for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey, clientKey, formerKey, networksKey])
       deps.memory.delete(key);
     this.#access = null;
   }

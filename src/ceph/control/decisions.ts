@@ -72,6 +72,11 @@ export const rebuildBody = renumberBody.extend({
   wish: z.string().max(64),
 });
 export type RebuildBody = z.infer<typeof rebuildBody>;
+/** The networks that Ceph's daemons are told from now on. */
+export const networksBody = renumberBody.pick({ publicNetwork: true, clusterNetwork: true }).extend({
+  /** The wish that it follows from. */
+  wish: z.string().max(64),
+});
 const port = z.int().min(1).max(65_535);
 /** Where gateways speak TLS, and the certificate that they show, by its digest. */
 export const gatewayTls = z.object({ port, certificate: z.string().regex(/^[0-9a-f]{64}$/) });
@@ -147,6 +152,7 @@ export const kinds = {
   renumber: "ceph.renumber",
   rebuild: "ceph.mon-rebuild",
   rekey: "ceph.rekey",
+  networks: "ceph.networks",
   daemon: "ceph.daemon",
   daemonOut: "ceph.daemon-out",
   failureDomain: "ceph.failure-domain",
@@ -168,6 +174,7 @@ export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
     case kinds.monitorOut:
     case kinds.renumber:
     case kinds.rekey:
+    case kinds.networks:
       return "seats";
     // Not behind the changes that wait for the monitors: those wait for this.
     case kinds.rebuild:

@@ -25,6 +25,7 @@ import {
 import { because, done } from "./done.ts";
 import { failOver } from "./fail-over.ts";
 import { handOver } from "./hand-over.ts";
+import { networksExecutor } from "./networks.ts";
 import { removalExecutors } from "./osd-removal.ts";
 import { rebuildExecutor } from "./rebuild.ts";
 import { rekeyExecutor } from "./rekey.ts";
@@ -260,6 +261,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     [kinds.daemonOut]: daemonOut,
     [kinds.renumber]: renumberExecutor(deps),
     [kinds.rekey]: rekeyExecutor({ ...deps, ceph }),
+    [kinds.networks]: networksExecutor(deps),
     [kinds.rebuild]: rebuildExecutor(deps),
     ...crushExecutors({ ceph, callMs: deps.callMs }),
     ...removalExecutors({ ceph, callMs: deps.callMs, wishes: deps.removals, give, withdraw }),

@@ -42,6 +42,7 @@ import {
   osdPurgeBody,
 } from "./decisions.ts";
 import { firstSettings } from "./first-settings.ts";
+import { networksStep } from "./networks.ts";
 import { contributeMaps, type GatherMaps, rebuildStep, rebuildUndo } from "./rebuild.ts";
 import { rekeyStep } from "./rekey.ts";
 import { renumberStep, renumberUndo } from "./renumber.ts";
@@ -150,6 +151,7 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
     [kinds.monitor]: inOrder(monitor),
     [kinds.renumber]: renumberStep(node),
     [kinds.rekey]: rekeyStep(node),
+    [kinds.networks]: networksStep(node),
     [kinds.rebuild]: rebuildStep(node, gather),
     [kinds.daemon]: daemon,
     [kinds.osdPurge]: stopOsdForGood,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { bootstrapBody, kinds, voterBody } from "../../ceph/control/decisions.ts";
+import { changedNetworks } from "../../ceph/control/networks.ts";
 import { renumberingOf } from "../../ceph/control/renumber.ts";
 import type { Fsid, PeerId } from "../../ids/ids.ts";
 import { isPeerId } from "../../ids/ids.ts";
@@ -35,11 +36,11 @@ export function foundingOf(entries: readonly Entry[]): FoundBody | null {
   };
 }
 
-/** The networks that Ceph uses: those of the founding, until all monitors were renumbered. */
+/** The networks that Ceph uses: those of the founding, until they were changed or all monitors were renumbered. */
 export function networksOf(
   entries: readonly Entry[],
 ): { readonly publicNetwork: string; readonly clusterNetwork: string | null } | null {
-  return renumberingOf(entries) ?? foundingOf(entries);
+  return changedNetworks(entries) ?? renumberingOf(entries) ?? foundingOf(entries);
 }
 
 /** Kind of the first entry after a recovery. */

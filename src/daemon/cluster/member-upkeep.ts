@@ -1,4 +1,5 @@
 import { cephAccess, kinds, monitorBody, renumberBody } from "../../ceph/control/decisions.ts";
+import { changedNetworks } from "../../ceph/control/networks.ts";
 import { purgedOsds } from "../../ceph/control/osd-removal.ts";
 import { importOwnKeys } from "../../ceph/control/own-keys.ts";
 import { daemonOffBy } from "../../ceph/control/placed-daemons.ts";
@@ -112,12 +113,20 @@ export class MemberUpkeep {
   #followMove(): void {
     const { journal, deps, cephView } = this.#runtime;
     const { cephNode, log } = deps;
-    const { access } = cephNode;
-    if (this.#moving || access === null) return;
-    const body = renumberingOf(journal.entries());
+    if (this.#moving || cephNode.access === null) return;
+    const entries = journal.entries();
+    const body = renumberingOf(entries);
+    const networks = changedNetworks(entries);
     this.#moving = true;
-    cephNode
-      .followMove(body === null ? null : { id: body.entry, access: accessAfter(access, body) })
+    const follow = async (): Promise<boolean> => {
+      if (networks !== null) await cephNode.followNetworks(networks);
+      const { access } = cephNode;
+      if (body === null || access === null) return cephNode.followMove(null);
+      const moved = accessAfter(access, body);
+      const { publicNetwork, clusterNetwork } = networks ?? moved;
+      return cephNode.followMove({ id: body.entry, access: { ...moved, publicNetwork, clusterNetwork } });
+    };
+    follow()
       .then((moved) => {
         if (!moved) return;
         cephView.refresh();

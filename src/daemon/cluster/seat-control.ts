@@ -29,6 +29,7 @@ import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts
 import { isMaintained } from "./maintained.ts";
 import { methods } from "./member-rpc.ts";
 import { monitorRebuildPlanner } from "./monitor-rebuild.ts";
+import { networksPlanner } from "./networks.ts";
 import { recoveryExecutor, recoveryPlanner } from "./recovery.ts";
 import { revocationPlanner } from "./revocations.ts";
 
@@ -236,6 +237,7 @@ export class SeatControl {
           bootstrap: bootstrapPlanner(runtime),
           recovery: recoveryPlanner(runtime),
           monitorRebuild: monitorRebuildPlanner(runtime),
+          networks: networksPlanner(runtime),
           lostSeats: () => this.#planLostSeats(),
           departures: departures.planner,
           revocations: revocationPlanner(runtime),

@@ -79,8 +79,8 @@ export function ownNetworks(interfaces: readonly InterfaceFact[]): string[] {
     .map(({ text }) => text);
 }
 
-/** One subnet of this node, and, where other members stand elsewhere, theirs. Throws USAGE. */
-export function checkNetworks(list: string, own: readonly string[]): void {
+/** Subnets (CIDR) of one family. Throws USAGE. */
+export function parseNetworks(list: string): string[] {
   const parts = list.split(",").map((part) => part.trim());
   const subnets = parts.map((part) => {
     const subnet = subnetOf(part);
@@ -88,13 +88,19 @@ export function checkNetworks(list: string, own: readonly string[]): void {
     const hint = subnet === undefined ? "" : ` (${subnet.text}?)`;
     throw new MicrocephError("USAGE", `"${part.slice(0, 60)}" is no subnet${hint}`);
   });
+  if (new Set(subnets.map(({ family }) => family)).size > 1) {
+    throw new MicrocephError("USAGE", `${list}: Ceph's daemons are in IPv4 or in IPv6, not in both`);
+  }
+  return parts;
+}
+
+/** One subnet of this node, and, where other members stand elsewhere, theirs. Throws USAGE. */
+export function checkNetworks(list: string, own: readonly string[]): void {
+  const parts = parseNetworks(list);
   if (!parts.some((part) => own.includes(part))) {
     throw new MicrocephError(
       "USAGE",
       `${list} is no subnet of this node (it has ${own.join(", ") || "none"})`,
     );
-  }
-  if (new Set(subnets.map(({ family }) => family)).size > 1) {
-    throw new MicrocephError("USAGE", `${list}: Ceph's daemons are in IPv4 or in IPv6, not in both`);
   }
 }

@@ -376,6 +376,27 @@ export class StubOperations implements Operations {
     return this.#newJob("cluster.recover");
   }
 
+  async networks() {
+    return {
+      ...{ publicNetwork: "10.0.0.0/24", clusterNetwork: null },
+      members: [
+        { node: "n1", public: "10.0.0.1", cluster: "10.0.0.1", addresses: ["10.0.0.1"] },
+        { node: "n2", public: null, cluster: null, addresses: ["10.5.0.2"] },
+      ],
+    };
+  }
+
+  async changeNetworks(input: unknown) {
+    this.#note("changeNetworks", input);
+    const restarted = ["osd.0", "osd.1"];
+    this.jobResult = {
+      publicNetwork: "10.0.0.0/24",
+      clusterNetwork: "10.9.0.0/24",
+      ...{ restarted, pending: false },
+    };
+    return this.#newJob("cluster.networks");
+  }
+
   async migrate(input: unknown) {
     this.#note("migrate", input);
     this.jobResult = { source: "n1", destination: "n2", moved: ["voter", "mon"] };

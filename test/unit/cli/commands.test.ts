@@ -774,6 +774,29 @@ describe("nodes that no multicast reaches", () => {
   });
 });
 
+describe("Ceph's networks", () => {
+  test("are shown with each member's address, and changed", async () => {
+    await using api = await runServer();
+    const shown = await run(api, "cluster network show");
+    expect(shown.stdout).toContain("Public network: 10.0.0.0/24\nCluster network: the public network\n");
+    expect(shown.stdout).toMatch(/n2 +\| none +\| none/);
+    const done = await run(api, "cluster network set --cluster 10.9.0.0/24");
+    expect(done.stdout).toBe(
+      "Public network: 10.0.0.0/24\nCluster network: 10.9.0.0/24\nRestarted: osd.0, osd.1.\n",
+    );
+    expect(api.operations.inputOf("changeNetworks")).toEqual({
+      clusterNetwork: "10.9.0.0/24",
+      skip_restart: false,
+    });
+    await run(api, "cluster network set --public 10.0.0.0/24,10.5.0.0/24 --cluster none --skip-restart");
+    expect(api.operations.inputOf("changeNetworks")).toEqual({
+      ...{ publicNetwork: "10.0.0.0/24,10.5.0.0/24", clusterNetwork: null },
+      skip_restart: true,
+    });
+    expect((await run(api, "cluster network set")).code).toBe(2);
+  });
+});
+
 describe("names and settings", () => {
   test("a member gets another name; settings are listed, changed and reset", async () => {
     await using api = await runServer();
