@@ -24,6 +24,7 @@ import type { Founded } from "../mesh/membership/lifecycle.ts";
 import { Membership } from "../mesh/membership/membership.ts";
 import { assertPortFree } from "../process/free-port.ts";
 import { runProgram } from "../process/run-program.ts";
+import { restoredFolder } from "../state/etcd/snapshot.ts";
 import { EventRing } from "../state/store/event-ring.ts";
 import type { LocalStore } from "../state/store/local-store.ts";
 import { openOrSetAside } from "../state/store/set-aside.ts";
@@ -512,7 +513,8 @@ export class Daemon {
     const { lifecycle } = this.membership;
     if (lifecycle.state !== "removed") return;
     await this.#cephNode(lifecycle.tombstone.handle).retire();
-    await rm(join(this.settings.stateDir, "etcd"), { recursive: true, force: true });
+    const etcd = join(this.settings.stateDir, "etcd");
+    for (const folder of [etcd, restoredFolder(etcd)]) await rm(folder, { recursive: true, force: true });
   }
 
   #announce(): void {

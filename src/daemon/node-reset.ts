@@ -6,6 +6,7 @@ import { listLocalOsds } from "../ceph/daemons/osd.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../files/atomic-file.ts";
 import { nodeKeyFile } from "../mesh/identity/node-identity.ts";
+import { restoredFolder } from "../state/etcd/snapshot.ts";
 import type { Daemon } from "./daemon.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 
@@ -67,7 +68,9 @@ export async function finishReset(stateDir: string): Promise<boolean> {
     await rename(osds, join(kept, "osd"));
     await syncDirectory(kept);
   }
-  for (const folder of [join(stateDir, "etcd"), paths.conf, paths.data, paths.run, paths.supervisors]) {
+  const etcd = join(stateDir, "etcd");
+  const { conf, data, run, supervisors, rebuild } = paths;
+  for (const folder of [etcd, restoredFolder(etcd), conf, data, run, supervisors, rebuild]) {
     await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
   for (const name of ["state.db", "state.db-wal", "state.db-shm", nodeKeyFile]) {

@@ -18,6 +18,8 @@ export interface CephPaths {
   readonly logs: string;
   readonly crash: string;
   readonly supervisors: string;
+  /** Where a monitor's store is put together of what OSDs know; it has their keys. */
+  readonly rebuild: string;
   /** Data directory of a daemon, `<state>/data/osd/ceph-3`. */
   dataDir(type: CephDaemonType, id: string | number): string;
   /** Admin socket of a daemon, `<state>/run/ceph-osd.3.asok`. */
@@ -39,6 +41,7 @@ export function cephPaths(state: string): CephPaths {
     logs: join(state, "logs"),
     crash: join(data, "crash"),
     supervisors: join(state, "supervisors"),
+    rebuild: join(state, "monitor-rebuild"),
     dataDir: (type, id) => join(data, type, `ceph-${id}`),
     adminSocket: (type, id) => join(run, `ceph-${type}.${id}.asok`),
   };

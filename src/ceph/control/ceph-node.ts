@@ -357,6 +357,7 @@ export class CephNode {
       await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
     }
     await removeAsideMons(deps, handle);
+    await rm(deps.paths.rebuild, { recursive: true, force: true });
     await removeAdminKeyring(deps.paths);
     for (const placed of [this.gateway, this.ingress, this.mgr, this.mds]) placed.forget();
     for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey, clientKey, formerKey, networksKey])

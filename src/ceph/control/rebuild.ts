@@ -1,5 +1,4 @@
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
@@ -109,9 +108,6 @@ export function rebuildExecutor(deps: RebuildDeps): Executor {
   };
 }
 
-/** Where the store is put together, and the maps of other hosts arrive. */
-export const rebuildFolder = (node: CephNode): string => join(node.deps.paths.state, "monitor-rebuild");
-
 /** What the builder does: gathers, makes the store, and runs it. Begun again after a crash it gathers anew. */
 export function rebuildStep(node: CephNode, gather: GatherMaps): Step {
   const { deps, handle } = node;
@@ -125,7 +121,7 @@ export function rebuildStep(node: CephNode, gather: GatherMaps): Step {
         throw new MicrocephError("USAGE", `${handle} is no monitor of this decision`);
       }
       const collected: { host: string; osds: number[]; left: string[] }[] = [];
-      const store = rebuildFolder(node);
+      const store = deps.paths.rebuild;
       if ((await rebuiltFor(deps, handle)) !== body.wish) {
         await refuseWhileAnswered(node, signal);
         await rm(store, { recursive: true, force: true });
@@ -167,7 +163,7 @@ export function rebuildUndo(node: CephNode): Undo {
   return async (order) => {
     const { wish } = rebuildBody.parse(order);
     if ((await rebuiltFor(node.deps, node.handle)) === wish) return false;
-    await rm(rebuildFolder(node), { recursive: true, force: true });
+    await rm(node.deps.paths.rebuild, { recursive: true, force: true });
     return true;
   };
 }

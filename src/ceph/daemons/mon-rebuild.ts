@@ -1,6 +1,6 @@
 import { cp, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { messageOf } from "../../errors/microceph-error.ts";
+import { isMicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { Fsid, Handle, OsdId } from "../../ids/ids.ts";
 import type { MonitorAddress } from "../command/commands.ts";
@@ -64,6 +64,8 @@ export async function collectOsdMaps(
       osds.push(osd);
     } catch (error) {
       signal?.throwIfAborted();
+      // Not this OSD's fault: the others would fail as well, and what they know may be what is needed.
+      if (isMicrocephError(error, "DISK_FULL")) throw error;
       left.push(`osd.${osd}: ${messageOf(error).slice(-300)}`);
     } finally {
       if (!stopped) await startOsd(deps, osd);

@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { type Duplex, duplexPair } from "node:stream";
 import { z } from "zod";
 import { kinds, rebuildBody } from "../../ceph/control/decisions.ts";
-import { contributeMaps, type GatherMaps, rebuildFolder } from "../../ceph/control/rebuild.ts";
+import { contributeMaps, type GatherMaps } from "../../ceph/control/rebuild.ts";
 import { receiveStore, sayAlive, sendStore } from "../../ceph/control/store-parcel.ts";
 import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { entryId, osdId, type PeerId } from "../../ids/ids.ts";
@@ -75,7 +75,7 @@ export function offerMaps(runtime: ClusterRuntime): () => void {
 
 async function serve(runtime: ClusterRuntime, from: PeerId, stream: Duplex): Promise<void> {
   const { cephNode } = runtime.deps;
-  const store = rebuildFolder(cephNode);
+  const store = cephNode.deps.paths.rebuild;
   const gone = new AbortController();
   stream.on("error", () => undefined);
   stream.once("close", () => gone.abort());

@@ -27,7 +27,8 @@ export async function saveSnapshot(dir: string, signal?: AbortSignal): Promise<B
   }
 }
 
-const restoredFolder = (dir: string): string => `${dir}.restored`;
+/** Where restored data waits until it is put in the place of the directory. */
+export const restoredFolder = (dir: string): string => `${dir}.restored`;
 
 /**
  * Make of a snapshot the data of an etcd of one member, beside this directory; `placeRestored` puts it in its place.

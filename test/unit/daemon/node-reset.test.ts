@@ -7,7 +7,10 @@ import { finishReset, markReset } from "../../../src/daemon/node-reset.ts";
 let dir: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "reset-"));
-  for (const folder of ["etcd/member", "conf", "data/osd/ceph-3", "data/mon/ceph-n1", "run", "supervisors"]) {
+  for (const folder of [
+    ...["etcd/member", "etcd.restored/member", "monitor-rebuild/store.db"],
+    ...["conf", "data/osd/ceph-3", "data/mon/ceph-n1", "run", "supervisors"],
+  ]) {
     await mkdir(join(dir, folder), { recursive: true });
   }
   for (const file of [
