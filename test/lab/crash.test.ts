@@ -18,6 +18,8 @@ const operations: readonly (Omit<CrashPlan, "step"> & { readonly steps: number }
   { operation: "disk", victim: "node", steps: 12 },
   { operation: "remove", victim: "node", steps: 12 },
   { operation: "replace", victim: "node", steps: 30 },
+  { operation: "depart", victim: "holder", steps: 20 },
+  { operation: "recover", victim: "survivor", steps: 25 },
 ];
 
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 2 ** 31);

@@ -24,7 +24,8 @@ export function putRecoveryWish(store: Store, wish: RecoveryWish): void {
 }
 
 export function dropRecoveryWish(store: Store): void {
-  store.delete(wishKey);
+  // Asked at each plan: a write that changes nothing is synced all the same.
+  if (store.get(wishKey) !== undefined) store.delete(wishKey);
 }
 
 /** The declaration that the journal does not say yet. */

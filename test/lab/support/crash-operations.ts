@@ -357,7 +357,58 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
     },
     after: async (trial) => startAll(trial, all),
   },
+  rebuild: {
+    nodes: all,
+    seats: 3,
+    prepare: async (trial) => {
+      const { lab, cluster } = trial;
+      await formedTrio(trial);
+      await cluster.run("n1", "disk", "add", "loop,1G,1", "--target", "all");
+      await cluster.healthy("n1");
+      for (const name of all) {
+        const store = `/var/lib/microceph/data/mon/ceph-${name}/store.db`;
+        await lab.run(name, ["sh", "-c", `rm -rf ${store}; pkill -9 ceph-mon`], minutes(1));
+      }
+      await lab.waitFor(
+        "nobody to answer any more",
+        async (note) => {
+          const plan = await cluster.cli(
+            ...(["n1", "cluster", "recover", "--monitors-from-osds", "--dry-run"] as const),
+          );
+          note(plan);
+          return plan.exitCode === 0 && plan.stdout.includes("one monitor is made of them");
+        },
+        minutes(2),
+      );
+    },
+    victims: { builder: () => holder, host: () => others[0] ?? "" },
+    begin: rebuildMonitors,
+    again: async (trial) => {
+      const journal = await trial.cluster.journal("n1");
+      if (!journal.some(({ kind }) => kind === "ceph.mon-rebuild")) await rebuildMonitors(trial);
+    },
+    end: async ({ lab, cluster }) => {
+      await lab.waitFor(
+        "one rebuilding, and three monitors",
+        async (note) => {
+          const journal = await cluster.journal("n1");
+          const rebuilt = journal.filter(
+            ({ kind, state }) => kind === "ceph.mon-rebuild" && state === "done",
+          );
+          const { quorum_names } = await cluster.cephJson<{ quorum_names: string[] }>("n1", "quorum_status");
+          note({ rebuilt, quorum_names });
+          return rebuilt.length === 1 && quorum_names.length === 3;
+        },
+        { ...minutes(6), everyMs: 1000 },
+      );
+    },
+  },
 };
+
+/** Asked of a node whose daemon is not the one that ends. */
+async function rebuildMonitors({ lab }: Trial): Promise<void> {
+  await lab.api(others[1] ?? "", "POST", "/1.0/cluster/recovery/monitors", { lost: [] });
+}
 
 /** Said on the holder of the lease, or, while that is away, on the host; again it is the same wish. */
 async function wantGateway({ lab }: Trial): Promise<void> {
