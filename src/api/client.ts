@@ -188,7 +188,7 @@ export class ApiClient {
     this.request("POST", "/1.0/cluster/recovery/monitors", request, options);
   networks = (options?: CallOptions): Promise<NetworksShown> => this.#get("/1.0/cluster/networks", options);
   changeNetworks = (request: Draft<typeof networksChange>, options?: CallOptions): Promise<Job> =>
-    this.request("PUT", "/1.0/cluster/networks", request, options);
+    this.request("PUT", "/1.0/cluster/networks", request, { deadlineMs: slowMs, ...options });
   migrate = (request: Draft<typeof migrationRequest>, options?: CallOptions): Promise<Job> =>
     this.request("POST", "/1.0/cluster/migrate", request, options);
   planUpgrade = (all: boolean, options?: CallOptions): Promise<UpgradePlan> =>

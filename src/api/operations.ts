@@ -198,9 +198,11 @@ export interface Operations {
   planMonitorRebuild(input: Nothing, context: RequestContext): Promise<RebuildPlan>;
   /** The job's result is a `RebuildReply`. Throws RECOVERY_REFUSED, NOT_FOUND. */
   rebuildMonitors(input: Shape<typeof rebuildRequest>, context: RequestContext): Promise<Job>;
-  /** Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN. */
+  /** Throws NOT_READY. */
   networks(): Promise<NetworksShown>;
-  changeNetworks(input: Shape<typeof networksChange>): Promise<Job>;
+  /** The job's result is a `NetworksReply`. Throws USAGE, SETTING_REFUSED, UPGRADE_BLOCKED. */
+  changeNetworks(input: Shape<typeof networksChange>, context: RequestContext): Promise<Job>;
+  /** Throws NOT_FOUND, AMBIGUOUS_NODE, MEMBER_DEAD, NOTHING_TO_MOVE. */
   migrate(input: Shape<typeof migrationRequest>): Promise<Job>;
   programs(): Promise<InstalledPrograms>;
   planUpgrade(input: Shape<typeof upgradeQuery>, context: RequestContext): Promise<UpgradePlan>;

@@ -284,8 +284,10 @@ export function daemonOperations(daemon: Daemon): Operations {
     async networks() {
       return showNetworks(runtime());
     },
-    async changeNetworks(request) {
-      checkNetworksChange(runtime(), request);
+    async changeNetworks(request, { signal }) {
+      const after = checkNetworksChange(runtime(), request);
+      const restarts = after.clusterNetwork !== showNetworks(runtime()).clusterNetwork;
+      if (restarts && !request.skip_restart) await checkUpgrade(daemon, signal);
       return shown(daemon.jobs.start(networksJob, { ...request } as Json));
     },
     async migrate(request) {

@@ -399,6 +399,7 @@ export const endpoints = {
     body: networksChange,
     reply: job,
     kind: "async",
+    waits: true,
   },
   programs: {
     method: "GET",
