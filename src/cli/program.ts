@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import { type ExitCode, isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
-import { productVersion } from "../version/version.ts";
+import { installedVersions } from "../version/installed.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addClientCommands, addLogCommands } from "./config-commands.ts";
 import { addDiskCommands } from "./disk-commands.ts";
@@ -20,7 +20,7 @@ import { addWaitreadyCommand } from "./waitready-command.ts";
 export function buildProgram(io: CliIo): Command {
   const program = new Command("microceph")
     .description("Ceph that clusters itself: asks the microcephd of this node")
-    .version(`microceph-mesh ${productVersion}`, "--version", "print the version")
+    .version("", "--version", "print the versions of the product, Ceph, etcd and the mesh protocol")
     .helpOption("-h, --help", "print help")
     .option("--state-dir <dir>", "state directory of the daemon (/var/lib/microceph; MICROCEPH_STATE_DIR)")
     .addOption(
@@ -33,7 +33,8 @@ export function buildProgram(io: CliIo): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
-      writeOut: (text) => io.stdout.write(text),
+      // The versions are asked of the programs first.
+      writeOut: (text) => (text === "\n" ? undefined : io.stdout.write(text)),
       // Usage errors are reported with their code, once, in runCli.
       writeErr: () => undefined,
     });
@@ -66,6 +67,10 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<ExitCo
     await program.parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {
+    if (error instanceof CommanderError && error.code === "commander.version") {
+      io.stdout.write(await installedVersions());
+      return 0;
+    }
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     return reportFailure(coded(error, program, args), io, {
       debug: args.includes("--debug") || args.includes("-d"),

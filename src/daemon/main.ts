@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { pino } from "pino";
 import { isMicrocephError, MicrocephError, messageOf } from "../errors/microceph-error.ts";
-import { productVersion } from "../version/version.ts";
+import { installedVersions } from "../version/installed.ts";
 import { Daemon } from "./daemon.ts";
 import { daemonUsage, parseSettings } from "./settings.ts";
 
@@ -37,7 +37,7 @@ async function makeStateDir(stateDir: string): Promise<void> {
 async function main(): Promise<void> {
   const parsed = parseSettings(process.argv.slice(2), process.env);
   if (parsed === "help") return say(daemonUsage);
-  if (parsed === "version") return say(`microcephd ${productVersion}\n`);
+  if (parsed === "version") return say(await installedVersions());
   const settings = parsed;
   const log = pino({ level: settings.logLevel, base: { node: settings.name } });
   await makeStateDir(settings.stateDir);

@@ -12,7 +12,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   process: ["errors"],
   version: [],
   discovery: ["errors", "ids"],
-  mesh: ["errors", "files", "ids"],
+  mesh: ["errors", "files", "ids", "version"],
   state: ["errors", "files", "ids", "process", "types:mesh"],
   ceph: ["errors", "files", "ids", "process", "types:state"],
   api: ["errors", "ids"],

@@ -2,11 +2,12 @@ import type { Connection, Stream } from "@libp2p/interface";
 import type { Logger } from "pino";
 import { messageOf } from "../../errors/microceph-error.ts";
 import { type PeerId, peerId } from "../../ids/ids.ts";
+import { meshProtocol } from "../../version/protocol.ts";
 import { cutConnection } from "./cut-connection.ts";
 import { chooseLink, type LinkFacts, simultaneousMs } from "./link-choice.ts";
 import { LinkHealth } from "./link-health.ts";
 
-export const pulseProtocol = "/microceph/pulse/1";
+export const pulseProtocol = `/microceph/pulse/${meshProtocol}`;
 
 interface Link extends LinkFacts {
   readonly peer: PeerId;

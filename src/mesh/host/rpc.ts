@@ -5,10 +5,11 @@ import { type ErrorCode, errorCodes } from "../../errors/codes.ts";
 import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type PeerId, peerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import { meshProtocol } from "../../version/protocol.ts";
 import { type Deadline, withDeadline } from "./deadline.ts";
 import { jsonFrames } from "./frames.ts";
 
-export const rpcProtocol = "/microceph/rpc/1";
+export const rpcProtocol = `/microceph/rpc/${meshProtocol}`;
 /** Longest request or reply, in bytes of its JSON. */
 export const maxRpcFrameBytes = 4 * 1024 * 1024;
 /** Time for a request to arrive whole; a member with a slow link gets 4 MiB through at 3 Mbit/s. */

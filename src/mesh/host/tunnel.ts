@@ -4,10 +4,11 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { type PeerId, peerId } from "../../ids/ids.ts";
+import { meshProtocol } from "../../version/protocol.ts";
 import { withDeadline } from "./deadline.ts";
 import { StreamDuplex } from "./stream-duplex.ts";
 
-export const tunnelProtocol = "/microceph/tunnel/1";
+export const tunnelProtocol = `/microceph/tunnel/${meshProtocol}`;
 
 /** Opens the local end of a tunnel for a member. */
 export type TunnelOpener = (from: PeerId) => Duplex | Promise<Duplex>;

@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { isPeerId, type PeerId, peerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import { meshProtocol } from "../../version/protocol.ts";
 import { cutConnection } from "../host/cut-connection.ts";
 import { withDeadline } from "../host/deadline.ts";
 import { jsonFrames } from "../host/frames.ts";
@@ -13,7 +14,7 @@ import { TcpDoor } from "../host/tcp-door.ts";
 import type { NodeIdentity } from "../identity/node-identity.ts";
 import { type Rate, RateLimiter, rateKey } from "./rate-limit.ts";
 
-export const lobbyProtocol = "/microceph/lobby/1";
+export const lobbyProtocol = `/microceph/lobby/${meshProtocol}`;
 const maxFrameBytes = 4096;
 
 /** Answers one request. The peer is proved by the connection, the address is where it came from. */

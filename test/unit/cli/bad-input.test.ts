@@ -105,7 +105,10 @@ describe("exit codes come from the registry", () => {
     }
     const here = io();
     expect(await runCli(["--version"], here)).toBe(0);
-    expect(here.stdout.text).toMatch(/^microceph-mesh \d+\.\d+\.\d+\n$/);
+    const version = String.raw`(?:\d+\.\d+\.\d+|\(not installed\))`;
+    expect(here.stdout.text).toMatch(
+      new RegExp(`^microceph-mesh \\d+\\.\\d+\\.\\d+\nceph ${version}\netcd ${version}\nmesh protocol 1\n$`),
+    );
   });
 });
 
