@@ -41,6 +41,38 @@ const memorySchema = z.object({
 });
 type Memory = Readonly<z.infer<typeof memorySchema>>;
 
+/** What a replacement is made of; each part may be done again. */
+export interface ReplacementParts {
+  check(): Promise<Memory>;
+  /** Say that the OSD is to go. */
+  wish(uuid: string, mode: Memory["mode"]): void;
+  /** Wait until it is out of Ceph and its disk, where it is this node's, emptied. */
+  gone(uuid: string): Promise<void>;
+  /** Make the new one, as `disk add` does. */
+  add(tools: Pick<JobTools, "signal" | "memory" | "remember" | "report">): Promise<Json>;
+}
+
+/** One part after the other, each remembered before the next: taken up again after a crash it goes on where it was. */
+export async function replaceInTurn(parts: ReplacementParts, tools: JobTools): Promise<Json> {
+  let memory = memorySchema.safeParse(tools.memory).data;
+  if (memory === undefined) {
+    memory = await parts.check();
+    tools.remember({ ...memory });
+  }
+  const { uuid, mode } = memory;
+  if (uuid !== null && !memory.wished) {
+    parts.wish(uuid, mode);
+    tools.remember({ ...memory, wished: true });
+  }
+  if (uuid !== null) await parts.gone(uuid);
+  return parts.add({
+    signal: tools.signal,
+    memory: memory.add,
+    remember: (add) => tools.remember({ uuid, mode, wished: true, add }),
+    report: (progress, step) => tools.report(50 + Math.floor(progress / 2), step),
+  });
+}
+
 /**
  * The job of `disk replace` on the node with the new disk: the OSD goes once all other copies of its data are
  * whole, and the new one takes its number and its weight, so the CRUSH map stays as it is and data is copied once.
@@ -48,31 +80,23 @@ type Memory = Readonly<z.infer<typeof memorySchema>>;
 export async function replaceDisk(daemon: Daemon, request: Json, tools: JobTools): Promise<Json> {
   await daemon.settled();
   const asked = request as unknown as DiskReplacementRequest;
-  let memory = memorySchema.safeParse(tools.memory).data;
-  if (memory === undefined) {
-    memory = await check(runtimeOf(daemon), asked, tools.signal);
-    tools.remember({ ...memory });
-  }
-  const { uuid, mode } = memory;
-  if (uuid !== null && !memory.wished) {
-    const cluster = runtimeOf(daemon);
-    cluster.document.setRemoval(uuid, { osd: asked.osd, mode });
-    tools.remember({ ...memory, wished: true });
-    cluster.wake("disk replacement");
-  }
-  if (uuid !== null) await gone(daemon, asked.osd, uuid, tools);
   const add: AddRequestDraft = {
     specs: [{ kind: "device", spec: asked.disk, path: asked.disk }],
     wipe: asked.wipe,
     encrypt: asked.encrypt,
     replaces: asked.osd,
   };
-  const result = await addDisksHere(daemon, add as unknown as Json, {
-    signal: tools.signal,
-    memory: memory.add,
-    remember: (add) => tools.remember({ uuid, mode, wished: true, add }),
-    report: (progress, step) => tools.report(50 + Math.floor(progress / 2), step),
-  });
+  const parts: ReplacementParts = {
+    check: () => check(runtimeOf(daemon), asked, tools.signal),
+    wish: (uuid, mode) => {
+      const cluster = runtimeOf(daemon);
+      cluster.document.setRemoval(uuid, { osd: asked.osd, mode });
+      cluster.wake("disk replacement");
+    },
+    gone: (uuid) => gone(daemon, asked.osd, uuid, tools),
+    add: (addTools) => addDisksHere(daemon, add as unknown as Json, addTools),
+  };
+  const result = await replaceInTurn(parts, tools);
   const [line] = (result as unknown as DiskReport).report;
   if (line === undefined || line.report === "Failure") {
     const why = line?.error ?? "the disk is not there";

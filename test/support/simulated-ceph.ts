@@ -24,6 +24,8 @@ interface StoredOsd {
   weight: number;
   /** How often Ceph must be asked yet until what it held has moved to the others. */
   left: number;
+  /** Gone, but for its number and its weight. */
+  destroyed?: boolean;
 }
 
 /**
@@ -161,7 +163,17 @@ export class SimulatedCeph {
           return null;
         });
       case "down":
-        return write(said, () => null);
+        return write(said, () => {
+          // One that runs, and says so again, is a moment too late.
+          osd.up = false;
+          return null;
+        });
+      case "destroy":
+        return write(said, () => {
+          if (osd.up) throw refusal("EBUSY");
+          this.osds[id] = { ...osd, uuid: noUuid, key: "", destroyed: true };
+          return null;
+        });
       case "purge":
         return write(said, () => {
           if (osd.up) throw refusal("EBUSY");
@@ -190,7 +202,13 @@ export class SimulatedCeph {
     const inMap = (): (StoredOsd & { id: number })[] =>
       this.osds.flatMap((osd, id) => (osd === null ? [] : [{ ...osd, id }]));
     const osdEntries = (): OsdDumpEntry[] =>
-      inMap().map(({ id, uuid, up }) => ({ id: osdId(id), uuid, up, in: true, destroyed: false }));
+      inMap().map(({ id, uuid, up, destroyed = false }) => ({
+        id: osdId(id),
+        uuid,
+        up,
+        in: true,
+        destroyed,
+      }));
     const known: Partial<CephCommands> = {
       stop: async () => undefined,
       reconnect: () => undefined,
@@ -209,6 +227,8 @@ export class SimulatedCeph {
         }),
       monRemove: (name) => write(`mon remove ${name}`, () => this.mon.remove(name)),
       okToStop: () => read(() => true),
+      placementGroupsOf: () => read(() => ["active+clean"]),
+      status: () => read(() => ({ pgs: { states: { "active+clean": 1 } } }) as never),
       safeToDestroy: (id) =>
         read(() => {
           const osd = this.osds[id];
@@ -217,10 +237,16 @@ export class SimulatedCeph {
           return osd.left === 0;
         }),
       mgrStat: () => read(() => ({ epoch: 1, available: false, activeName: null })),
-      osdNew: (uuid, key) =>
+      osdNew: (uuid, key, { id } = {}) =>
         write("osd new", () => {
           const index = this.osds.findIndex((osd) => osd?.uuid === uuid);
           const same = this.osds[index];
+          const former = id === undefined ? null : this.osds[id];
+          if (!same && id !== undefined) {
+            if (former?.destroyed !== true) throw refusal("EEXIST");
+            this.osds[id] = { ...former, uuid, key, destroyed: false };
+            return id;
+          }
           if (!same) {
             return osdId(this.osds.push({ uuid, key, up: false, host: "", weight: 1, left: 2 }) - 1);
           }
@@ -284,6 +310,9 @@ export class SimulatedCeph {
     }) as CephCommands;
   }
 }
+
+/** What a destroyed OSD has in the map. */
+const noUuid = "00000000-0000-0000-0000-000000000000";
 
 type Tell = <T>(what: string, apply: () => T) => Promise<T>;
 

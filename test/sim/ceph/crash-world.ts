@@ -8,12 +8,15 @@ import { addDisks } from "../../../src/ceph/control/add-disks.ts";
 import { Agent, type Order } from "../../../src/ceph/control/agent.ts";
 import { CephNode } from "../../../src/ceph/control/ceph-node.ts";
 import type { PlannedMember } from "../../../src/ceph/control/ceph-planner.ts";
+import { purgedOsds } from "../../../src/ceph/control/osd-removal.ts";
 import { contributeMaps, type GatherMaps } from "../../../src/ceph/control/rebuild.ts";
 import { cephSteps, cephUndo } from "../../../src/ceph/control/steps.ts";
+import { listLocalOsds } from "../../../src/ceph/daemons/osd.ts";
 import { systemRoots } from "../../../src/ceph/disks/inventory.ts";
 import { MemberUpkeep } from "../../../src/daemon/cluster/member-upkeep.ts";
+import { replaceInTurn } from "../../../src/daemon/disk-replacement.ts";
 import { addressIn } from "../../../src/daemon/interface-facts.ts";
-import { Jobs } from "../../../src/daemon/jobs.ts";
+import { Jobs, type JobTools } from "../../../src/daemon/jobs.ts";
 import { MicrocephError } from "../../../src/errors/microceph-error.ts";
 import { type Handle, handle, type PeerId } from "../../../src/ids/ids.ts";
 import type { Json } from "../../../src/ids/json.ts";
@@ -28,6 +31,7 @@ import { type Seat, sitDown } from "./crash-seat.ts";
 
 const cephKey = makeCephKey(randomBytes, 0);
 const diskJob = "disks";
+const replaceJob = "replace";
 const names = ["n1", "n2", "n3"] as const;
 export type NodeName = (typeof names)[number];
 
@@ -93,6 +97,28 @@ export class CrashWorld {
     process.run(() => jobs.start(diskJob, null));
   }
 
+  /** Ask a node for another OSD in the place of osd.0. */
+  replaceDisk(name: NodeName): void {
+    const { process, jobs } = this.node(name);
+    process.run(() => jobs.start(replaceJob, null));
+  }
+
+  #replace(name: NodeName, node: CephNode, tools: JobTools): Promise<Json> {
+    const { ceph, document } = this;
+    return replaceInTurn(
+      {
+        check: async () => ({ uuid: ceph.osds[0]?.uuid ?? null, wished: false, mode: "replace", add: null }),
+        wish: (uuid, mode) => document.setRemoval(uuid, { osd: 0, mode }),
+        gone: async (uuid) => {
+          const isLocal = async () => (await listLocalOsds(node.deps)).some((one) => one.uuid === uuid);
+          while (!purgedOsds(this.entries()).has(uuid) || (await isLocal())) await delay(2);
+        },
+        add: (addTools) => addOneDisk(name, node, addTools, 0),
+      },
+      tools,
+    );
+  }
+
   /** The host loses its power, the daemon and Ceph's daemons with it. */
   powerOff(name: NodeName): void {
     this.node(name).process.kill();
@@ -114,7 +140,7 @@ export class CrashWorld {
 
   /** Let real and virtual time pass until it is so. */
   async until(what: string, isSo: () => boolean): Promise<void> {
-    const end = performance.now() + 20_000;
+    const end = performance.now() + 60_000;
     while (!isSo()) {
       for (const { process, follow } of this.#nodes.values()) if (process.alive) process.run(follow);
       if (performance.now() > end) throw new Error(`waited in vain for ${what}: ${this.describe()}`);
@@ -141,7 +167,12 @@ export class CrashWorld {
       ({ kind, state, handed, reason }) => `${kind} ${state} ${handed} ${reason}`,
     );
     const units = [...this.ceph.running.keys()];
-    return JSON.stringify({ map: mon.map, etcd: [...this.etcd], osds, hasQuorum, units, entries });
+    const jobs = [...this.#nodes.values()].flatMap(({ jobs: each, process }) =>
+      process.alive
+        ? each.list().map(({ kind, state, step, result }) => ({ kind, state, step, result }))
+        : [],
+    );
+    return JSON.stringify({ jobs, map: mon.map, etcd: [...this.etcd], osds, hasQuorum, units, entries });
   }
 
   #addressesOf(peer: PeerId): readonly string[] {
@@ -193,7 +224,10 @@ export class CrashWorld {
     });
     const jobs = new Jobs({
       store: memory,
-      runners: { [diskJob]: (_request, tools) => addOneDisk(name, node, tools) },
+      runners: {
+        [diskJob]: (_request, tools) => addOneDisk(name, node, tools),
+        [replaceJob]: (_request, tools) => this.#replace(name, node, tools),
+      },
       now: () => 0,
       log: silent,
       onChange: () => undefined,
@@ -302,18 +336,23 @@ async function addOneDisk(
   name: NodeName,
   node: CephNode,
   tools: Parameters<typeof addDisks>[2],
+  replaces: number | null = null,
 ): Promise<Json> {
+  const disk = join(node.deps.paths.state, "disk");
   const report = await addDisks(
-    { specs: [{ kind: "loop", spec: "loop,4G,1", bytes: 4 * 2 ** 30, count: 1 }] },
+    replaces === null
+      ? { specs: [{ kind: "loop", spec: "loop,4G,1", bytes: 4 * 2 ** 30, count: 1 }] }
+      : { specs: [{ kind: "device", spec: disk, path: disk }], replaces },
     {
       daemons: node.deps,
       ceph: () => {
         if (node.commands === null) throw new MicrocephError("NOT_INITIALIZED", "no Ceph yet");
         return node.commands;
       },
-      newUuid: () => `aaaaaaaa-bbbb-4ccc-8ddd-0000000000${name.replace("n", "0")}`,
+      newUuid: () =>
+        `aaaaaaaa-bbbb-4ccc-8ddd-00000000${replaces === null ? "00" : "ff"}${name.replace("n", "0")}`,
       newKey: () => cephKey,
-      inspect: async (path) => ({ path, bytes: 0, disk: path, backingFile: null }),
+      inspect: async (path) => ({ path, bytes: 4 * 2 ** 30, disk: path, backingFile: null }),
       survey: async () => [],
       readTable: async () => undefined,
       patternTest: () => false,

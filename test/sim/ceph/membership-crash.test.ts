@@ -152,6 +152,38 @@ const rebuilding: Story & { before: string } = {
   },
 };
 
+/** The OSD of n2 is replaced by one on another disk of n2. */
+const replacing: Story = {
+  begin: async (world) => {
+    await giveDisk(world, "n2");
+    try {
+      world.replaceDisk("n2");
+    } catch {
+      // Killed before the job was on disk.
+    }
+  },
+  isOver: (world) => {
+    const [osd] = world.ceph.osds;
+    return osd?.up === true && osd.uuid.includes("ff") && noOpen(world) && !runsJob(world);
+  },
+  expectOver: async (world, dir, where) => {
+    const { ceph } = world;
+    expect(
+      ceph.osds.map((osd) => [osd?.weight, osd?.destroyed, osd?.host]),
+      where,
+    ).toEqual([[1, false, "n2"]]);
+    expect(doneOf(world, kinds.osdPurge), where).toBe(1);
+    expect(doneOf(world, kinds.osdDrain), where).toBe(0);
+    expect(await readdir(join(dir, "n2", "data", "osd")), where).toEqual(["ceph-0"]);
+  },
+};
+
+const runsJob = (world: CrashWorld): boolean =>
+  world
+    .node("n2")
+    .jobs.list()
+    .some(({ state }) => state === "running");
+
 /** A subnet is added, for a host that is to come from there. */
 const widening: Story = {
   begin: async (world) => {
@@ -175,6 +207,8 @@ const stories: readonly (readonly [string, Story, NodeName, number])[] = [
   ["a dead member is removed, n1", departure("dead"), "n1", 30],
   ["all hosts are renumbered, n1", renumbering("10.9.0"), "n1", 15],
   ["all hosts are renumbered, n2", renumbering("10.9.0"), "n2", 10],
+  ["a disk is replaced, n1", replacing, "n1", 8],
+  ["a disk is replaced, n2", replacing, "n2", 15],
   ["a subnet is added, n1", widening, "n1", 10],
   ["a subnet is added, n2", widening, "n2", 3],
   ["all monitors are rebuilt, n1", rebuilding, "n1", 30],
