@@ -51,7 +51,8 @@ export function checkNetworksChange(cluster: ClusterRuntime, change: Change): Ne
   const now = networksNow(cluster);
   const publicNetwork = change.publicNetwork ?? now.publicNetwork;
   const clusterNetwork = change.clusterNetwork === undefined ? now.clusterNetwork : change.clusterNetwork;
-  for (const list of [publicNetwork, clusterNetwork]) if (list !== null) parseNetworks(list);
+  // All of one family: an OSD listens in IPv4 or in IPv6.
+  parseNetworks([publicNetwork, ...(clusterNetwork === null ? [] : [clusterNetwork])].join(","));
   const { nodes } = cluster.document.view();
   for (const { id, name } of namedMembers(cluster)) {
     const addresses = cluster.addressesOf(id);

@@ -108,6 +108,11 @@ describe("Ceph's networks", () => {
     expect(() => check({ publicNetwork })).toThrow(expect.objectContaining({ code: "USAGE" }));
   });
 
+  it("are of one family, also those of the OSDs", () => {
+    addresses = { n1: ["10.0.0.1", "fd00::1"], n2: ["10.0.0.2"] };
+    expect(() => check({ clusterNetwork: "fd00::/64" })).toThrow(/in IPv4 or in IPv6/);
+  });
+
   it("are decided once for each wish, once there is Ceph", async () => {
     const signal = new AbortController().signal;
     const plan = () => networksPlanner(runtime())(signal, 1);
