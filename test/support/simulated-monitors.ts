@@ -1,22 +1,17 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { MonitorAddress, MonMap } from "../../src/ceph/command/commands.ts";
+import type { MonMap } from "../../src/ceph/command/commands.ts";
 import { keyOf } from "../../src/ceph/config/keyring.ts";
 import { monitorAddresses } from "../../src/ceph/config/monitor-address.ts";
-import { hostOf } from "../../src/ceph/plan/moves.ts";
+import { hostOf, type PlacedMonitor } from "../../src/ceph/plan/moves.ts";
 import { type Fsid, fsid } from "../../src/ids/ids.ts";
 import type { Json } from "../../src/ids/json.ts";
-
-export interface MapMonitor {
-  readonly name: string;
-  readonly addresses: readonly MonitorAddress[];
-}
 
 /** A monitor map as a file, in a store or beside it. */
 export interface StoredMap {
   readonly fsid: string;
   readonly epoch: number;
-  readonly monitors: readonly MapMonitor[];
+  readonly monitors: readonly PlacedMonitor[];
   /** Injected, or made of what OSDs have: nobody has met with it yet. */
   readonly fresh?: boolean;
   /** Made of what OSDs have: nothing else of the former monitors is left. */
@@ -49,7 +44,7 @@ function writeMap(file: string, map: StoredMap): void {
 export class SimulatedMonitors {
   fsid: Fsid | null = null;
   epoch = 0;
-  map: MapMonitor[] = [];
+  map: PlacedMonitor[] = [];
   /** Key of `mon.` of those who are in quorum. */
   key = "";
   /** Addresses that hosts have now, where it matters. */
@@ -178,7 +173,11 @@ export class SimulatedMonitors {
     writeFileSync(wasIn(running.home), "");
   }
 
-  #quorumOf(map: readonly MapMonitor[], key: string, isWith: (own: StoredMap | null) => boolean): string[] {
+  #quorumOf(
+    map: readonly PlacedMonitor[],
+    key: string,
+    isWith: (own: StoredMap | null) => boolean,
+  ): string[] {
     return map.flatMap(({ name, addresses }) => {
       const running = this.#running.get(name);
       if (running === undefined || running.key !== key || !isWith(running.own)) return [];
@@ -189,16 +188,16 @@ export class SimulatedMonitors {
   }
 }
 
-function isMajority(some: readonly string[], map: readonly MapMonitor[]): boolean {
+function isMajority(some: readonly string[], map: readonly PlacedMonitor[]): boolean {
   return map.length > 0 && some.length * 2 > map.length;
 }
 
-function ranked(map: readonly MapMonitor[]): MonMap["monitors"] {
+function ranked(map: readonly PlacedMonitor[]): MonMap["monitors"] {
   return map
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ name, addresses }, rank) => ({ name, rank, addresses: [...addresses] }));
 }
 
-function sameMap(one: readonly MapMonitor[], other: readonly MapMonitor[]): boolean {
+function sameMap(one: readonly PlacedMonitor[], other: readonly PlacedMonitor[]): boolean {
   return JSON.stringify(ranked(one)) === JSON.stringify(ranked(other));
 }

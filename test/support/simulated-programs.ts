@@ -2,10 +2,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MonitorAddress } from "../../src/ceph/command/commands.ts";
+import type { PlacedMonitor } from "../../src/ceph/plan/moves.ts";
 import { MicrocephError } from "../../src/errors/microceph-error.ts";
 import type { RunOptions, RunResult, runProgram } from "../../src/process/run-program.ts";
 import type { Caller } from "./simulated-ceph.ts";
-import { type MapMonitor, readMap, type SimulatedMonitors } from "./simulated-monitors.ts";
+import { readMap, type SimulatedMonitors } from "./simulated-monitors.ts";
 
 export interface ProgramParts {
   readonly monitors: SimulatedMonitors;
@@ -90,7 +91,7 @@ function monmaptool(words: readonly string[]): string {
       })
       .join("\n");
   }
-  let monitors: readonly MapMonitor[] = before.monitors;
+  let monitors: readonly PlacedMonitor[] = before.monitors;
   words.forEach((word, index) => {
     const name = words[index + 1] ?? "";
     if (word === "--rm") monitors = monitors.filter((mon) => mon.name !== name);

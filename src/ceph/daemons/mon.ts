@@ -5,6 +5,7 @@ import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.t
 import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
 import { exists } from "../../files/exists.ts";
 import type { Fsid, Handle } from "../../ids/ids.ts";
+import type { RunOptions } from "../../process/run-program.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
 import type { CallOptions, MonitorAddress, MonStatus } from "../command/commands.ts";
 import { parseMonStatus } from "../command/schemas.ts";
@@ -175,9 +176,7 @@ export async function injectMonMap(
   const file = join(paths.run, `monmap-${randomUUID().slice(0, 8)}`);
   const own = ["-i", handle, "-c", paths.cephConf, "--mon-data", home];
   try {
-    await runBound(deps, "ceph-mon", [...own, "--extract-monmap", file], options);
-    const { stdout } = await deps.run("monmaptool", ["--print", file], options);
-    const present = printedMonitors(stdout);
+    const present = await extractMonMap(deps, own, file, options);
     // In one run it would add before it removes, whatever the order of its arguments.
     const changes = [
       present.flatMap(({ name }) => ["--rm", name]),
@@ -201,11 +200,21 @@ export async function readMonMap(
   const file = join(paths.run, `monmap-${randomUUID().slice(0, 8)}`);
   const own = ["-i", handle, "-c", paths.cephConf, "--mon-data", paths.dataDir("mon", handle)];
   try {
-    await runBound(deps, "ceph-mon", [...own, "--extract-monmap", file], options);
-    return printedMonitors((await deps.run("monmaptool", ["--print", file], options)).stdout);
+    return await extractMonMap(deps, own, file, options);
   } finally {
     await rm(file, { force: true });
   }
+}
+
+/** Put the map of the monitor with these arguments into a file. @returns the monitors in it */
+async function extractMonMap(
+  deps: DaemonDeps,
+  own: readonly string[],
+  file: string,
+  options: RunOptions,
+): Promise<PlacedMonitor[]> {
+  await runBound(deps, "ceph-mon", [...own, "--extract-monmap", file], options);
+  return printedMonitors((await deps.run("monmaptool", ["--print", file], options)).stdout);
 }
 
 /** The monitors that `monmaptool --print` shows: `0: [v2:10.0.0.1:3300/0,v1:10.0.0.1:6789/0] mon.n1`. */
