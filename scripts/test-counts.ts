@@ -13,10 +13,13 @@ interface Report {
   readonly testResults: readonly {
     readonly name?: string;
     readonly status: string;
+    /** Why the file could not be run. */
+    readonly message?: string;
     readonly assertionResults: readonly {
       readonly status: string;
       readonly title?: string;
       readonly ancestorTitles?: readonly string[];
+      readonly failureMessages?: readonly string[];
     }[];
   }[];
 }
@@ -54,6 +57,29 @@ export function failedFiles(text: string): readonly string[] {
   } catch {
     return [];
   }
+}
+
+/** Characters of what one test said when it failed: what was expected, and what was seen last. */
+const longestWords = 1500;
+
+/** Every test that failed, by its file, suites and name, with what it said first; none if the report cannot be read. */
+export function failures(text: string): readonly { readonly test: string; readonly said: string }[] {
+  let report: Report;
+  try {
+    report = JSON.parse(text) as Report;
+  } catch {
+    return [];
+  }
+  return report.testResults.flatMap(({ name = "?", status, message, assertionResults }) => {
+    const file = name.slice(name.lastIndexOf("/") + 1);
+    const failed = assertionResults.filter((test) => test.status === "failed");
+    if (failed.length === 0)
+      return status === "failed" ? [{ test: file, said: (message ?? "").slice(0, longestWords) }] : [];
+    return failed.map(({ ancestorTitles = [], title = "", failureMessages = [] }) => ({
+      test: [file, ...ancestorTitles, title].join(" > "),
+      said: failureMessages.join("\n").slice(0, longestWords),
+    }));
+  });
 }
 
 /** Tests of these files in a report, by how they ended; a file that broke as a whole counts as one failed. */

@@ -10,6 +10,7 @@ import {
   countFiles,
   countReport,
   failedFiles,
+  failures,
   replaceCounts,
   skipReasons,
   summaryLine,
@@ -77,12 +78,16 @@ async function vitest(
   } catch {
     // No report: the run itself failed.
   }
+  for (const { test, said } of failures(text)) told.push(`FAILED ${test}\n${said.replace(/^/gm, "    ")}`);
   for (const [reason, count] of skipReasons(text)) console.log(`${count} skipped: ${reason}`);
   return { counts: countReport(text, code), text };
 }
 
 /** More files than these are not bad luck. */
 const filesRunAgain = 2;
+
+/** What failed at any try, said again at the end: what a log keeps of a long run is often its end alone. */
+const told: string[] = [];
 
 /** Said before the last line, so that nobody overlooks what passed only at the second try. */
 const remarks: string[] = [];
@@ -161,6 +166,7 @@ for (const project of projects) {
 }
 rmSync(folder, { recursive: true, force: true });
 
+if (told.length > 0) console.log(`\n${told.join("\n")}`);
 console.log(`\n${[...lines, ...remarks].join("\n")}`);
 const incomplete = labSkipped > 0 && process.env.CI === "true" && rest.length === 0;
 if (incomplete)

@@ -18,7 +18,13 @@ export interface Proposal {
 
 export type Outcome =
   | { readonly state: "done"; readonly result: Json; readonly reason: string }
-  | { readonly state: "abandoned"; readonly reason: string; readonly cancelAcknowledged: boolean };
+  | {
+      readonly state: "abandoned";
+      readonly reason: string;
+      readonly cancelAcknowledged: boolean;
+      /** Its agent has been declared gone for good: it promises nothing any more. */
+      readonly agentGone?: boolean;
+    };
 
 /**
  * Facts in, wanted decisions out. Runs only with the lease of this epoch: what it writes itself names the
@@ -37,7 +43,7 @@ export interface DecisionWriter {
   close(
     entry: EntryId,
     state: "done" | "abandoned",
-    ending: { result?: Json; reason: string; cancelAcknowledged?: boolean },
+    ending: { result?: Json; reason: string; cancelAcknowledged?: boolean; agentGone?: boolean },
   ): Promise<Entry>;
   restampOpen(): Promise<readonly Entry[]>;
 }
@@ -247,7 +253,11 @@ export class Controller {
       const ending =
         outcome.state === "done"
           ? { result: outcome.result, reason: outcome.reason }
-          : { reason: outcome.reason, cancelAcknowledged: outcome.cancelAcknowledged };
+          : {
+              reason: outcome.reason,
+              cancelAcknowledged: outcome.cancelAcknowledged,
+              ...(outcome.agentGone === true ? { agentGone: true } : {}),
+            };
       await this.#deps.writer.close(entry.id, outcome.state, ending);
       this.#retries.delete(key);
       this.#deps.log.info(

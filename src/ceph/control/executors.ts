@@ -53,7 +53,7 @@ export interface ExecutorDeps {
   /** Ask an agent for its durable promise not to carry the entry out; false when it has been. */
   readonly cancel: (peer: PeerId, entry: Entry, signal: AbortSignal) => Promise<boolean>;
   readonly voters: VoterChange;
-  /** The node is dead and is being removed: nothing waits for it, and no promise of its agent is needed. */
+  /** The node is dead and is being removed, or was: nothing waits for it, and no promise of its agent is needed. */
   readonly isGone: (peer: PeerId) => boolean;
   /** OSDs that are to go, by uuid. */
   readonly removals: () => Readonly<Record<string, OsdRemoval>>;
@@ -239,8 +239,9 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
         if (entry.kind === kinds.voter) await deps.voters.takeOut(voterBody.parse(entry.body).handle, signal);
         return {
           state: "abandoned",
-          reason: "its node is dead and is being removed",
+          reason: "its node is dead, and is or was removed",
           cancelAcknowledged: false,
+          agentGone: true,
         };
       }
       try {

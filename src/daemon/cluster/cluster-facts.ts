@@ -2,6 +2,7 @@ import { z } from "zod";
 import { bootstrapBody, kinds, voterBody } from "../../ceph/control/decisions.ts";
 import { changedNetworks } from "../../ceph/control/networks.ts";
 import { renumberingOf } from "../../ceph/control/renumber.ts";
+import type { SeatMember } from "../../ceph/plan/seats.ts";
 import type { Fsid, PeerId } from "../../ids/ids.ts";
 import { isPeerId } from "../../ids/ids.ts";
 import { compareNumbers } from "../../state/journal/numbers.ts";
@@ -79,6 +80,21 @@ export function lostForGood(entries: readonly Entry[]): ReadonlySet<PeerId> {
     if (named !== undefined) lost.delete(named.peer);
   }
   return lost;
+}
+
+/** Of whom no promise is needed any more: it was removed, or it is away and an operator has declared it dead or lost. */
+export function isGoneForGood(
+  peer: PeerId,
+  facts: {
+    readonly members: readonly Pick<SeatMember, "peer" | "alive" | "leaving">[];
+    readonly removed: ReadonlyMap<PeerId, unknown>;
+    readonly lost: ReadonlySet<PeerId>;
+  },
+): boolean {
+  if (facts.removed.has(peer)) return true;
+  return facts.members.some(
+    (one) => one.peer === peer && !one.alive && (one.leaving === "dead" || facts.lost.has(peer)),
+  );
 }
 
 const voterNamed = voterBody.pick({ peer: true });

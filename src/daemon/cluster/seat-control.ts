@@ -22,7 +22,7 @@ import type { Entry } from "../../state/journal/types.ts";
 import type { LeaseKeeper } from "../../state/lease/lease-keeper.ts";
 import { addressIn } from "../interface-facts.ts";
 import { admissionControl } from "./admission-planner.ts";
-import { fsidOf, lostForGood, networksOf, recoveredKind } from "./cluster-facts.ts";
+import { fsidOf, isGoneForGood, lostForGood, networksOf, recoveredKind } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { Departures } from "./departures.ts";
 import { bootstrapPlanner, clusterKeySecret, genesisPlanner } from "./genesis.ts";
@@ -188,12 +188,11 @@ export class SeatControl {
       },
       removals: () => runtime.document.view().removals,
       isGone: (peer) =>
-        this.#seatMembers().some(
-          (one) =>
-            one.peer === peer &&
-            !one.alive &&
-            (one.leaving === "dead" || lostForGood(journal.entries()).has(peer)),
-        ),
+        isGoneForGood(peer, {
+          members: this.#seatMembers(),
+          removed: journal.tombstones(),
+          lost: lostForGood(journal.entries()),
+        }),
       callMs,
     });
     const removals = removalPlanner({

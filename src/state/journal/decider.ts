@@ -37,8 +37,10 @@ export interface DeciderDeps<Key> {
 export interface Ending {
   readonly result?: Json;
   readonly reason: string;
-  /** The agent has durably promised not to carry it out, or is no member any more. */
+  /** The agent has durably promised not to carry it out. */
   readonly cancelAcknowledged?: boolean;
+  /** The agent was removed, or is away and declared dead or lost: no promise of it is needed. */
+  readonly agentGone?: boolean;
 }
 
 /** How often a write begins again because the head had moved; only our own calls move it under our lease. */
@@ -94,7 +96,7 @@ export class Decider<Key = unknown> {
 
   /**
    * End an entry. Idempotent; STALE_DECISION when it has ended the other way. Throws CANCEL_NOT_ACKNOWLEDGED
-   * for abandoning a handed entry without its agent's promise.
+   * for abandoning a handed entry without its agent's promise, unless that agent is gone for good.
    */
   close(id: EntryId, state: "done" | "abandoned", ending: Ending): Promise<Entry> {
     return this.#inTurn(() =>
@@ -106,12 +108,14 @@ export class Decider<Key = unknown> {
         }
         if (state === "done") return change(entry, "done", ending.result ?? null, ending.reason);
         const cancelAcknowledged = ending.cancelAcknowledged ?? false;
-        if (mustBeAcknowledged(entry) && !cancelAcknowledged) {
+        const agentGone = ending.agentGone ?? false;
+        if (mustBeAcknowledged(entry) && !cancelAcknowledged && !agentGone) {
           throw new MicrocephError("CANCEL_NOT_ACKNOWLEDGED", `decision ${id} is in its agent's hands`, {
             data: { entry: id, agent: entry.agent },
           });
         }
-        return change(entry, "abandoned", { cancelAcknowledged }, ending.reason);
+        const result = { cancelAcknowledged, ...(agentGone ? { agentGone } : {}) };
+        return change(entry, "abandoned", result, ending.reason);
       }),
     );
   }

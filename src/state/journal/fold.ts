@@ -20,14 +20,14 @@ export function entryAfter(before: Entry | undefined, record: JournalRecord): Fo
     case "done":
       return { ok: true, entry: closed(before, record, "done") };
     case "abandoned":
-      if (mustBeAcknowledged(before) && !acknowledged(record)) {
+      if (mustBeAcknowledged(before) && !releases(record)) {
         return refused(record, "without the agent's acknowledgement");
       }
       return { ok: true, entry: closed(before, record, "abandoned") };
   }
 }
 
-/** An agent may be carrying it out: it ends early only with that agent's durable promise not to. */
+/** An agent may be carrying it out: it ends early only with that agent's durable promise not to, or without the agent. */
 export function mustBeAcknowledged(entry: Pick<Entry, "handed" | "agent">): boolean {
   return entry.handed && entry.agent !== null;
 }
@@ -77,12 +77,13 @@ function closed(before: Entry, record: JournalRecord, state: "done" | "abandoned
   return { ...before, state, result: record.result, reason: record.reason, closedAt: record.at };
 }
 
-function acknowledged({ result }: JournalRecord): boolean {
+/** The agent has promised not to carry it out, or an operator has declared it gone for good. */
+function releases({ result }: JournalRecord): boolean {
   return (
     result !== null &&
     typeof result === "object" &&
     !Array.isArray(result) &&
-    result.cancelAcknowledged === true
+    (result.cancelAcknowledged === true || result.agentGone === true)
   );
 }
 

@@ -33,7 +33,7 @@ export interface JournalRecord {
   readonly body: Json;
   /** The node that carries the entry out; null: the lease holder itself. */
   readonly agent: PeerId | null;
-  /** What came of it (`done`); on `abandoned` `{cancelAcknowledged}`. */
+  /** What came of it (`done`); on `abandoned` `{cancelAcknowledged, agentGone?}`. */
   readonly result: Json;
   readonly reason: string;
   /** SHA-256 (hex) of the canonical JSON of the record before, "" in the first. */

@@ -100,7 +100,9 @@ export class LabCluster {
         async (note) => {
           const { members, lease, health } = await this.lab.cephStatus(node);
           const voters = members.filter((member) => member.voter).map((member) => member.name);
-          note({ voters, lease, monitors: health?.monitors });
+          const open = (await this.journal(node)).filter((entry) => entry.state === "open");
+          const decisions = open.map(({ id, agent, reason }) => [id, agent, reason]);
+          note({ voters, lease, monitors: health?.monitors, decisions });
           const { total, inQuorum } = health?.monitors ?? { total: 0, inQuorum: 0 };
           return (voters.length === seats &&
             lease.quorum === "ok" &&

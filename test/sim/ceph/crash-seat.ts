@@ -8,7 +8,7 @@ import { kinds, laneOf } from "../../../src/ceph/control/decisions.ts";
 import { done } from "../../../src/ceph/control/done.ts";
 import { type CephSecrets, cephExecutors } from "../../../src/ceph/control/executors.ts";
 import { removalPlanner } from "../../../src/ceph/control/osd-removal.ts";
-import { foundKind, networksOf } from "../../../src/daemon/cluster/cluster-facts.ts";
+import { foundKind, isGoneForGood, networksOf } from "../../../src/daemon/cluster/cluster-facts.ts";
 import type { ClusterRuntime } from "../../../src/daemon/cluster/cluster-runtime.ts";
 import { Departures } from "../../../src/daemon/cluster/departures.ts";
 import { monitorRebuildPlanner } from "../../../src/daemon/cluster/monitor-rebuild.ts";
@@ -123,7 +123,8 @@ export function sitDown(parts: SeatParts): Seat {
       addLearner: async () => [],
       promote: (name) => changeOfEtcd(`member promote ${name}`, () => etcd.add(name)),
     },
-    isGone: (peer) => members().some((one) => one.peer === peer && !one.alive && one.leaving === "dead"),
+    isGone: (peer) =>
+      isGoneForGood(peer, { members: members(), removed: runtime.journal.tombstones(), lost: new Set() }),
     nextSecrets: async (entry) =>
       (await decider.ensureSecret(`ceph-after-${entry.id}`, makeSecrets)) as unknown as CephSecrets,
     keepSecrets: (kept) => decider.putSecret("ceph", { ...kept }),

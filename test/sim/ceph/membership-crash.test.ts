@@ -96,6 +96,27 @@ const departure = (leaving: "moving" | "dead"): Story => ({
   },
 });
 
+/** The third member loses its power for good at a step of being given its part, and is removed as dead. */
+function dying(step: number): Promise<readonly string[]> {
+  return inWorld(async (world) => {
+    const process = world.start("n3");
+    for (const node of ["n1", "n2"] as const) world.start(node);
+    await world.until("the step", () => process.steps.length >= step || isBuilt(world));
+    if (step === never) return process.steps;
+    world.powerOff("n3");
+    world.document.labels[world.peer("n3")] = { leaving: "dead" };
+    const where = `n3 dead at step ${step} (${process.steps.at(-1)})`;
+    await world.until(`its removal, ${where}`, () => doneOf(world, removeKind) > 0 && noOpen(world));
+    expect([...world.etcd], where).not.toContain("n3");
+    expect(
+      world.ceph.monitors.map(({ name }) => name),
+      where,
+    ).not.toContain("n3");
+    expect(world.ceph.hasQuorum, where).toBe(true);
+    return process.steps;
+  });
+}
+
 const isAt = (world: CrashWorld, network: string): boolean =>
   world.ceph.mon.map.length === 3 &&
   world.ceph.mon.quorum().length === 3 &&
@@ -219,6 +240,12 @@ describe("a daemon killed between any two steps, on simulated etcd and Ceph", ()
     const steps = await tell(story, victim, never);
     expect(steps.length).toBeGreaterThan(least);
     await atEach(steps.length, (step) => tell(story, victim, step));
+  });
+
+  it("nor when a member dies for good at any step of being given its part, and is removed", async () => {
+    const steps = await dying(never);
+    expect(steps.length).toBeGreaterThan(20);
+    await atEach(steps.length, dying);
   });
 
   it("nor when all hosts move back at any step", async () => {

@@ -4,6 +4,7 @@ import {
   countFiles,
   countReport,
   failedFiles,
+  failures,
   replaceCounts,
   skipReasons,
   summaryLine,
@@ -100,4 +101,30 @@ it("tells why tests were skipped, from their names and those of their suites", (
     ["block devices need root", 1],
   ]);
   expect(skipReasons("no report").size).toBe(0);
+});
+
+it("says of each failed test what it said, and of a file that broke why", () => {
+  const report = JSON.stringify({
+    ...{ numPassedTests: 0, numFailedTests: 1, numPendingTests: 0, numTodoTests: 0 },
+    testResults: [
+      {
+        ...{ name: "/somewhere/a.test.ts", status: "failed" },
+        assertionResults: [
+          { status: "passed", title: "fine" },
+          {
+            status: "failed",
+            title: "holds",
+            ancestorTitles: ["it"],
+            failureMessages: [`no ${"x".repeat(9999)}`],
+          },
+        ],
+      },
+      { name: "/somewhere/b.test.ts", status: "failed", message: "no such module", assertionResults: [] },
+    ],
+  });
+  expect(failures(report).map(({ test, said }) => [test, said.slice(0, 14), said.length])).toEqual([
+    ["a.test.ts > it > holds", "no xxxxxxxxxxx", 1500],
+    ["b.test.ts", "no such module", 14],
+  ]);
+  expect(failures("no report")).toEqual([]);
 });

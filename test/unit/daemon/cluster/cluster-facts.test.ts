@@ -4,6 +4,7 @@ import {
   foundingOf,
   foundKind,
   fsidOf,
+  isGoneForGood,
   lostForGood,
   networksOf,
   recoveredKind,
@@ -145,5 +146,27 @@ describe("the networks", () => {
       clusterNetwork: "10.1.0.0/24",
     });
     expect(networksOf([founding, entry(kinds.renumber, { ...moved, monitors })])).toMatchObject(moved);
+  });
+});
+
+describe("who is gone for good", () => {
+  const [here, away] = [founder, one];
+  const member = (peer: PeerId, alive: boolean, leaving: "moving" | "dead" | null = null) => ({
+    ...{ peer, alive, leaving },
+  });
+  const gone = (facts: Partial<Parameters<typeof isGoneForGood>[1]>): boolean =>
+    isGoneForGood(away, { members: [member(here, true)], removed: new Map(), lost: new Set(), ...facts });
+
+  it.each([
+    ["one that was removed", { removed: new Map([[away, {}]]) }, true],
+    ["one that is away and declared dead", { members: [member(away, false, "dead")] }, true],
+    ["one that is away and lost", { members: [member(away, false)], lost: new Set([away]) }, true],
+    ["one that is away", { members: [member(away, false)] }, false],
+    ["one that is away and was to move", { members: [member(away, false, "moving")] }, false],
+    ["one that is alive though declared dead", { members: [member(away, true, "dead")] }, false],
+    ["one that is alive though lost", { members: [member(away, true)], lost: new Set([away]) }, false],
+    ["a stranger", {}, false],
+  ])("%s", (_what, facts, expected) => {
+    expect(gone(facts)).toBe(expected);
   });
 });

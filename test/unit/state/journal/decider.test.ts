@@ -177,6 +177,14 @@ describe("Decider", () => {
     expect(await world.codeOf(decider.restamp(entry.id))).toBe("STALE_DECISION");
     expect(await world.settle(decider.confirm(entry.id, entry.number))).toBe(false);
     expect(copy.records.map(({ event }) => event)).toEqual(["open", "handed", "abandoned"]);
+    const bereft = await world.settle(decider.open(draft));
+    await world.settle(decider.handed(bereft.id));
+    const gone = { reason: "its node is dead", agentGone: true };
+    expect(await world.settle(decider.close(bereft.id, "abandoned", gone))).toMatchObject({
+      state: "abandoned",
+      result: { cancelAcknowledged: false, agentGone: true },
+    });
+    expect(copy.entries().find(({ id }) => id === bereft.id)?.state).toBe("abandoned");
     const own = await world.settle(decider.open({ ...draft, agent: null }));
     await world.settle(decider.handed(own.id));
     expect(await world.codeOf(decider.close(own.id, "abandoned", { reason: "no" }))).toBe("done");
