@@ -72,6 +72,7 @@ rclone rclone
 /usr/bin/aws awscli
 chromium chromium
 prometheus prometheus
+ceph-fuse ceph-fuse
 /usr/share/ceph/mgr/dashboard/module.py ceph-mgr-dashboard
 '
 

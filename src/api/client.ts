@@ -31,6 +31,7 @@ import type {
   Zone,
   zoneRequest,
 } from "./contract/failure-domain.ts";
+import type { FileSystemRow, fileSystemRemoval, fileSystemRequest } from "./contract/file-systems.ts";
 import type { Job } from "./contract/jobs.ts";
 import type { JournalEntry } from "./contract/journal.ts";
 import type { maintenanceRequest } from "./contract/maintenance.ts";
@@ -201,6 +202,22 @@ export class ApiClient {
     this.request("POST", "/1.0/pools", request, { deadlineMs: slowMs, ...options });
   removePool = (pool: string, request: Draft<typeof poolRemoval>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", `/1.0/pools/${encodeURIComponent(pool)}`, request, {
+      deadlineMs: slowMs,
+      ...options,
+    });
+  fileSystems = (options?: CallOptions): Promise<readonly FileSystemRow[]> =>
+    this.#get("/1.0/file-systems", { deadlineMs: slowMs, ...options });
+  createFileSystem = (
+    request: Draft<typeof fileSystemRequest>,
+    options?: CallOptions,
+  ): Promise<FileSystemRow> =>
+    this.request("POST", "/1.0/file-systems", request, { deadlineMs: slowMs, ...options });
+  removeFileSystem = (
+    name: string,
+    request: Draft<typeof fileSystemRemoval>,
+    options?: CallOptions,
+  ): Promise<Job> =>
+    this.request("DELETE", `/1.0/file-systems/${encodeURIComponent(name)}`, request, {
       deadlineMs: slowMs,
       ...options,
     });

@@ -31,6 +31,12 @@ import type {
   Zone,
   zoneRequest,
 } from "./contract/failure-domain.ts";
+import type {
+  FileSystemRow,
+  fileSystemParams,
+  fileSystemRemoval,
+  fileSystemRequest,
+} from "./contract/file-systems.ts";
 import type { Job, jobParams, jobWaitQuery } from "./contract/jobs.ts";
 import type { JournalEntry, journalQuery } from "./contract/journal.ts";
 import type { maintenanceParams, maintenanceRequest } from "./contract/maintenance.ts";
@@ -213,6 +219,12 @@ export interface Operations {
   createPool(input: Shape<typeof poolRequest>, context: RequestContext): Promise<PoolRow>;
   removePool(
     input: Shape<typeof poolParams> & Shape<typeof poolRemoval>,
+    context: RequestContext,
+  ): Promise<Job>;
+  fileSystems(input: object, context: RequestContext): Promise<readonly FileSystemRow[]>;
+  createFileSystem(input: Shape<typeof fileSystemRequest>, context: RequestContext): Promise<FileSystemRow>;
+  removeFileSystem(
+    input: Shape<typeof fileSystemParams> & Shape<typeof fileSystemRemoval>,
     context: RequestContext,
   ): Promise<Job>;
   planReplicas(input: Shape<typeof replicasRequest>, context: RequestContext): Promise<ReplicasPlan>;

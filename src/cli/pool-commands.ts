@@ -6,7 +6,7 @@ import { bytes as bytesText } from "./render/words.ts";
 import { Session } from "./session.ts";
 
 /** Ceph's own word for it. */
-const confirmOption = "--yes-i-really-mean-it";
+export const confirmOption = "--yes-i-really-mean-it";
 
 interface CreateOptions {
   readonly size?: number;
@@ -82,7 +82,7 @@ export function addPoolCommands(program: Command, io: CliIo): void {
     });
 }
 
-function wholeNumber(text: string): number {
+export function wholeNumber(text: string): number {
   if (!/^\d{1,6}$/.test(text) || Number(text) < 1) throw new InvalidArgumentError("it is a number from 1 on");
   return Number(text);
 }

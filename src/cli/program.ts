@@ -6,6 +6,7 @@ import { addClientCommands, addLogCommands } from "./config-commands.ts";
 import { addDiskCommands } from "./disk-commands.ts";
 import { addEventCommands } from "./event-commands.ts";
 import { reportFailure } from "./failure.ts";
+import { addFileSystemCommands } from "./file-system-commands.ts";
 import { addInitCommand } from "./init-command.ts";
 import type { CliIo } from "./io.ts";
 import { addMeshCommands } from "./mesh-commands.ts";
@@ -45,6 +46,7 @@ export function buildProgram(io: CliIo): Command {
   addServiceCommands(program, io);
   addS3Commands(program, io);
   addPoolCommands(program, io);
+  addFileSystemCommands(program, io);
   addClientCommands(program, io);
   addLogCommands(program, io);
   addEventCommands(program, io);

@@ -42,6 +42,7 @@ import { EventLog } from "./events/event-log.ts";
 import { HealthWatch } from "./events/health-watch.ts";
 import { PeersInSight } from "./events/sight-events.ts";
 import { planDomain, setDomain, setZone } from "./failure-domain.ts";
+import { removeFileSystem } from "./file-systems.ts";
 import { bootId, firstStart } from "./first-start.ts";
 import { InstanceLock } from "./instance-lock.ts";
 import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
@@ -58,6 +59,7 @@ import {
   rebuildJob,
   recoverJob,
   removeDiskJob,
+  removeFileSystemJob,
   removeMemberJob,
   removePoolJob,
   replaceDiskJob,
@@ -275,6 +277,7 @@ export class Daemon {
         [upgradeJob]: (request, tools) => upgradeCluster(this, request, tools),
         [restartServiceJob]: (request, tools) => restartService(this, request, tools),
         [changeConfigJob]: (request, tools) => changeConfig(this, request, tools),
+        [removeFileSystemJob]: (request, tools) => removeFileSystem(this, request, tools),
         [removePoolJob]: (request, tools) => removePool(this, request, tools),
         [setReplicasJob]: (request, tools) => setReplicas(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),

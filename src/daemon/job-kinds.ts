@@ -22,6 +22,7 @@ export const upgradeJob = "cluster.upgrade";
 export const restartServiceJob = "service.restart";
 export const changeConfigJob = "config.change";
 export const removePoolJob = "pool.remove";
+export const removeFileSystemJob = "fs.remove";
 export const setReplicasJob = "pool.replicas";
 export const setZoneJob = "zone.set";
 export const serviceJob = "service.place";

@@ -28,6 +28,7 @@ import type { DiskReplacementRequest } from "./disk-replacement.ts";
 import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
 import { explain } from "./explain.ts";
 import { checkNode, listZones } from "./failure-domain.ts";
+import { checkFileSystemRemoval, createFileSystem, listFileSystems } from "./file-systems.ts";
 import {
   addDisksJob,
   adoptDisksJob,
@@ -40,6 +41,7 @@ import {
   rebuildJob,
   recoverJob,
   removeDiskJob,
+  removeFileSystemJob,
   removeMemberJob,
   removePoolJob,
   replaceDiskJob,
@@ -465,6 +467,16 @@ export function daemonOperations(daemon: Daemon): Operations {
     async removePool({ pool, confirmed }, { signal }) {
       const id = await checkPoolRemoval(runtime(), pool, confirmed, signal);
       return shown(daemon.jobs.start(removePoolJob, { pool, id }));
+    },
+    async fileSystems(_input, { signal }) {
+      return listFileSystems(runtime(), signal);
+    },
+    async createFileSystem(request, { signal }) {
+      return createFileSystem(runtime(), request, signal);
+    },
+    async removeFileSystem({ name, confirmed }, { signal }) {
+      const doomed = await checkFileSystemRemoval(runtime(), name, confirmed, signal);
+      return shown(daemon.jobs.start(removeFileSystemJob, doomed as unknown as Json));
     },
     async planReplicas(request, { signal }) {
       return planReplicas(runtime(), request, signal);

@@ -36,7 +36,10 @@ export async function listPools(cluster: ClusterRuntime, signal: AbortSignal): P
 }
 
 /** Only a manager can tell. */
-async function usageOf(ceph: CephCommands, call: CallOptions): Promise<ReadonlyMap<string, number> | null> {
+export async function usageOf(
+  ceph: CephCommands,
+  call: CallOptions,
+): Promise<ReadonlyMap<string, number> | null> {
   if (!(await ceph.mgrStat(call)).available) return null;
   return ceph.poolUsage(call).catch(() => null);
 }
@@ -55,14 +58,35 @@ export async function createPool(
   if (liveOsds(await ceph.osdTree(call)).length === 0) {
     throw new MicrocephError("OSD_NEEDED", "there is no running OSD to hold a pool");
   }
-  if (size === 1 && !confirmed) throw singleCopy(`the pool ${name} would have`);
-  if (size === 1) await ceph.configSet("global", "mon_allow_pool_size_one", "true", call);
-  await ceph.createPool(name, { ...call, ...(pg_num === undefined ? {} : { pgNum: pg_num }) });
-  if (size !== undefined) await setSize(ceph, name, size, call);
-  await ceph.enableApplication(name, application, call);
+  checkSize(size, confirmed, `the pool ${name} would have`);
+  await makePool(ceph, { name, size, pgNum: pg_num, application, exists: false }, call);
   const made = (await listPools(cluster, signal)).find(({ pool }) => pool === name);
   if (made === undefined) throw new MicrocephError("NOT_FOUND", `the pool ${name} was removed meanwhile`);
   return made;
+}
+
+/** Throws DATA_LOSS_UNCONFIRMED. */
+export function checkSize(size: number | undefined, confirmed: boolean, what: string): void {
+  if (size === 1 && !confirmed) throw singleCopy(what);
+}
+
+/** Make a pool, unless it is there, and have it as it is wanted. */
+export async function makePool(
+  ceph: CephCommands,
+  wanted: {
+    readonly name: string;
+    readonly size: number | undefined;
+    readonly pgNum?: number | undefined;
+    readonly application: string;
+    readonly exists: boolean;
+  },
+  call: CallOptions,
+): Promise<void> {
+  const { name, size, pgNum, application, exists } = wanted;
+  if (size === 1) await ceph.configSet("global", "mon_allow_pool_size_one", "true", call);
+  if (!exists) await ceph.createPool(name, { ...call, ...(pgNum === undefined ? {} : { pgNum }) });
+  if (size !== undefined) await setSize(ceph, name, size, call);
+  await ceph.enableApplication(name, application, call);
 }
 
 function singleCopy(what: string): MicrocephError {
@@ -120,24 +144,35 @@ const noPool = (pool: string): MicrocephError =>
 
 const deletion = "mon_allow_pool_delete";
 
-/**
- * The job of `pool remove`. Ceph's own lock against it is opened for the moment, and what was said about it before is
- * remembered first: cut off, it is put back by the next run.
- */
+/** The job of `pool remove`. */
 export async function removePool(daemon: Daemon, asked: Json, tools: JobTools): Promise<Json> {
   await daemon.settled();
   const { pool, id } = asked as { pool: string; id: number };
   const cluster = runtimeOf(daemon);
   await cluster.whenCephAnswers(() => tools.report(0, "waiting for Ceph"), tools.signal);
   const ceph = commandsOf(cluster);
+  tools.report(30, `${pool} is removed`);
+  await deletePools(ceph, [{ pool, id }], tools);
+  return { pool };
+}
+
+/**
+ * Remove pools as part of a job. Ceph's own lock against it is opened for the moment, and what was said about it
+ * before is remembered first: cut off, it is put back by the next run.
+ */
+export async function deletePools(
+  ceph: CephCommands,
+  doomed: readonly { readonly pool: string; readonly id: number }[],
+  tools: Pick<JobTools, "memory" | "remember" | "signal">,
+): Promise<void> {
   const call = { deadlineMs: callMs, signal: tools.signal };
   const kept = tools.memory as { before: string | null } | null;
   const before = kept === null ? ((await ceph.configGet("mon", deletion, call)) ?? null) : kept.before;
   if (kept === null) tools.remember({ before });
-  tools.report(30, `${pool} is removed`);
   try {
-    // Another one of this name may have been made since this was asked for.
-    if ((await ceph.pools(call)).some((one) => one.name === pool && one.id === id)) {
+    for (const { pool, id } of doomed) {
+      // Another one of this name may have been made since this was asked for.
+      if (!(await ceph.pools(call)).some((one) => one.name === pool && one.id === id)) continue;
       await ceph.configSet("mon", deletion, "true", call);
       const words = ["osd", "pool", "delete", pool, pool, "--yes-i-really-really-mean-it"];
       await onceHeeded(() => ceph.run(words, call), call);
@@ -146,7 +181,6 @@ export async function removePool(daemon: Daemon, asked: Json, tools: JobTools): 
     if (before === null) await ceph.configRemove("mon", deletion, call);
     else await ceph.configSet("mon", deletion, before, call);
   }
-  return { pool };
 }
 
 /** How many places of a kind have OSDs that run. */

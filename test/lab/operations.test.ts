@@ -121,6 +121,58 @@ labSuite("a cluster in operation", () => {
     await cluster.settled("n1");
   });
 
+  it("keeps images and files: an image with a snapshot, a file system mounted on two hosts", async () => {
+    const script = (node: string, words: string): Promise<string> =>
+      lab.run(node, ["sh", "-ec", words], minutes(3));
+    const image = join(folder, "image");
+    const [back, old] = [join(folder, "back"), join(folder, "old")];
+    await writeFile(image, Buffer.alloc(3 * 2 ** 20, "first "));
+    await script("n1", `rbd import ${image} data/image && rbd snap create data/image@before`);
+    await script("n2", `rbd bench --io-type write --io-size 4K --io-total 1M data/image >/dev/null`);
+    await script("n3", `rbd export data/image@before ${old} && rbd export data/image ${back}`);
+    expect((await readFile(old)).equals(Buffer.alloc(3 * 2 ** 20, "first "))).toBe(true);
+    expect((await readFile(back)).equals(await readFile(old))).toBe(false);
+    await script("n1", "rbd snap purge data/image && rbd rm data/image");
+
+    const refused = async (code: string, ...args: string[]): Promise<void> => {
+      const { exitCode, stderr } = await cluster.cli("n1", "fs", ...args);
+      expect([args.join(" "), exitCode, stderr]).toEqual([
+        ...[args.join(" "), 4],
+        expect.stringContaining(`[${code}]`),
+      ]);
+    };
+    // What an earlier try left, cut off after its first pool, is taken up.
+    await cluster.run("n1", "pool", "create", "cephfs.home.meta", "--application", "cephfs");
+    await cluster.run("n2", "fs", "create", "home");
+    await refused("NAME_TAKEN", "create", "home");
+    await lab.waitFor(
+      "a metadata server to serve it",
+      async (note) => {
+        const rows = JSON.parse(await cluster.run("n3", "fs", "list", "--format", "json"));
+        note(rows);
+        return rows[0]?.active.length === 1 && rows[0]?.standby === 2;
+      },
+      minutes(2),
+    );
+    const mount = join(folder, "mounted");
+    const mounted = (words: string): string =>
+      `mkdir -p ${mount}; ceph-fuse --client_fs home ${mount} 2>/dev/null >&2; trap 'umount ${mount}' EXIT; ${words}`;
+    await script(
+      "n1",
+      mounted(
+        `mkdir ${mount}/a; echo '${text}' > ${mount}/a/file; mkdir ${mount}/a/.snap/s; rm ${mount}/a/file`,
+      ),
+    );
+    expect(await script("n3", mounted(`ls ${mount}/a; cat ${mount}/a/.snap/s/file`))).toBe(`${text}\n`);
+    await refused("DATA_LOSS_UNCONFIRMED", "remove", "home");
+    const needed = await cluster.cli("n1", "pool", "remove", "cephfs.home.data", "--yes-i-really-mean-it");
+    expect([needed.exitCode, needed.stderr]).toEqual([4, expect.stringContaining("[POOL_NEEDED]")]);
+    await cluster.run("n2", "fs", "remove", "home", "--yes-i-really-mean-it");
+    expect(await cluster.run("n1", "fs", "list", "--format", "json")).toBe("[]\n");
+    expect(await cluster.ceph("n1", "osd", "pool", "ls")).not.toContain("cephfs");
+    await cluster.healthy("n1");
+  });
+
   it("sets any option of Ceph, restarts in turn who reads it only at the start, and refuses what is its own", async () => {
     const shown = async (osd: string, key: string): Promise<string> =>
       (await cluster.ceph("n1", "config", "show", osd, key)).trim();

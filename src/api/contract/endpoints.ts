@@ -28,6 +28,7 @@ import {
   replaceDiskRequest,
 } from "./disks.ts";
 import { failureDomainPlanRequest, failureDomainRequest, zone, zoneRequest } from "./failure-domain.ts";
+import { fileSystemParams, fileSystemRemoval, fileSystemRequest, fileSystemRow } from "./file-systems.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
 import { journalEntry, journalQuery } from "./journal.ts";
 import { maintenanceParams, maintenanceRequest } from "./maintenance.ts";
@@ -825,6 +826,33 @@ export const endpoints = {
     summary: "Remove a pool with all that is in it; the job's result: {pool}",
     params: poolParams,
     body: poolRemoval,
+    reply: job,
+    kind: "async",
+    waits: true,
+  },
+  fileSystems: {
+    method: "GET",
+    path: "/1.0/file-systems",
+    summary: "File systems (CephFS) with their pools and metadata servers",
+    reply: z.array(fileSystemRow),
+    kind: "sync",
+    waits: true,
+  },
+  createFileSystem: {
+    method: "POST",
+    path: "/1.0/file-systems",
+    summary: "Make a file system, with the two pools it is kept in",
+    body: fileSystemRequest,
+    reply: fileSystemRow,
+    kind: "sync",
+    waits: true,
+  },
+  removeFileSystem: {
+    method: "DELETE",
+    path: "/1.0/file-systems/{name}",
+    summary: "Remove a file system, its pools and all files; the job's result: {name}",
+    params: fileSystemParams,
+    body: fileSystemRemoval,
     reply: job,
     kind: "async",
     waits: true,

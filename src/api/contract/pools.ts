@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Shape, text } from "./shape.ts";
 
 /** What this product makes; Ceph itself allows more, and such pools are listed all the same. */
-const newPoolName = z
+export const newPoolName = z
   .string()
   .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$/, "letters, digits, '.', '_' and '-'");
 const poolName = z.string().min(1).max(200);

@@ -1,5 +1,6 @@
 import type { InventoryDisk } from "../../../src/api/contract/disks.ts";
 import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/events.ts";
+import type { FileSystemRow } from "../../../src/api/contract/file-systems.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
 import type { RebuildPlan } from "../../../src/api/contract/monitor-rebuild.ts";
 import type { PanelReport } from "../../../src/api/contract/panels.ts";
@@ -201,6 +202,12 @@ export class StubOperations implements Operations {
     {
       ...{ pool: "data", size: 3, crush_rule: "microceph_auto_host", min_size: 2, pg_num: 8 },
       ...{ erasure: false, applications: ["rbd"], bytes: 7 },
+    },
+  ];
+  fileSystemRows: FileSystemRow[] = [
+    {
+      ...{ name: "home", metadata_pool: "cephfs.home.meta", data_pools: ["cephfs.home.data"] },
+      ...{ active: ["n1"], standby: 2, bytes: 7 },
     },
   ];
   replicasPlan: ReplicasPlan = {
@@ -418,6 +425,23 @@ export class StubOperations implements Operations {
       throw new MicrocephError("DATA_LOSS_UNCONFIRMED", "with the pool data 7 bytes would be lost");
     this.jobResult = { pool: input.pool };
     return this.#newJob("pool.remove");
+  }
+
+  async fileSystems() {
+    return this.fileSystemRows;
+  }
+
+  async createFileSystem(input: { readonly name: string }) {
+    this.#note("createFileSystem", input);
+    return { ...this.fileSystemRows[0], name: input.name } as FileSystemRow;
+  }
+
+  async removeFileSystem(input: { readonly name: string; readonly confirmed: boolean }) {
+    this.#note("removeFileSystem", input);
+    if (!input.confirmed)
+      throw new MicrocephError("DATA_LOSS_UNCONFIRMED", "with the file system home 7 bytes would be lost");
+    this.jobResult = { name: input.name };
+    return this.#newJob("fs.remove");
   }
 
   async planReplicas(input: unknown) {

@@ -707,6 +707,23 @@ describe("pools", () => {
   });
 });
 
+describe("file systems", () => {
+  test("are listed, made, and removed only when that is meant", async () => {
+    await using api = await runServer();
+    expect((await run(api, "fs list --format csv")).stdout).toBe(
+      "home,cephfs.home.meta,cephfs.home.data,n1,2,7B\n",
+    );
+    expect((await run(api, "fs create work --size 2")).stdout).toBe(
+      "work is made. Mount it with:\n  ceph-fuse --client_fs work /mnt\n",
+    );
+    expect(api.operations.inputOf("createFileSystem")).toEqual({ name: "work", size: 2, confirmed: false });
+    expect((await run(api, "fs create a/b")).code).toBe(2);
+    const refused = await run(api, "fs remove home");
+    expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining("[DATA_LOSS_UNCONFIRMED]")]);
+    expect((await run(api, "fs remove home --yes-i-really-mean-it")).stdout).toBe("home is removed.\n");
+  });
+});
+
 describe("settings of Ceph", () => {
   test("are listed, shown with what they may be, set and reset", async () => {
     await using api = await runServer();

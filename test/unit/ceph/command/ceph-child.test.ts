@@ -125,10 +125,12 @@ describe("the long-lived ceph child", () => {
   it("gives one up that answers nothing, while the next call still has time", async () => {
     await child.stop();
     child = new CephChild(
-      { argv: ["sh", "-c", fake, "ceph", folder], answerMs: 200 },
+      { argv: ["sh", "-c", fake, "ceph", folder], answerMs: 600 },
       { log: pino({ level: "silent" }) },
     );
-    await expect(child.run(["hang"], { deadlineMs: 50, answers: true })).rejects.toMatchObject({
+    // One that has not started by the deadline was never asked.
+    await child.run(["say", "ready"], options);
+    await expect(child.run(["hang"], { deadlineMs: 400, answers: true })).rejects.toMatchObject({
       code: "DEADLINE_EXCEEDED",
     });
     expect(await child.run(["say", "again"], { ...options, answers: true })).toBe("again");
