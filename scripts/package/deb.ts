@@ -58,6 +58,7 @@ export function buildDeb(options: DebOptions): void {
   for (const name of ["microceph.cjs", "microcephd.mjs", "automerge_wasm_bg.wasm"]) {
     copy(join("dist", name), join(lib, "dist", name));
   }
+  copy("dist/mgr-bcrypt.py", join(lib, "dist", "mgr-bcrypt.py"));
   copy("dist/supervise.sh", join(lib, "dist", "supervise.sh"), 0o755);
   for (const name of ["microceph", "microcephd"]) {
     copy(join("bin", name), join(lib, "bin", name), 0o755);

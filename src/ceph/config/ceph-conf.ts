@@ -65,6 +65,8 @@ export function renderCephConf(input: CephConfInput): string {
       [
         ["mon data", `${paths.data}/mon/$cluster-$id`],
         ["keyring", `${paths.data}/mon/$cluster-$id/keyring`],
+        // Not restful, which Ceph has given up and which fails where cryptography is loaded twice (ADR 22).
+        ["mgr initial modules", "iostat"],
       ],
     ],
     ["mgr", [["mgr data", `${paths.data}/mgr/$cluster-$id`], ["keyring", "$mgr_data/keyring"], ...own]],
@@ -126,7 +128,16 @@ export const optionsOfCephConf: ReadonlySet<string> = new Set([
     "key",
     "keyfile",
   ],
-  ...["mon_data", "mgr_data", "mds_data", "osd_data", "rgw_data", "crush_location", "rgw_frontends"],
+  ...[
+    "mgr_initial_modules",
+    "mon_data",
+    "mgr_data",
+    "mds_data",
+    "osd_data",
+    "rgw_data",
+    "crush_location",
+    "rgw_frontends",
+  ],
 ]);
 
 function entry(key: string, value: string): string {

@@ -35,10 +35,11 @@ export function daemonSpec(
   type: CephDaemonType,
   id: string | number,
   extra: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): UnitSpec {
   return {
     argv: [`ceph-${type}`, "-f", "-i", String(id), "-c", paths.cephConf, ...extra],
-    env: daemonEnvironment,
+    env: { ...daemonEnvironment, ...env },
     cwd: "/",
     stopSeconds: type === "osd" || type === "mon" ? 60 : 20,
   };
@@ -60,9 +61,10 @@ export async function startDaemon(
   type: CephDaemonType,
   id: string | number,
   extra: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const unit = unitName(type, id);
-  const spec = daemonSpec(deps.paths, type, id, extra);
+  const spec = daemonSpec(deps.paths, type, id, extra, env);
   const { action } = await orDiskFull(unit, () => deps.runner.ensure(unit, spec));
   if (action === "differs") {
     deps.log.info({ unit }, "runs with other arguments than it would be started with now");

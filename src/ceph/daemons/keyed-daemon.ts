@@ -6,6 +6,7 @@ import { askAdminSocket } from "../command/admin-socket.ts";
 import type { CephDaemonType } from "../config/ceph-paths.ts";
 import { keyOf, renderKeyring } from "../config/keyring.ts";
 import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
+import { prepareMgrPython } from "./mgr-python.ts";
 
 /** A daemon whose whole state is its key: manager, metadata server and gateway. */
 export type KeyedDaemon = Extract<CephDaemonType, "mgr" | "mds" | "rgw">;
@@ -40,8 +41,9 @@ export async function keptKey(
 }
 
 /** Start it, or adopt the running one. Idempotent. */
-export function startKeyedDaemon(deps: DaemonDeps, type: KeyedDaemon, handle: Handle): Promise<void> {
-  return startDaemon(deps, type, handle);
+export async function startKeyedDaemon(deps: DaemonDeps, type: KeyedDaemon, handle: Handle): Promise<void> {
+  const env = type === "mgr" ? await prepareMgrPython(deps, handle) : {};
+  await startDaemon(deps, type, handle, [], env);
 }
 
 /** Whether it was prepared on this node: what to start at boot. */

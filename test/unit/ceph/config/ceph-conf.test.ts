@@ -44,6 +44,7 @@ keyring = /s/conf/$cluster.$name.keyring
 [mon]
 mon data = /s/data/mon/$cluster-$id
 keyring = /s/data/mon/$cluster-$id/keyring
+mgr initial modules = iostat
 
 [mgr]
 mgr data = /s/data/mgr/$cluster-$id
