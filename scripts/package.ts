@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { buildDeb } from "./package/deb.ts";
+import { buildNpm, npmVersion } from "./package/npm.ts";
 import { run } from "./package/run.ts";
 import { bundledPackages, sbom } from "./package/sbom.ts";
 
@@ -37,19 +38,25 @@ const packages = bundledPackages(root, platform);
 const at = new Date(epoch * 1000).toISOString();
 const bomText = sbom(packages, { version, at });
 const deb = join(target, `microceph-mesh_${version}_${architecture}.deb`);
-const work = mkdtempSync(join(tmpdir(), "microceph-deb-"));
+const npm = join(target, `microceph-mesh-${npmVersion(version)}.tgz`);
+const work = mkdtempSync(join(tmpdir(), "microceph-package-"));
+const inFolder = (name: string): string => {
+  mkdirSync(join(work, name));
+  return join(work, name);
+};
 try {
-  console.log(`package: ${basename(deb)}`);
-  buildDeb({
-    ...{ root, work, target: deb, version, architecture, platform, epoch, packages, bom: bomText },
-  });
+  console.log(`package: ${basename(deb)}, ${basename(npm)}`);
+  const what = { root, version, packages, bom: bomText };
+  buildNpm({ ...what, work: inFolder("npm"), target: npm });
+  buildDeb({ ...what, work: inFolder("deb"), target: deb, architecture, platform, epoch });
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
 const bom = join(target, `microceph-mesh_${version}.cdx.json`);
 writeFileSync(bom, bomText);
-const sums = [deb, bom].map(
+const made = [deb, npm, bom];
+const sums = made.map(
   (file) => `${createHash("sha256").update(readFileSync(file)).digest("hex")}  ${basename(file)}\n`,
 );
 writeFileSync(join(target, "SHA256SUMS"), sums.join(""));
-console.log(`package: ${target} holds ${[deb, bom].map((file) => basename(file)).join(", ")}, SHA256SUMS`);
+console.log(`package: ${target} holds ${made.map((file) => basename(file)).join(", ")}, SHA256SUMS`);

