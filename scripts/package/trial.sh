@@ -122,7 +122,7 @@ rebooted() {
 }
 stopped() {
   on apt-get remove -y microceph-mesh || return 1
-  ! on pgrep -l '^ceph-|^etcd$|^node'
+  ! on pgrep -l '^ceph-(mon|mgr|osd|mds)|^node'
 }
 
 for release in ${*:-bookworm trixie}; do
