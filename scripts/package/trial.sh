@@ -63,11 +63,10 @@ boot() {
   done
 }
 # Run a program there, as an administrator who is logged in.
-on() {
-  cd /
-  nsenter -t "$machine" -m -p -n -u -i -C -r -w/ env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+on() (
+  cd / && nsenter -t "$machine" -m -p -n -u -i -C -r -w/ env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
     DEBIAN_FRONTEND=noninteractive "$@"
-}
+)
 halt() {
   [ -n "$machine" ] || return 0
   on systemctl poweroff >/dev/null 2>&1

@@ -115,7 +115,15 @@ export class CephNode {
 
   /** Remember how to reach the cluster; write ceph.conf and the admin keyring when they changed. */
   configure(access: CephAccess): Promise<void> {
-    const done = this.#configuring.then(() => this.#configure(access));
+    return this.#reconfigure(() => access);
+  }
+
+  /**
+   * As `configure`; what is changed is what it is when its turn comes, so that no change before it is lost. Who changes
+   * something has seen that there is an access.
+   */
+  #reconfigure(change: (current: CephAccess) => CephAccess): Promise<void> {
+    const done = this.#configuring.then(() => this.#configure(change(this.#access as CephAccess)));
     this.#configuring = done.catch(() => undefined);
     return done;
   }
@@ -150,14 +158,18 @@ export class CephNode {
     if (this.#access === null) return;
     const monitors = map.monitors.map(({ name, addresses }) => ({ name, addresses: [...addresses] }));
     if (JSON.stringify(monitors) === JSON.stringify(this.#access.monitors)) return;
-    await this.configure({ ...this.#access, monitors });
+    await this.#reconfigure((access) => ({ ...access, monitors }));
   }
 
   /** Other networks were decided: ceph.conf says so, once for each decision. @returns whether anything was to be done */
   async followNetworks(networks: DecidedNetworks): Promise<boolean> {
     const { id, publicNetwork, clusterNetwork } = networks;
-    if (this.#access === null || this.deps.memory.get(networksKey) === id) return false;
-    await this.configure({ ...this.#access, publicNetwork, clusterNetwork });
+    if (this.#access === null) return false;
+    const isSo =
+      this.#access.publicNetwork === publicNetwork && this.#access.clusterNetwork === clusterNetwork;
+    // An order that was given before the decision may have brought the former networks after it.
+    if (this.deps.memory.get(networksKey) === id && isSo) return false;
+    await this.#reconfigure((access) => ({ ...access, publicNetwork, clusterNetwork }));
     this.deps.memory.put(networksKey, id);
     return true;
   }
@@ -170,7 +182,7 @@ export class CephNode {
   async followClientOptions(options: Readonly<Record<string, string>>): Promise<boolean> {
     if (JSON.stringify(options) === JSON.stringify(this.#clientOptions())) return false;
     this.deps.memory.put(clientKey, { ...options });
-    if (this.#access !== null) await this.configure(this.#access);
+    if (this.#access !== null) await this.#reconfigure((access) => access);
     return true;
   }
 
