@@ -220,7 +220,8 @@ export class CephNode {
     }
     const stays = now.address === before.address || deps.hasAddress(before.address ?? "");
     if (stays && now.move === before.move) return false;
-    await this.configure(move !== null && now.move !== before.move ? move.access : this.#access);
+    const isOther = move !== null && now.move !== before.move;
+    await this.#reconfigure((access) => (isOther ? move.access : access));
     this.#commands?.reconnect();
     const running = (await deps.runner.list()).filter(
       ({ unit, state }) => !unit.startsWith("mon.") && state !== "stopped",
