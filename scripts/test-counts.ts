@@ -24,17 +24,22 @@ interface Report {
   }[];
 }
 
+/** Null for what is no report. */
+function read(text: string): Report | null {
+  try {
+    return JSON.parse(text) as Report;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Count a vitest run by its JSON report and exit code. A file that could not be loaded counts as one failed
  * test, and so does a run that failed for any other reason.
  */
 export function countReport(text: string, exitCode: number): Counts {
-  let report: Report;
-  try {
-    report = JSON.parse(text) as Report;
-  } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
-  }
+  const report = read(text);
+  if (report === null) return { passed: 0, failed: 1, skipped: 0 };
   // A file with a failed hook has a failed status though none of its tests failed.
   const brokenFiles = report.testResults.filter(
     (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
@@ -49,14 +54,9 @@ export function countReport(text: string, exitCode: number): Counts {
 
 /** Test files of which something failed, as the report names them; none if the report cannot be read. */
 export function failedFiles(text: string): readonly string[] {
-  try {
-    const { testResults } = JSON.parse(text) as Report;
-    return testResults.flatMap(({ name, status }) =>
-      status === "failed" && name !== undefined ? [name] : [],
-    );
-  } catch {
-    return [];
-  }
+  return (read(text)?.testResults ?? []).flatMap(({ name, status }) =>
+    status === "failed" && name !== undefined ? [name] : [],
+  );
 }
 
 /** Characters of what one test said when it failed: what was expected, and what was seen last. */
@@ -64,12 +64,8 @@ const longestWords = 1500;
 
 /** Every test that failed, by its file, suites and name, with what it said first; none if the report cannot be read. */
 export function failures(text: string): readonly { readonly test: string; readonly said: string }[] {
-  let report: Report;
-  try {
-    report = JSON.parse(text) as Report;
-  } catch {
-    return [];
-  }
+  const report = read(text);
+  if (report === null) return [];
   return report.testResults.flatMap(({ name = "?", status, message, assertionResults }) => {
     const file = name.slice(name.lastIndexOf("/") + 1);
     const failed = assertionResults.filter((test) => test.status === "failed");
@@ -99,12 +95,8 @@ export function countFiles(text: string, files: readonly string[]): Counts {
 /** Why tests were skipped, as their names or those of their suites say it, with the number of tests. */
 export function skipReasons(text: string): ReadonlyMap<string, number> {
   const reasons = new Map<string, number>();
-  let report: Report;
-  try {
-    report = JSON.parse(text) as Report;
-  } catch {
-    return reasons;
-  }
+  const report = read(text);
+  if (report === null) return reasons;
   for (const test of report.testResults.flatMap((file) => file.assertionResults)) {
     if (test.status === "passed" || test.status === "failed") continue;
     for (const title of [...(test.ancestorTitles ?? []), test.title ?? ""]) {

@@ -11,6 +11,7 @@ import {
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { manPage } from "./man.ts";
+import { programs } from "./programs.ts";
 import { run } from "./run.ts";
 import { type Bundled, licenceTexts } from "./sbom.ts";
 
@@ -55,13 +56,8 @@ export function buildDeb(options: DebOptions): void {
   const lib = "usr/lib/microceph-mesh";
   const doc = "usr/share/doc/microceph-mesh";
 
-  for (const name of ["microceph.cjs", "microcephd.mjs", "automerge_wasm_bg.wasm"]) {
-    copy(join("dist", name), join(lib, "dist", name));
-  }
-  copy("dist/mgr-bcrypt.py", join(lib, "dist", "mgr-bcrypt.py"));
-  copy("dist/supervise.sh", join(lib, "dist", "supervise.sh"), 0o755);
+  for (const { path, mode } of programs) copy(path, join(lib, path), mode);
   for (const name of ["microceph", "microcephd"]) {
-    copy(join("bin", name), join(lib, "bin", name), 0o755);
     mkdirSync(join(work, "usr/bin"), { recursive: true });
     symlinkSync(`../lib/microceph-mesh/bin/${name}`, join(work, "usr/bin", name));
   }

@@ -1,6 +1,7 @@
 import { chmodSync, cpSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { programs } from "./programs.ts";
 import { run } from "./run.ts";
 import { type Bundled, licenceTexts } from "./sbom.ts";
 
@@ -47,18 +48,17 @@ export function npmManifest(checkout: string, version: string): string {
 
 /** Files that are the same in the package as in the checkout. */
 const files = [
-  ...["bin/microceph", "bin/microcephd"],
-  ...["dist/microceph.cjs", "dist/microcephd.mjs", "dist/automerge_wasm_bg.wasm"],
-  ...["dist/mgr-bcrypt.py", "dist/supervise.sh", "LICENSE", "README.md", "CHANGELOG.md"],
+  ...programs,
+  ...["LICENSE", "README.md", "CHANGELOG.md"].map((path) => ({ path, mode: 0o644 })),
 ];
 
 /** Build the package for `npm install --global`. The same sources give the same bytes. */
 export function buildNpm(options: NpmOptions): void {
   const { root, work, target, version, packages, bom } = options;
-  for (const file of files) {
-    mkdirSync(dirname(join(work, file)), { recursive: true });
-    cpSync(join(root, file), join(work, file));
-    chmodSync(join(work, file), /^bin\/|\.sh$/.test(file) ? 0o755 : 0o644);
+  for (const { path, mode } of files) {
+    mkdirSync(dirname(join(work, path)), { recursive: true });
+    cpSync(join(root, path), join(work, path));
+    chmodSync(join(work, path), mode);
   }
   const put = (name: string, text: string): void => writeFileSync(join(work, name), text, { mode: 0o644 });
   put("package.json", npmManifest(readFileSync(join(root, "package.json"), "utf8"), version));

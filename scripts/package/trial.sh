@@ -90,7 +90,7 @@ fresh() {
   # Of all that listens only the lobby (7443/tcp) and mDNS (5353/udp) are its own.
   open=$(on ss -Hltunp | grep '"node' | sed 's/^\([a-z]*\) .*:\([0-9]*\) .*:.*users.*/\2\/\1/' | sort -u | tr '\n' ' ')
   [ "$open" = "5353/udp 7443/tcp " ] || { echo "open: $open"; return 1; }
-  ! on pgrep -l '^ceph-(mon|mgr|osd|mds)|^etcd --name=node1'
+  ! on pgrep -l '^ceph-(mon|mgr|osd|mds)' && ! on pgrep -fl '^etcd --name=node1'
 }
 cluster() {
   on microceph cluster bootstrap || return 1

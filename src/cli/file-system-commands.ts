@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { FileSystemRow } from "../api/contract/file-systems.ts";
 import type { CliIo } from "./io.ts";
-import { confirmOption, wholeNumber } from "./pool-commands.ts";
+import { confirmOption, numberFromOne } from "./option-values.ts";
 import type { Table } from "./render/table.ts";
 import { bytes as bytesText } from "./render/words.ts";
 import { Session } from "./session.ts";
@@ -26,7 +26,7 @@ export function addFileSystemCommands(program: Command, io: CliIo): void {
   fs.command("create")
     .description("Make a file system, with the two pools it is kept in")
     .argument("<name>", "letters, digits, '.', '_' and '-'")
-    .option("--size <n>", "copies (what new pools get)", wholeNumber)
+    .option("--size <n>", "copies (what new pools get)", numberFromOne)
     .option(confirmOption, "a single copy is meant")
     .action(async (name: string, options: CreateOptions, command: Command) => {
       const session = new Session(io, command);

@@ -1,12 +1,10 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import type { PoolRow, ReplicasPlan } from "../api/contract/pools.ts";
 import type { CliIo } from "./io.ts";
+import { confirmOption, numberFromOne } from "./option-values.ts";
 import { borderedTable, type Table } from "./render/table.ts";
 import { bytes as bytesText } from "./render/words.ts";
 import { Session } from "./session.ts";
-
-/** Ceph's own word for it. */
-export const confirmOption = "--yes-i-really-mean-it";
 
 interface CreateOptions {
   readonly size?: number;
@@ -37,8 +35,8 @@ export function addPoolCommands(program: Command, io: CliIo): void {
     .command("create")
     .description("Make a replicated pool, spread over what the cluster's failure domain says")
     .argument("<name>", "letters, digits, '.', '_' and '-'")
-    .option("--size <n>", "copies (what new pools get)", wholeNumber)
-    .option("--pg-num <n>", "placement groups (Ceph chooses)", wholeNumber)
+    .option("--size <n>", "copies (what new pools get)", numberFromOne)
+    .option("--pg-num <n>", "placement groups (Ceph chooses)", numberFromOne)
     .option("--application <name>", "what it is for: rbd, cephfs, rgw or another word (rbd)")
     .option(confirmOption, "a single copy is meant")
     .action(async (name: string, options: CreateOptions, command: Command) => {
@@ -69,7 +67,7 @@ export function addPoolCommands(program: Command, io: CliIo): void {
     .command("set-rf")
     .description("Have pools keep another number of copies")
     .argument("[pool...]", '"*": every pool and what new ones get; "" or none: only what new ones get')
-    .requiredOption("--size <n>", "copies", wholeNumber)
+    .requiredOption("--size <n>", "copies", numberFromOne)
     .option("--dry-run", "only say what it means")
     .option(confirmOption, "a single copy of what is there is meant")
     .action(async (pools: readonly string[], options: ReplicasOptions, command: Command) => {
@@ -80,11 +78,6 @@ export function addPoolCommands(program: Command, io: CliIo): void {
       const { result } = await session.finish(await session.client.setReplicas(request));
       await session.print(result as unknown as ReplicasPlan, planText);
     });
-}
-
-export function wholeNumber(text: string): number {
-  if (!/^\d{1,6}$/.test(text) || Number(text) < 1) throw new InvalidArgumentError("it is a number from 1 on");
-  return Number(text);
 }
 
 function poolTable(pools: readonly PoolRow[]): Table {

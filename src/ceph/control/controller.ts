@@ -250,15 +250,8 @@ export class Controller {
     try {
       const outcome = await this.#outcome(entry, signal);
       if (outcome === null || signal.aborted) return;
-      const ending =
-        outcome.state === "done"
-          ? { result: outcome.result, reason: outcome.reason }
-          : {
-              reason: outcome.reason,
-              cancelAcknowledged: outcome.cancelAcknowledged,
-              ...(outcome.agentGone === true ? { agentGone: true } : {}),
-            };
-      await this.#deps.writer.close(entry.id, outcome.state, ending);
+      const { state, ...ending } = outcome;
+      await this.#deps.writer.close(entry.id, state, ending);
       this.#retries.delete(key);
       this.#deps.log.info(
         { entry: entry.id, state: outcome.state, reason: outcome.reason },

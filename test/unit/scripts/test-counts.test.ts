@@ -105,7 +105,10 @@ it("tells why tests were skipped, from their names and those of their suites", (
 
 it("says of each failed test what it said, and of a file that broke why", () => {
   const report = JSON.stringify({
-    ...{ numPassedTests: 0, numFailedTests: 1, numPendingTests: 0, numTodoTests: 0 },
+    numPassedTests: 1,
+    numFailedTests: 1,
+    numPendingTests: 0,
+    numTodoTests: 0,
     testResults: [
       {
         ...{ name: "/somewhere/a.test.ts", status: "failed" },
@@ -122,6 +125,7 @@ it("says of each failed test what it said, and of a file that broke why", () => 
       { name: "/somewhere/b.test.ts", status: "failed", message: "no such module", assertionResults: [] },
     ],
   });
+  // Its words are cut: what was expected and what was seen comes first.
   expect(failures(report).map(({ test, said }) => [test, said.slice(0, 14), said.length])).toEqual([
     ["a.test.ts > it > holds", "no xxxxxxxxxxx", 1500],
     ["b.test.ts", "no such module", 14],
