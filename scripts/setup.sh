@@ -73,6 +73,7 @@ rclone rclone
 chromium chromium
 prometheus prometheus
 ceph-fuse ceph-fuse
+rbd-mirror rbd-mirror
 /usr/share/ceph/mgr/dashboard/module.py ceph-mgr-dashboard
 '
 

@@ -56,6 +56,7 @@ import type {
   Explanation,
   enableGatewayRequest,
   enableIngressRequest,
+  enableMirrorRequest,
   PlacedReport,
 } from "./contract/placed-services.ts";
 import type { PoolRow, poolRemoval, poolRequest, ReplicasPlan, replicasRequest } from "./contract/pools.ts";
@@ -332,6 +333,11 @@ export class ApiClient {
     this.request("PUT", "/1.0/services/rgw/certificate", request, { deadlineMs: 30_000, ...options });
   disableGateway = (request: Draft<typeof disableServiceRequest>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", "/1.0/services/rgw", request, options);
+  mirrors = (options?: CallOptions): Promise<PlacedReport> => this.#get("/1.0/services/rbd-mirror", options);
+  enableMirror = (request: Draft<typeof enableMirrorRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("PUT", "/1.0/services/rbd-mirror", request, options);
+  disableMirror = (request: Draft<typeof disableServiceRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("DELETE", "/1.0/services/rbd-mirror", request, options);
   ingress = (options?: CallOptions): Promise<PlacedReport> => this.#get("/1.0/services/ingress", options);
   enableIngress = (request: Draft<typeof enableIngressRequest>, options?: CallOptions): Promise<Job> =>
     this.request("PUT", "/1.0/services/ingress", request, { deadlineMs: 20_000, ...options });

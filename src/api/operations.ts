@@ -64,6 +64,7 @@ import type {
   Explanation,
   enableGatewayRequest,
   enableIngressRequest,
+  enableMirrorRequest,
   explanationParams,
   PlacedReport,
 } from "./contract/placed-services.ts";
@@ -296,6 +297,10 @@ export interface Operations {
   disableGateway(input: Shape<typeof disableServiceRequest>, context: RequestContext): Promise<Job>;
   /** The same. Throws NOT_FOUND, USAGE. */
   setGatewayCertificate(input: Shape<typeof certificateRequest>, context: RequestContext): Promise<Job>;
+  mirrors(input: Nothing, context: RequestContext): Promise<PlacedReport>;
+  /** The job's result is a `PlacedReport`; it fails with SERVICE_REFUSED. Throws NOT_FOUND, AMBIGUOUS_NODE. */
+  enableMirror(input: Shape<typeof enableMirrorRequest>, context: RequestContext): Promise<Job>;
+  disableMirror(input: Shape<typeof disableServiceRequest>, context: RequestContext): Promise<Job>;
   ingress(input: Nothing, context: RequestContext): Promise<PlacedReport>;
   /** The same. Throws ADDRESS_IN_USE, USAGE, NOT_FOUND, AMBIGUOUS_NODE. */
   enableIngress(input: Shape<typeof enableIngressRequest>, context: RequestContext): Promise<Job>;

@@ -33,6 +33,12 @@ interface DisableOptions {
   readonly wait: boolean;
 }
 
+const noneOf = {
+  rgw: "No S3 gateway is wanted.",
+  ingress: "No ingress is wanted.",
+  "rbd-mirror": "No rbd-mirror is wanted.",
+} as const;
+
 const certificateOption = [
   "--ssl-certificate <pem>",
   "certificate, with its chain: a file (/… or ./…), or base64 of it",
@@ -58,9 +64,7 @@ export function addServiceCommands(program: Command, io: CliIo): void {
       const client = session.client.withoutTarget();
       const job = await client.enableGateway({ ...asked(options), ...(await pairOf(options)) });
       if (options.wait) await session.finish(job, client);
-      await session.print(await client.gateways(), (report) =>
-        placedText(report, "No S3 gateway is wanted."),
-      );
+      await session.print(await client.gateways(), (report) => placedText(report, noneOf.rgw));
     });
 
   enable
@@ -78,7 +82,24 @@ export function addServiceCommands(program: Command, io: CliIo): void {
       const client = session.client.withoutTarget();
       const job = await client.enableIngress({ vip: options.vip, ...asked(options) });
       if (options.wait) await session.finish(job, client);
-      await session.print(await client.ingress(), (report) => placedText(report, "No ingress is wanted."));
+      await session.print(await client.ingress(), (report) => placedText(report, noneOf.ingress));
+    });
+
+  enable
+    .command("rbd-mirror")
+    .description(
+      "Copies the images of other sites to here: on this node, on others, or so many wherever they fit",
+    )
+    .option("--target <node>", "member that runs one; may be given again (this node)", collect, [])
+    .option("--count <n>", "so many in all; another member takes over when one is away for long", wholeNumber)
+    .option("--zone <zone>", "those that are not named only there; '*': anywhere (as before)")
+    .option("--wait [bool]", "wait until they run", truth, true)
+    .action(async (options: EnableOptions, command: Command) => {
+      const session = new Session(io, command);
+      const client = session.client.withoutTarget();
+      const job = await client.enableMirror(asked(options));
+      if (options.wait) await session.finish(job, client);
+      await session.print(await client.mirrors(), (report) => placedText(report, noneOf["rbd-mirror"]));
     });
 
   enable
@@ -133,9 +154,7 @@ export function addServiceCommands(program: Command, io: CliIo): void {
       const { ssl_certificate = "", ssl_private_key = "" } = await pairOf(options);
       const job = await client.setGatewayCertificate({ ssl_certificate, ssl_private_key });
       await session.finish(job, client);
-      await session.print(await client.gateways(), (report) =>
-        placedText(report, "No S3 gateway is wanted."),
-      );
+      await session.print(await client.gateways(), (report) => placedText(report, noneOf.rgw));
     });
 
   const disable = program.command("disable").description("Say which services are wanted no more");
@@ -150,13 +169,16 @@ export function addServiceCommands(program: Command, io: CliIo): void {
         await session.print(await session.client.disablePanel(panel), () => `${panel} is disabled.\n`);
       });
   }
-  for (const service of ["rgw", "ingress"] as const) {
+  for (const service of ["rgw", "ingress", "rbd-mirror"] as const) {
     disable
       .command(service)
       .description(
-        service === "rgw"
-          ? "No S3 gateway on this node, on others by name, or anywhere; users and buckets stay"
-          : "This node, or others by name, stand ready for the common address no more; or nobody",
+        {
+          rgw: "No S3 gateway on this node, on others by name, or anywhere; users and buckets stay",
+          ingress: "This node, or others by name, stand ready for the common address no more; or nobody",
+          "rbd-mirror":
+            "Images of other sites are copied by this node, by others by name, or by none no more",
+        }[service],
       )
       .option("--target <node>", "member that has one; may be given again (this node)", collect, [])
       .option("--all", "none is wanted any more, wherever they are")
@@ -168,12 +190,15 @@ export function addServiceCommands(program: Command, io: CliIo): void {
         const session = new Session(io, command);
         const client = session.client.withoutTarget();
         const request = { targets: [...options.target], all: options.all ?? false };
-        const isGateway = service === "rgw";
-        const job = await (isGateway ? client.disableGateway(request) : client.disableIngress(request));
+        const calls = {
+          rgw: [client.disableGateway, client.gateways],
+          ingress: [client.disableIngress, client.ingress],
+          "rbd-mirror": [client.disableMirror, client.mirrors],
+        } as const;
+        const [takeOff, look] = calls[service];
+        const job = await takeOff(request);
         if (options.wait) await session.finish(job, client);
-        await session.print(await (isGateway ? client.gateways() : client.ingress()), (report) =>
-          placedText(report, isGateway ? "No S3 gateway is wanted." : "No ingress is wanted."),
-        );
+        await session.print(await look(), (report) => placedText(report, noneOf[service]));
       });
   }
 }

@@ -157,9 +157,12 @@ export function readersOf(key: string, section: string): RollingType[] {
     osd: /^(?:osd|bluestore|bluefs|bdev|rocksdb)_/,
     mds: /^mds_/,
     rgw: /^rgw_/,
+    "rbd-mirror": /^rbd_mirror_/,
   };
   const by = rollingOrder.filter((type) => prefixes[type].test(key));
   if (by.length > 0) return by;
-  if (told === "client") return ["rgw"];
+  const clients = ["rgw", "rbd-mirror"] as const;
+  if (told === "client")
+    return clients.filter((type) => `${section}.`.startsWith(`client.${type}.`) || section === told);
   return key.startsWith("rbd_") || key.startsWith("client_") ? [] : [...rollingOrder];
 }

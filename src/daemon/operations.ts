@@ -63,7 +63,14 @@ import { meshStatusOf } from "./mesh-status.ts";
 import { checkMonitorRebuild, planMonitorRebuild } from "./monitor-recovery.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
 import { disablePanel, enableDashboard, enablePrometheus, panelReport } from "./panels.ts";
-import { placedReport, setCertificate, unwant, wantGateways, wantIngress } from "./placed-services.ts";
+import {
+  placedReport,
+  setCertificate,
+  unwant,
+  wantGateways,
+  wantIngress,
+  wantMirrors,
+} from "./placed-services.ts";
 import { checkPoolRemoval, checkReplicas, createPool, listPools, planReplicas } from "./pools.ts";
 import { cephBuild, etcdVersion } from "./program-versions.ts";
 import { checkRecovery, planRecovery } from "./recovery.ts";
@@ -408,6 +415,15 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async disableGateway(request) {
       return shown(daemon.jobs.start(serviceJob, unwant(daemon, "rgw", request)));
+    },
+    async mirrors() {
+      return placedReport(runtime(), "rbd-mirror");
+    },
+    async enableMirror(request) {
+      return shown(daemon.jobs.start(serviceJob, wantMirrors(daemon, request)));
+    },
+    async disableMirror(request) {
+      return shown(daemon.jobs.start(serviceJob, unwant(daemon, "rbd-mirror", request)));
     },
     async ingress() {
       return placedReport(runtime(), "ingress");

@@ -3,6 +3,7 @@ import type {
   disableServiceRequest,
   enableGatewayRequest,
   enableIngressRequest,
+  enableMirrorRequest,
   PlacedReport,
 } from "../api/contract/placed-services.ts";
 import type { Shape } from "../api/contract/shape.ts";
@@ -42,9 +43,7 @@ export async function wantGateways(
 ): Promise<Json> {
   const cluster = runtimeOf(daemon);
   const before = wishOf(cluster, "rgw") ?? { port: defaultPort, targets: [], count: 0 };
-  const named = asked.targets.map((node) => resolveNode(node, namedMembers(cluster)).id);
-  // As in MicroCeph: without a word of where, here.
-  const more = named.length === 0 && asked.count === undefined && before.count === 0 ? [cluster.self] : named;
+  const targets = targetsOf(cluster, asked, before);
   const pair = givenPair(asked);
   const tlsPort = asked.ssl_port ?? before.tls?.port ?? defaultTlsPort;
   if (pair === null && before.tls === undefined && asked.ssl_port !== undefined) {
@@ -66,7 +65,7 @@ export async function wantGateways(
         });
   return put(cluster, "rgw", {
     port,
-    targets: [...new Set([...before.targets, ...more])].sort(),
+    targets,
     count: asked.count ?? before.count,
     ...zoneOf(asked.zone, before.zone),
     ...(digest === undefined ? {} : { tls: { port: tlsPort, certificate: digest } }),
@@ -131,6 +130,29 @@ export async function wantIngress(
   const count = asked.count ?? before?.count ?? (targets.length > 0 ? 0 : defaultIngress);
   const zone = zoneOf(asked.zone, before?.zone);
   return put(cluster, "ingress", { vip, prefix, port, tlsPort, targets, count, ...zone });
+}
+
+/** Want daemons that copy the images of other sites to here. Throws NOT_FOUND, AMBIGUOUS_NODE. */
+export function wantMirrors(daemon: Daemon, asked: Shape<typeof enableMirrorRequest>): Json {
+  const cluster = runtimeOf(daemon);
+  const before = wishOf(cluster, "rbd-mirror") ?? { targets: [], count: 0 };
+  const count = asked.count ?? before.count;
+  return put(cluster, "rbd-mirror", {
+    targets: targetsOf(cluster, asked, before),
+    count,
+    ...zoneOf(asked.zone, before.zone),
+  });
+}
+
+/** Those named now and before; as in MicroCeph, without a word of where, here. */
+function targetsOf(
+  cluster: ClusterRuntime,
+  asked: { readonly targets: readonly string[]; readonly count?: number | undefined },
+  before: { readonly targets: readonly PeerId[]; readonly count: number },
+): PeerId[] {
+  const named = asked.targets.map((node) => resolveNode(node, namedMembers(cluster)).id);
+  const here = named.length === 0 && asked.count === undefined && before.count === 0 ? [cluster.self] : [];
+  return [...new Set([...before.targets, ...named, ...here])].sort();
 }
 
 /** The zone in which those are that nobody names: as before when nothing is said, "*" for anywhere. */
@@ -228,12 +250,14 @@ export function placedReport(cluster: ClusterRuntime, service: PlacedService): P
     if (one === undefined && !wish?.targets.includes(id)) return [];
     const address = vip?.vip ?? cluster.publicAddress(id);
     const state = one === undefined ? "waiting" : one.open ? "being placed" : "placed";
-    const url = address === null ? null : urlAt(cluster, address, one ?? null, vip);
+    const url =
+      address === null || service === "rbd-mirror" ? null : urlAt(cluster, address, one ?? null, vip);
     return [{ node: name, url, state } as const];
   });
   return {
     wanted: wish && {
-      ...{ port: wish.port, count: wish.count, targets: namesOf(cluster, wish.targets) },
+      ...{ port: "port" in wish ? wish.port : null, count: wish.count },
+      targets: namesOf(cluster, wish.targets),
       tls_port: tlsPortOf(cluster, wish),
       vip: vip === null ? null : `${vip.vip}/${vip.prefix}`,
     },
@@ -242,8 +266,9 @@ export function placedReport(cluster: ClusterRuntime, service: PlacedService): P
 }
 
 /** Where TLS is spoken; null: nowhere. An ingress passes on what its gateways speak. */
-function tlsPortOf(cluster: ClusterRuntime, wish: Wish<"rgw"> | Wish<"ingress">): number | null {
+function tlsPortOf(cluster: ClusterRuntime, wish: Wish<PlacedService>): number | null {
   const gateways = wishOf(cluster, "rgw");
+  if (!("port" in wish)) return null;
   if (!("vip" in wish)) return wish.tls?.port ?? null;
   return gateways?.tls === undefined ? null : (wish.tlsPort ?? defaultTlsPort);
 }

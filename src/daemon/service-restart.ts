@@ -4,13 +4,14 @@ import { answersOnSocket, entityOf, prepareKeyedDaemon } from "../ceph/daemons/k
 import { waitMonInQuorum } from "../ceph/daemons/mon.ts";
 import { waitRgwServing } from "../ceph/daemons/rgw.ts";
 import { waitUntil } from "../ceph/daemons/wait-until.ts";
+import type { RollingType } from "../ceph/plan/rolling.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
 import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
-export type RestartedService = "mon" | "mgr" | "mds" | "rgw";
+export type RestartedService = Exclude<RollingType, "osd">;
 
 const callMs = 30_000;
 const servingMs = 120_000;
@@ -46,7 +47,8 @@ export async function restartService(daemon: Daemon, request: Json, tools: JobTo
     const wait = { deadlineMs: servingMs, signal: tools.signal };
     if (service === "mon") await waitMonInQuorum(deps, handle, wait);
     else if (service === "rgw") await waitRgwServing(deps, handle, wait);
-    else {
+    // It serves nobody: images wait for it, wherever one of the others does not copy them meanwhile.
+    else if (service !== "rbd-mirror") {
       const look = async (): Promise<true | undefined> =>
         (await answersOnSocket(deps, service, handle)) ? true : undefined;
       await waitUntil(`${unit} to answer`, look, wait);

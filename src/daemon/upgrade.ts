@@ -16,6 +16,7 @@ import {
   type RollingType,
   type RunningDaemon,
   refusedLeap,
+  rollingOrder,
   shortVersion,
 } from "../ceph/plan/rolling.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
@@ -50,24 +51,23 @@ const osdMap = z.object({
   require_osd_release: z.string().default(""),
   osds: z.array(z.object({ osd: z.int(), up: z.int() })).default([]),
 });
+const mappedService = z
+  .object({
+    daemons: z
+      .record(
+        z.string(),
+        z.union([
+          z.string(),
+          z.object({ metadata: z.object({ id: z.string(), ceph_version: z.string().default("") }) }),
+        ]),
+      )
+      .default({}),
+  })
+  .default({ daemons: {} });
 const serviceMap = z.object({
   services: z
-    .object({
-      rgw: z
-        .object({
-          daemons: z
-            .record(
-              z.string(),
-              z.union([
-                z.string(),
-                z.object({ metadata: z.object({ id: z.string(), ceph_version: z.string().default("") }) }),
-              ]),
-            )
-            .default({}),
-        })
-        .default({ daemons: {} }),
-    })
-    .default({ rgw: { daemons: {} } }),
+    .object({ rgw: mappedService, "rbd-mirror": mappedService })
+    .default({ rgw: { daemons: {} }, "rbd-mirror": { daemons: {} } }),
 });
 
 interface Gathered extends RollingFacts {
@@ -128,9 +128,7 @@ export async function checkUpgrade(daemon: Daemon, signal: AbortSignal): Promise
 }
 
 const memorySchema = z.object({
-  steps: z.array(
-    z.object({ type: z.enum(["mon", "mgr", "osd", "mds", "rgw"]), id: z.string(), host: z.string() }),
-  ),
+  steps: z.array(z.object({ type: z.enum(rollingOrder), id: z.string(), host: z.string() })),
   done: z.array(z.string()),
   warnings: z.array(z.string()),
 });
@@ -317,11 +315,12 @@ async function gather(cluster: ClusterRuntime, signal: AbortSignal): Promise<Gat
       osdsOf(cluster, id).map(({ osd }): [number, string] => [osd, handle]),
     ),
   );
-  const gateways = Object.values(services.services.rgw.daemons).flatMap((one) =>
-    typeof one === "string"
-      ? []
-      : [{ name: one.metadata.id.replace(/^rgw\./, ""), ceph_version: one.metadata.ceph_version }],
-  );
+  const mapped = (service: "rgw" | "rbd-mirror") =>
+    Object.values(services.services[service].daemons).flatMap((one) =>
+      typeof one === "string"
+        ? []
+        : [{ name: one.metadata.id.replace(/^rgw\./, ""), ceph_version: one.metadata.ceph_version }],
+    );
   const named = (
     type: RunningDaemon["type"],
     daemons: readonly { readonly name: string; readonly ceph_version: string }[],
@@ -341,7 +340,8 @@ async function gather(cluster: ClusterRuntime, signal: AbortSignal): Promise<Gat
       }),
     ),
     ...named("mds", mdss, (name) => mds.active.includes(name)),
-    ...named("rgw", gateways, () => false),
+    ...named("rgw", mapped("rgw"), () => false),
+    ...named("rbd-mirror", mapped("rbd-mirror"), () => false),
   ].filter(({ running }) => running !== "");
   const installed = new Map(
     nodes.flatMap(({ handle, programs }): [string, string][] =>

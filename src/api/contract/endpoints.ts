@@ -60,6 +60,7 @@ import {
   disableServiceRequest,
   enableGatewayRequest,
   enableIngressRequest,
+  enableMirrorRequest,
   explanation,
   explanationParams,
   placedReport,
@@ -441,7 +442,8 @@ export const endpoints = {
   restartService: {
     method: "POST",
     path: "/1.0/services/{service}/restart",
-    summary: "Restart this node's monitor, manager, metadata server or gateway; the job ends when it serves",
+    summary:
+      "Restart this node's monitor, manager, metadata server, gateway or mirror; the job ends when it serves",
     params: restartParams,
     body: restartRequest,
     reply: job,
@@ -637,6 +639,30 @@ export const endpoints = {
     reply: job,
     kind: "async",
     waits: true,
+  },
+  mirrors: {
+    method: "GET",
+    path: "/1.0/services/rbd-mirror",
+    summary: "The daemons that are wanted to copy images of other sites, and where they are",
+    reply: placedReport,
+    kind: "sync",
+  },
+  enableMirror: {
+    method: "PUT",
+    path: "/1.0/services/rbd-mirror",
+    summary: "Want daemons that copy images of other sites; the job ends when they run, with a PlacedReport",
+    body: enableMirrorRequest,
+    reply: job,
+    kind: "async",
+    waits: true,
+  },
+  disableMirror: {
+    method: "DELETE",
+    path: "/1.0/services/rbd-mirror",
+    summary: "Want none there any more; the job ends when they are taken off, with a PlacedReport",
+    body: disableServiceRequest,
+    reply: job,
+    kind: "async",
   },
   ingress: {
     method: "GET",

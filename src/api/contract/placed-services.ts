@@ -30,6 +30,7 @@ export const enableIngressRequest = z.strictObject({
   port: port.optional().describe("as before when it is left out; 80 at first"),
   ssl_port: port.optional().describe("where it passes TLS on; as before when it is left out, 443 at first"),
 });
+export const enableMirrorRequest = enableGatewayRequest.pick({ targets: true, count: true, zone: true });
 export const disableServiceRequest = z.strictObject({
   targets: z.array(nodeReference).max(1000).default([]),
   all: z.boolean().default(false).describe("none is wanted any more"),
@@ -37,7 +38,7 @@ export const disableServiceRequest = z.strictObject({
 
 export const placedNode = z.object({
   node: name,
-  /** Where it is reached; null while its node has no address in the public network. */
+  /** Where it is reached; null for what is not, and while its node has no address in the public network. */
   url: z.string().nullable(),
   state: z.enum(["placed", "being placed", "waiting"]),
 });
@@ -45,7 +46,7 @@ export const placedReport = z.object({
   /** What is wanted; null: nothing. `vip` is null for what has no common address. */
   wanted: z
     .object({
-      /** Null: only with TLS. */
+      /** Null: only with TLS, or at none. */
       port: port.nullable(),
       /** Null: without TLS. */
       tls_port: port.nullable(),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { name, type Shape, text } from "./shape.ts";
 
-export const restartParams = z.strictObject({ service: z.enum(["mon", "mgr", "mds", "rgw"]) });
+export const restartParams = z.strictObject({ service: z.enum(["mon", "mgr", "mds", "rgw", "rbd-mirror"]) });
 export const restartRequest = z.strictObject({});
 
 /** What a node's disk has now, which its running daemons need not be. */

@@ -62,6 +62,17 @@ export const osdCapabilities = {
 /** Of an S3 gateway: MicroCeph gives the same. */
 export const rgwCapabilities = { mon: "allow rw", osd: "allow rwx", mgr: "allow rw" } as const;
 
+/** Of the daemon that copies images of other sites (Ceph doc: RBD mirroring, "rbd-mirror daemon"). */
+export const rbdMirrorCapabilities = { mon: "profile rbd-mirror", osd: "profile rbd" } as const;
+
+/** Of the daemons whose whole state is their key. */
+export const keyedCapabilities = {
+  mgr: mgrCapabilities,
+  mds: mdsCapabilities,
+  rgw: rgwCapabilities,
+  "rbd-mirror": rbdMirrorCapabilities,
+} as const;
+
 const entityPattern = /^(mon|mgr|mds|osd|client)\.[A-Za-z0-9._-]{0,100}$/;
 const capabilityPattern = /^[A-Za-z0-9 *=,./_-]{1,300}$/;
 

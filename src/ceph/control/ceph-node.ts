@@ -13,8 +13,7 @@ import { renderCephConf } from "../config/ceph-conf.ts";
 import { addressVector, speakV2Only } from "../config/monitor-address.ts";
 import { removeAdminKeyring, writeAdminKeyring, writeCephConf } from "../config/write-conf.ts";
 import { type DaemonDeps, ensureCephFolders, unitName } from "../daemons/deps.ts";
-import { hasMds, startMds } from "../daemons/mds.ts";
-import { hasMgr, startMgr } from "../daemons/mgr.ts";
+import { keyedDaemons } from "../daemons/keyed-daemon.ts";
 import { removeAsideMons, removeMon, setMonAside, startMon, storeFsid } from "../daemons/mon.ts";
 import { listLocalOsds, startOsd, waitOsdUp } from "../daemons/osd.ts";
 import { type OsdReport, reportOsds } from "../daemons/osd-control.ts";
@@ -83,6 +82,7 @@ export class CephNode {
   readonly ingress: NodeIngress;
   readonly mgr: NodeStandby;
   readonly mds: NodeStandby;
+  readonly mirror: NodeStandby;
   #access: CephAccess | null;
   #commands: CephCommands | null = null;
   readonly #stopped = new AbortController();
@@ -98,6 +98,7 @@ export class CephNode {
     this.ingress = new NodeIngress(handle, deps);
     this.mgr = new NodeStandby("mgr", handle, deps);
     this.mds = new NodeStandby("mds", handle, deps);
+    this.mirror = new NodeStandby("rbd-mirror", handle, deps);
     const kept = cephAccess.safeParse(deps.memory.get(accessKey));
     this.#access = kept.success ? kept.data : null;
   }
@@ -314,8 +315,9 @@ export class CephNode {
       );
     };
     start(unitName("mon", handle), this.#startMonitor(mayJoin));
-    if (await hasMgr(deps, handle)) start(unitName("mgr", handle), startMgr(deps, handle));
-    if (await hasMds(deps, handle)) start(unitName("mds", handle), startMds(deps, handle));
+    start(unitName("mgr", handle), this.mgr.start());
+    start(unitName("mds", handle), this.mds.start());
+    start(unitName("rbd-mirror", handle), this.mirror.start());
     start(unitName("rgw", handle), this.gateway.start());
     start(unitName("ingress", handle), this.ingress.start());
     for (const { osd, stopped } of await listLocalOsds(deps)) {
@@ -366,13 +368,13 @@ export class CephNode {
     // A daemon that was just started may be at it still: nothing starts after this.
     await this.#starting;
     for (const { unit } of await deps.runner.list()) await deps.runner.stop(unit, { removeAlso: true });
-    for (const type of ["mon", "mgr", "mds", "rgw", "ingress"] as const) {
+    for (const type of ["mon", ...keyedDaemons, "ingress"] as const) {
       await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
     }
     await removeAsideMons(deps, handle);
     await rm(deps.paths.rebuild, { recursive: true, force: true });
     await removeAdminKeyring(deps.paths);
-    for (const placed of [this.gateway, this.ingress, this.mgr, this.mds]) placed.forget();
+    for (const placed of [this.gateway, this.ingress, this.mgr, this.mds, this.mirror]) placed.forget();
     for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey, clientKey, formerKey, networksKey])
       deps.memory.delete(key);
     this.#access = null;
@@ -382,7 +384,7 @@ export class CephNode {
     return reportOsds(this.deps);
   }
 
-  /** Kinds of daemons that are supervised here: mon, mgr, mds, rgw, ingress, osd. */
+  /** Kinds of daemons that are supervised here: mon, mgr, mds, rgw, rbd-mirror, ingress, osd. */
   async services(): Promise<string[]> {
     const units = await this.deps.runner.list();
     const kinds = units.map(({ unit }) => unit.split(".")[0] ?? unit);

@@ -4,7 +4,7 @@ import type { Json } from "../../ids/json.ts";
 import type { OsdRemoval } from "../../state/document/cluster-document.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
-import { mdsCapabilities, mgrCapabilities, rgwCapabilities } from "../config/keyring.ts";
+import { keyedCapabilities } from "../config/keyring.ts";
 import { entityOf } from "../daemons/keyed-daemon.ts";
 import type { Order } from "./agent.ts";
 import { readCertificate } from "./certificates.ts";
@@ -86,8 +86,6 @@ export interface VoterChange {
 
 /** What placing a daemon on a host meets there again and again. */
 const hopeless = ["PORT_IN_USE", "MISSING_PROGRAM", "ADDRESS_UNAVAILABLE"] as const;
-
-const capabilities = { mgr: mgrCapabilities, mds: mdsCapabilities, rgw: rgwCapabilities } as const;
 
 /** One executor for each kind of decision; each is run again from its start until it has ended. */
 export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
@@ -184,7 +182,7 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     const key =
       type === "ingress"
         ? ""
-        : await ceph().authGetOrCreate(entityOf(type, handle), capabilities[type], call);
+        : await ceph().authGetOrCreate(entityOf(type, handle), keyedCapabilities[type], call);
     let tls: CertificatePair | undefined;
     if (body.type === "rgw" && body.tls !== undefined) {
       tls = await readCertificate(ceph(), body.tls.certificate, call);

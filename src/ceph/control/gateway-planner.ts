@@ -13,7 +13,7 @@ const callMs = 20_000;
 const lookMs = 5_000;
 
 /** Services that are placed by name or by number; these are their names in the document, too. */
-export type PlacedService = "rgw" | "ingress";
+export type PlacedService = "rgw" | "ingress" | "rbd-mirror";
 
 const labelValue = z.string().min(1).max(63);
 const port = z.int().min(1).max(65_535);
@@ -24,6 +24,7 @@ const where = {
 };
 const wishes = {
   rgw: z.object({ ...where, port: port.nullable(), tls: gatewayTls.optional() }),
+  "rbd-mirror": z.object(where),
   ingress: z.object({
     ...where,
     port,

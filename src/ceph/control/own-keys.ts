@@ -3,19 +3,16 @@ import { join } from "node:path";
 import type { CephCommands } from "../command/commands.ts";
 import {
   type KeyringEntry,
+  keyedCapabilities,
   keyOf,
-  mdsCapabilities,
-  mgrCapabilities,
   osdCapabilities,
   renderKeyring,
-  rgwCapabilities,
 } from "../config/keyring.ts";
-import { entityOf, keptKey } from "../daemons/keyed-daemon.ts";
+import { entityOf, keptKey, keyedDaemons } from "../daemons/keyed-daemon.ts";
 import { listLocalOsds } from "../daemons/osd.ts";
 import type { CephNode } from "./ceph-node.ts";
 
 const callMs = 30_000;
-const capabilities = { mgr: mgrCapabilities, mds: mdsCapabilities, rgw: rgwCapabilities } as const;
 
 /**
  * Tell monitors that have forgotten them the keys of the daemons on this node. Of an OSD only where Ceph has it in its
@@ -25,10 +22,10 @@ export async function importOwnKeys(node: CephNode, ceph: CephCommands): Promise
   const { deps, handle } = node;
   const call = { deadlineMs: callMs };
   const entries: KeyringEntry[] = [];
-  for (const type of ["mgr", "mds", "rgw"] as const) {
+  for (const type of keyedDaemons) {
     const key = await keptKey(deps, type, handle);
     if (key !== undefined) {
-      entries.push({ entity: entityOf(type, handle), key, capabilities: capabilities[type] });
+      entries.push({ entity: entityOf(type, handle), key, capabilities: keyedCapabilities[type] });
     }
   }
   const registered = new Map((await ceph.osdDump(call)).osds.map(({ id, uuid }) => [id, uuid]));

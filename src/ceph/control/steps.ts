@@ -130,7 +130,7 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
       });
       return null;
     }
-    await node[asked.type].place({ key, by: number, confirm });
+    await (asked.type === "rbd-mirror" ? node.mirror : node[asked.type]).place({ key, by: number, confirm });
     return null;
   };
 

@@ -3,17 +3,20 @@ import { join } from "node:path";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { Handle } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
-import type { CephDaemonType } from "../config/ceph-paths.ts";
+import type { CephDaemonType, CephPaths } from "../config/ceph-paths.ts";
 import { keyOf, renderKeyring } from "../config/keyring.ts";
-import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
+import type { UnitSpec } from "../runner/runner.ts";
+import { type DaemonDeps, daemonEnvironment, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
+import { orDiskFull } from "./disk-full.ts";
 import { prepareMgrPython } from "./mgr-python.ts";
 
-/** A daemon whose whole state is its key: manager, metadata server and gateway. */
-export type KeyedDaemon = Extract<CephDaemonType, "mgr" | "mds" | "rgw">;
+/** Daemons whose whole state is their key: manager, metadata server, gateway, and what copies images of other sites. */
+export const keyedDaemons = ["mgr", "mds", "rgw", "rbd-mirror"] as const;
+export type KeyedDaemon = Extract<CephDaemonType, (typeof keyedDaemons)[number]>;
 
-/** Name under which a daemon proves to the monitors who it is; to them a gateway is a client. */
+/** Name under which a daemon proves to the monitors who it is; some are clients to them. */
 export function entityOf(type: KeyedDaemon, handle: Handle): string {
-  return type === "rgw" ? `client.rgw.${handle}` : `${type}.${handle}`;
+  return type === "rgw" || type === "rbd-mirror" ? `client.${type}.${handle}` : `${type}.${handle}`;
 }
 
 /** Write data directory and keyring. Idempotent; a key that changed is replaced. */
@@ -42,8 +45,25 @@ export async function keptKey(
 
 /** Start it, or adopt the running one. Idempotent. */
 export async function startKeyedDaemon(deps: DaemonDeps, type: KeyedDaemon, handle: Handle): Promise<void> {
+  if (type === "rbd-mirror") {
+    const unit = unitName(type, handle);
+    await orDiskFull(unit, () => deps.runner.ensure(unit, rbdMirrorSpec(deps.paths, handle)));
+    return;
+  }
   const env = type === "mgr" ? await prepareMgrPython(deps, handle) : {};
   await startDaemon(deps, type, handle, [], env);
+}
+
+/** `rbd-mirror` in the foreground (rbd-mirror(8)); where the other sites are it finds in the monitors. */
+function rbdMirrorSpec(paths: CephPaths, handle: Handle): UnitSpec {
+  const keyring = join(paths.dataDir("rbd-mirror", handle), "keyring");
+  const identity = ["-n", entityOf("rbd-mirror", handle), "--keyring", keyring];
+  return {
+    argv: ["rbd-mirror", "-f", "-c", paths.cephConf, ...identity],
+    env: daemonEnvironment,
+    cwd: "/",
+    stopSeconds: 20,
+  };
 }
 
 /** Whether it was prepared on this node: what to start at boot. */

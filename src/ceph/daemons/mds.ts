@@ -1,7 +1,7 @@
 import type { Handle } from "../../ids/ids.ts";
 import { mdsCapabilities } from "../config/keyring.ts";
 import type { DaemonDeps } from "./deps.ts";
-import { hasKeyedDaemon, prepareKeyedDaemon, removeKeyedDaemon, startKeyedDaemon } from "./keyed-daemon.ts";
+import { prepareKeyedDaemon, removeKeyedDaemon, startKeyedDaemon } from "./keyed-daemon.ts";
 
 /** Entity and capabilities for `authGetOrCreate`. */
 export function mdsEntity(handle: Handle): {
@@ -21,10 +21,6 @@ export function prepareMds(
 
 export function startMds(deps: DaemonDeps, handle: Handle): Promise<void> {
   return startKeyedDaemon(deps, "mds", handle);
-}
-
-export function hasMds(deps: Pick<DaemonDeps, "paths">, handle: Handle): Promise<boolean> {
-  return hasKeyedDaemon(deps, "mds", handle);
 }
 
 export function removeMds(deps: DaemonDeps, handle: Handle): Promise<void> {

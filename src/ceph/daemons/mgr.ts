@@ -1,7 +1,7 @@
 import type { Handle } from "../../ids/ids.ts";
 import { mgrCapabilities } from "../config/keyring.ts";
 import type { DaemonDeps } from "./deps.ts";
-import { hasKeyedDaemon, prepareKeyedDaemon, removeKeyedDaemon, startKeyedDaemon } from "./keyed-daemon.ts";
+import { prepareKeyedDaemon, removeKeyedDaemon, startKeyedDaemon } from "./keyed-daemon.ts";
 
 /** Entity and capabilities for `authGetOrCreate`. */
 export function mgrEntity(handle: Handle): {
@@ -21,10 +21,6 @@ export function prepareMgr(
 
 export function startMgr(deps: DaemonDeps, handle: Handle): Promise<void> {
   return startKeyedDaemon(deps, "mgr", handle);
-}
-
-export function hasMgr(deps: Pick<DaemonDeps, "paths">, handle: Handle): Promise<boolean> {
-  return hasKeyedDaemon(deps, "mgr", handle);
 }
 
 export function removeMgr(deps: DaemonDeps, handle: Handle): Promise<void> {

@@ -1,5 +1,5 @@
 /** Daemons in the order in which an upgrade restarts them (Ceph's "Upgrading non-cephadm clusters"). */
-export const rollingOrder = ["mon", "mgr", "osd", "mds", "rgw"] as const;
+export const rollingOrder = ["mon", "mgr", "osd", "mds", "rgw", "rbd-mirror"] as const;
 export type RollingType = (typeof rollingOrder)[number];
 
 export interface RunningDaemon {
@@ -33,7 +33,7 @@ export interface RollingStep {
 
 /**
  * What is to be restarted so that it runs what its host has installed, in order: monitors, managers, OSDs host by host,
- * metadata servers, gateways; what stands by before what is active. `all`: also what runs it already.
+ * metadata servers, gateways, mirrors; what stands by before what is active. `all`: also what runs it already.
  */
 export function planRolling(facts: RollingFacts, all: boolean): RollingStep[] {
   return facts.daemons

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { CallOptions } from "../../ceph/command/commands.ts";
 import { isRefusal } from "../../ceph/command/words.ts";
 import type { Executor, Planner } from "../../ceph/control/controller.ts";
-import { entityOf } from "../../ceph/daemons/keyed-daemon.ts";
+import { entityOf, keyedDaemons } from "../../ceph/daemons/keyed-daemon.ts";
 import { type DeparturePlan, planDepartures } from "../../ceph/plan/departure.ts";
 import type { SeatMember } from "../../ceph/plan/seats.ts";
 import { MicrocephError } from "../../errors/microceph-error.ts";
@@ -132,7 +132,7 @@ export class Departures {
         if (!isRefusal(error, "ENOENT") && !isRefusal(error, "EINVAL")) throw error;
       });
     }
-    for (const type of ["mgr", "mds", "rgw"] as const) await ceph.authRemove(entityOf(type, handle), call());
+    for (const type of keyedDaemons) await ceph.authRemove(entityOf(type, handle), call());
   }
 }
 

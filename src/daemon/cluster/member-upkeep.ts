@@ -235,6 +235,7 @@ export class MemberUpkeep {
       ["ingress", cephNode.ingress],
       ["mgr", cephNode.mgr],
       ["mds", cephNode.mds],
+      ["rbd-mirror", cephNode.mirror],
     ] as const) {
       const off = daemonOffBy(entries, service, this.#runtime.handle);
       if (off === null) continue;

@@ -591,6 +591,19 @@ export class StubOperations implements Operations {
     this.jobResult = this.placedReport;
     return this.#newJob("service.place");
   }
+  async mirrors() {
+    return this.placedReport;
+  }
+  async enableMirror(input: object) {
+    this.#note("enableMirror", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
+  async disableMirror(input: object) {
+    this.#note("disableMirror", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
   async ingress() {
     return this.placedReport;
   }

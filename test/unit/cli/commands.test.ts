@@ -586,6 +586,18 @@ describe("services", () => {
     }
   });
 
+  test("copies of other sites are wanted here, elsewhere, or no more", async () => {
+    await using api = await runServer();
+    await run(api, "enable rbd-mirror");
+    expect(api.operations.inputOf("enableMirror")).toEqual({ targets: [] });
+    await run(api, "enable rbd-mirror --target n2 --count 2");
+    expect(api.operations.inputOf("enableMirror")).toEqual({ targets: ["n2"], count: 2 });
+    await run(api, "disable rbd-mirror --all");
+    expect(api.operations.inputOf("disableMirror")).toEqual({ targets: [], all: true });
+    expect((await run(api, "disable rbd-mirror --all --target n1")).code).toBe(2);
+    expect((await run(api, "enable rbd-mirror --port 80")).code).toBe(2);
+  });
+
   test("why they are there is said in lines", async () => {
     await using api = await runServer();
     expect((await run(api, "mesh explain rgw")).stdout).toBe("2 are wanted in all: n1, n2\n");

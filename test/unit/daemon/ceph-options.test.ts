@@ -14,10 +14,14 @@ describe("whose daemons read an option", () => {
     ["mon_osd_down_out_interval", "global", ["mon"]],
     ["rgw_keystone_url", "global", ["rgw"]],
     ["debug_ms", "mds", ["mds"]],
-    ["ms_crc_data", "global", ["mon", "mgr", "osd", "mds", "rgw"]],
+    ["ms_crc_data", "global", ["mon", "mgr", "osd", "mds", "rgw", "rbd-mirror"]],
     ["ms_crc_data", "osd.3", ["osd"]],
     ["rbd_default_features", "global", []],
+    ["rbd_mirror_image_state_check_interval", "global", ["rbd-mirror"]],
     ["objecter_timeout", "client.rgw", ["rgw"]],
+    ["objecter_timeout", "client.rbd-mirror.n1", ["rbd-mirror"]],
+    ["objecter_timeout", "client", ["rgw", "rbd-mirror"]],
+    ["objecter_timeout", "client.backup", []],
   ])("%s for %s: %j", (key, section, types) => {
     expect(readersOf(key, section)).toEqual(types);
   });

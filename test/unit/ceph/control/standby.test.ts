@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
 import { NodeStandby } from "../../../../src/ceph/control/standby.ts";
+import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { handle } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
 import { type FakeNode, fakeNode } from "../daemons/fake-node.ts";
@@ -9,19 +10,30 @@ import { type FakeNode, fakeNode } from "../daemons/fake-node.ts";
 const key = makeCephKey((size) => new Uint8Array(size), 0);
 const number = (revision: number) => ({ generation: 1, revision });
 let fake: FakeNode;
+let lacking = false;
 let mds: NodeStandby;
+let mirror: NodeStandby;
 
 beforeEach(async () => {
   fake = await fakeNode();
   const memory = new Map<string, Json>();
-  mds = new NodeStandby("mds", handle("n1"), {
+  const deps = {
     ...fake.deps,
     memory: {
-      get: (name) => memory.get(name),
-      put: (name, value) => void memory.set(name, value),
-      delete: (name) => void memory.delete(name),
+      get: (name: string) => memory.get(name),
+      put: (name: string, value: Json) => void memory.set(name, value),
+      delete: (name: string) => void memory.delete(name),
+    },
+  };
+  mds = new NodeStandby("mds", handle("n1"), deps);
+  mirror = new NodeStandby("rbd-mirror", handle("n1"), {
+    ...deps,
+    run: async (program) => {
+      if (lacking) throw new MicrocephError("MISSING_PROGRAM", `${program} is not installed`);
+      return { exitCode: 0, stdout: "", stderr: "" };
     },
   });
+  lacking = false;
 });
 afterEach(() => fake.remove());
 
@@ -49,5 +61,31 @@ describe("a metadata server that decisions place and take off", () => {
     await expect(refused).rejects.toThrow("withdrawn");
     expect(fake.units.size).toBe(0);
     expect(await mds.drop(number(6))).toBe(false);
+  });
+});
+
+describe("what copies images of other sites", () => {
+  const order = { key, by: number(5), confirm: async () => undefined };
+
+  it("runs under a name of its own, again after a boot, and not after it was taken off", async () => {
+    await mirror.place(order);
+    const { argv = [] } = fake.units.get("rbd-mirror.n1") ?? {};
+    expect(argv.slice(0, 2)).toEqual(["rbd-mirror", "-f"]);
+    expect(argv).toContain("client.rbd-mirror.n1");
+    fake.units.clear();
+    await mirror.start();
+    expect([...fake.units.keys()]).toEqual(["rbd-mirror.n1"]);
+    expect(await mirror.drop(number(6))).toBe(true);
+    await mirror.start();
+    expect(fake.units.size).toBe(0);
+  });
+
+  it("is refused before anything is changed where its program is not installed", async () => {
+    lacking = true;
+    await expect(mirror.place(order)).rejects.toMatchObject({ code: "MISSING_PROGRAM" });
+    lacking = false;
+    await mirror.start();
+    expect(fake.units.size).toBe(0);
+    expect(await mirror.drop(number(6))).toBe(false);
   });
 });

@@ -2,8 +2,9 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
-import { hasMds, mdsEntity, prepareMds, removeMds, startMds } from "../../../../src/ceph/daemons/mds.ts";
-import { hasMgr, mgrEntity, prepareMgr, startMgr } from "../../../../src/ceph/daemons/mgr.ts";
+import { hasKeyedDaemon } from "../../../../src/ceph/daemons/keyed-daemon.ts";
+import { mdsEntity, prepareMds, removeMds, startMds } from "../../../../src/ceph/daemons/mds.ts";
+import { mgrEntity, prepareMgr, startMgr } from "../../../../src/ceph/daemons/mgr.ts";
 import { waitUntil } from "../../../../src/ceph/daemons/wait-until.ts";
 import { handle } from "../../../../src/ids/ids.ts";
 import { type FakeNode, fakeNode } from "./fake-node.ts";
@@ -18,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => node.remove());
 
 it("is prepared, started, and prepared again without a change", async () => {
-  expect(await hasMgr(node.deps, n1)).toBe(false);
+  expect(await hasKeyedDaemon(node.deps, "mgr", n1)).toBe(false);
   await prepareMgr(node.deps, { handle: n1, key: key(1) });
   const path = join(node.deps.paths.dataDir("mgr", "n1"), "keyring");
   const before = await stat(path);
@@ -27,7 +28,7 @@ it("is prepared, started, and prepared again without a change", async () => {
   await prepareMgr(node.deps, { handle: n1, key: key(2) });
   expect(await readFile(path, "utf8")).toBe(`[mgr.n1]\n\tkey = ${key(2)}\n`);
   await startMgr(node.deps, n1);
-  expect(await hasMgr(node.deps, n1)).toBe(true);
+  expect(await hasKeyedDaemon(node.deps, "mgr", n1)).toBe(true);
   expect(node.units.get("mgr.n1")?.argv[0]).toBe("ceph-mgr");
   expect(mgrEntity(n1).entity).toBe("mgr.n1");
 });
@@ -38,7 +39,7 @@ it("a metadata server is removed with its folder", async () => {
   expect([...node.units.keys()]).toEqual(["mds.n1"]);
   await removeMds(node.deps, n1);
   await removeMds(node.deps, n1);
-  expect(await hasMds(node.deps, n1)).toBe(false);
+  expect(await hasKeyedDaemon(node.deps, "mds", n1)).toBe(false);
   expect(node.units.size).toBe(0);
   expect(mdsEntity(n1).capabilities.osd).toBe("allow *");
 });

@@ -32,6 +32,7 @@ function runtime(): ClusterRuntime {
     gateway: { drop: async (by: { revision: number }) => dropped("rgw", by.revision) },
     mgr: { drop: async (by: { revision: number }) => dropped("mgr", by.revision) },
     mds: { drop: async (by: { revision: number }) => dropped("mds", by.revision) },
+    mirror: { drop: async (by: { revision: number }) => dropped("rbd-mirror", by.revision) },
     followClientOptions: async (options: Record<string, string>) => {
       clients.push(options);
       return true;
