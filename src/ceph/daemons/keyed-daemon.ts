@@ -60,7 +60,8 @@ function rbdMirrorSpec(paths: CephPaths, handle: Handle): UnitSpec {
   const identity = ["-n", entityOf("rbd-mirror", handle), "--keyring", keyring];
   return {
     argv: ["rbd-mirror", "-f", "-c", paths.cephConf, ...identity],
-    env: daemonEnvironment,
+    // For each pool it connects once more, and finds this file by the environment alone (PoolReplayer::init_rados).
+    env: { ...daemonEnvironment, CEPH_CONF: paths.cephConf },
     cwd: "/",
     stopSeconds: 20,
   };
