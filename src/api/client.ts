@@ -62,6 +62,18 @@ import type {
 import type { PoolRow, poolRemoval, poolRequest, ReplicasPlan, replicasRequest } from "./contract/pools.ts";
 import type { RecoveryPlan, recoveryRequest } from "./contract/recovery.ts";
 import type { RemovalPlan, RemovalReply, removalCancel, removalRequest } from "./contract/removal.ts";
+import type {
+  configureReplicationRequest,
+  disableReplicationRequest,
+  ExportReply,
+  enableReplicationRequest,
+  exportRequest,
+  importRequest,
+  RemoteRow,
+  ReplicatedPool,
+  resyncRequest,
+  siteRequest,
+} from "./contract/replication.ts";
 import type { ResetReply, resetRequest } from "./contract/reset.ts";
 import type { S3Bucket, S3User, S3UserRow, s3UserRemoval, s3UserRequest } from "./contract/s3.ts";
 import type { Draft } from "./contract/shape.ts";
@@ -85,6 +97,8 @@ const noServerName: object = { servername: "" };
 const defaultDeadlineMs = 10_000;
 /** Several commands of Ceph, and every member is asked. */
 const slowMs = 60_000;
+/** Each image is asked for; several calls go to the other site. */
+const mirrorMs = 180_000;
 /** Managers load a module, and start anew for it. */
 const panelMs = 300_000;
 /** `radosgw-admin` opens all its pools first. */
@@ -338,6 +352,57 @@ export class ApiClient {
     this.request("PUT", "/1.0/services/rbd-mirror", request, options);
   disableMirror = (request: Draft<typeof disableServiceRequest>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", "/1.0/services/rbd-mirror", request, options);
+  exportCluster = (request: Draft<typeof exportRequest>, options?: CallOptions): Promise<ExportReply> =>
+    this.request("POST", "/1.0/cluster/export", request, { deadlineMs: slowMs, ...options });
+  remotes = (options?: CallOptions): Promise<readonly RemoteRow[]> =>
+    this.#get("/1.0/remotes", { deadlineMs: slowMs, ...options });
+  importRemote = (
+    name: string,
+    request: Draft<typeof importRequest>,
+    options?: CallOptions,
+  ): Promise<RemoteRow> =>
+    this.request("PUT", `/1.0/remotes/${encodeURIComponent(name)}`, request, {
+      deadlineMs: slowMs,
+      ...options,
+    });
+  removeRemote = (name: string, options?: CallOptions): Promise<RemoteRow> =>
+    this.request(
+      "DELETE",
+      `/1.0/remotes/${encodeURIComponent(name)}`,
+      {},
+      { deadlineMs: mirrorMs, ...options },
+    );
+  replication = (pool?: string, options?: CallOptions): Promise<readonly ReplicatedPool[]> =>
+    this.#get(`/1.0/replication/rbd${pool === undefined ? "" : `?pool=${encodeURIComponent(pool)}`}`, {
+      deadlineMs: mirrorMs,
+      ...options,
+    });
+  enableReplication = (
+    request: Draft<typeof enableReplicationRequest>,
+    options?: CallOptions,
+  ): Promise<ReplicatedPool> => this.#mirror("enable", request, options);
+  disableReplication = (
+    request: Draft<typeof disableReplicationRequest>,
+    options?: CallOptions,
+  ): Promise<{ readonly pool: string }> => this.#mirror("disable", request, options);
+  configureReplication = (
+    request: Draft<typeof configureReplicationRequest>,
+    options?: CallOptions,
+  ): Promise<ReplicatedPool> => this.#mirror("configure", request, options);
+  resyncReplication = (
+    request: Draft<typeof resyncRequest>,
+    options?: CallOptions,
+  ): Promise<{ readonly images: readonly string[] }> => this.#mirror("resync", request, options);
+  promoteSite = (request: Draft<typeof siteRequest>, options?: CallOptions): Promise<Job> =>
+    this.#mirror("promote", request, options);
+  demoteSite = (request: Draft<typeof siteRequest>, options?: CallOptions): Promise<Job> =>
+    this.#mirror("demote", request, options);
+  #mirror<T>(verb: string, request: object, options?: CallOptions): Promise<T> {
+    return this.request("POST", `/1.0/replication/rbd/${verb}`, request, {
+      deadlineMs: mirrorMs,
+      ...options,
+    });
+  }
   ingress = (options?: CallOptions): Promise<PlacedReport> => this.#get("/1.0/services/ingress", options);
   enableIngress = (request: Draft<typeof enableIngressRequest>, options?: CallOptions): Promise<Job> =>
     this.request("PUT", "/1.0/services/ingress", request, { deadlineMs: 20_000, ...options });

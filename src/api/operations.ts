@@ -85,6 +85,20 @@ import type {
   removalRequest,
   renameRequest,
 } from "./contract/removal.ts";
+import type {
+  configureReplicationRequest,
+  disableReplicationRequest,
+  ExportReply,
+  enableReplicationRequest,
+  exportRequest,
+  importRequest,
+  RemoteRow,
+  ReplicatedPool,
+  remoteParams,
+  replicationQuery,
+  resyncRequest,
+  siteRequest,
+} from "./contract/replication.ts";
 import type { ResetReply, resetRequest } from "./contract/reset.ts";
 import type {
   S3Bucket,
@@ -301,6 +315,39 @@ export interface Operations {
   /** The job's result is a `PlacedReport`; it fails with SERVICE_REFUSED. Throws NOT_FOUND, AMBIGUOUS_NODE. */
   enableMirror(input: Shape<typeof enableMirrorRequest>, context: RequestContext): Promise<Job>;
   disableMirror(input: Shape<typeof disableServiceRequest>, context: RequestContext): Promise<Job>;
+  exportCluster(input: Shape<typeof exportRequest>, context: RequestContext): Promise<ExportReply>;
+  remotes(input: Nothing, context: RequestContext): Promise<readonly RemoteRow[]>;
+  /** Throws USAGE, NAME_TAKEN, what the other site refuses. */
+  importRemote(
+    input: Shape<typeof remoteParams> & Shape<typeof importRequest>,
+    context: RequestContext,
+  ): Promise<RemoteRow>;
+  /** Throws NOT_FOUND, REMOTE_IN_USE. */
+  removeRemote(input: Shape<typeof remoteParams>, context: RequestContext): Promise<RemoteRow>;
+  replication(
+    input: Shape<typeof replicationQuery>,
+    context: RequestContext,
+  ): Promise<readonly ReplicatedPool[]>;
+  /** These throw NOT_FOUND, USAGE, REPLICATION_CONFLICT, DATA_LOSS_UNCONFIRMED, what Ceph refuses. */
+  enableReplication(
+    input: Shape<typeof enableReplicationRequest>,
+    context: RequestContext,
+  ): Promise<ReplicatedPool>;
+  disableReplication(
+    input: Shape<typeof disableReplicationRequest>,
+    context: RequestContext,
+  ): Promise<{ readonly pool: string }>;
+  configureReplication(
+    input: Shape<typeof configureReplicationRequest>,
+    context: RequestContext,
+  ): Promise<ReplicatedPool>;
+  resyncReplication(
+    input: Shape<typeof resyncRequest>,
+    context: RequestContext,
+  ): Promise<{ readonly images: readonly string[] }>;
+  /** The job's result is a `SiteReply`; it fails with REPLICATION_INCOMPLETE. */
+  promoteSite(input: Shape<typeof siteRequest>, context: RequestContext): Promise<Job>;
+  demoteSite(input: Shape<typeof siteRequest>, context: RequestContext): Promise<Job>;
   ingress(input: Nothing, context: RequestContext): Promise<PlacedReport>;
   /** The same. Throws ADDRESS_IN_USE, USAGE, NOT_FOUND, AMBIGUOUS_NODE. */
   enableIngress(input: Shape<typeof enableIngressRequest>, context: RequestContext): Promise<Job>;

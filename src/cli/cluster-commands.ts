@@ -10,6 +10,7 @@ import { addNetworkCommands } from "./network-commands.ts";
 import { addRecoveryCommands } from "./recovery-commands.ts";
 import { addRemovalCommands } from "./removal-commands.ts";
 import { clusterTable } from "./render/lists.ts";
+import { addExportCommand } from "./replication-commands.ts";
 import { type Format, formats, Session } from "./session.ts";
 import { addTokenCommands } from "./token-commands.ts";
 import { addUpgradeCommands } from "./upgrade-commands.ts";
@@ -96,6 +97,7 @@ export function addClusterCommands(program: Command, io: CliIo): void {
   addUpgradeCommands(cluster, io);
   addRecoveryCommands(cluster, io);
   addBackupCommands(cluster, io);
+  addExportCommand(cluster, io);
   addRemovalCommands(cluster, io);
   addFailureDomainCommands(cluster, io);
 }

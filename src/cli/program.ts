@@ -11,6 +11,7 @@ import { addInitCommand } from "./init-command.ts";
 import type { CliIo } from "./io.ts";
 import { addMeshCommands } from "./mesh-commands.ts";
 import { addPoolCommands } from "./pool-commands.ts";
+import { addReplicationCommands } from "./replication-commands.ts";
 import { addS3Commands } from "./s3-commands.ts";
 import { addServiceCommands } from "./service-commands.ts";
 import { formats } from "./session.ts";
@@ -47,6 +48,7 @@ export function buildProgram(io: CliIo): Command {
   addS3Commands(program, io);
   addPoolCommands(program, io);
   addFileSystemCommands(program, io);
+  addReplicationCommands(program, io);
   addClientCommands(program, io);
   addLogCommands(program, io);
   addEventCommands(program, io);

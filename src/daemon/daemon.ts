@@ -51,11 +51,13 @@ import {
   adoptDisksJob,
   bootstrapJob,
   changeConfigJob,
+  demoteSiteJob,
   maintenanceJob,
   migrateJob,
   networksJob,
   osdJobs,
   planDomainJob,
+  promoteSiteJob,
   rebuildJob,
   recoverJob,
   removeDiskJob,
@@ -91,6 +93,7 @@ import { followService } from "./placed-services.ts";
 import { removePool, setReplicas } from "./pools.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import { recoverCluster } from "./recovery.ts";
+import { turnSite } from "./replication.ts";
 import { migrateSeats } from "./seat-migration.ts";
 import { restartService } from "./service-restart.ts";
 import type { DaemonSettings } from "./settings.ts";
@@ -278,6 +281,8 @@ export class Daemon {
         [restartServiceJob]: (request, tools) => restartService(this, request, tools),
         [changeConfigJob]: (request, tools) => changeConfig(this, request, tools),
         [removeFileSystemJob]: (request, tools) => removeFileSystem(this, request, tools),
+        [promoteSiteJob]: (request, tools) => turnSite(this, "promote", request, tools),
+        [demoteSiteJob]: (request, tools) => turnSite(this, "demote", request, tools),
         [removePoolJob]: (request, tools) => removePool(this, request, tools),
         [setReplicasJob]: (request, tools) => setReplicas(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),

@@ -34,10 +34,12 @@ import {
   adoptDisksJob,
   bootstrapJob,
   changeConfigJob,
+  demoteSiteJob,
   maintenanceJob,
   migrateJob,
   networksJob,
   planDomainJob,
+  promoteSiteJob,
   rebuildJob,
   recoverJob,
   removeDiskJob,
@@ -74,7 +76,17 @@ import {
 import { checkPoolRemoval, checkReplicas, createPool, listPools, planReplicas } from "./pools.ts";
 import { cephBuild, etcdVersion } from "./program-versions.ts";
 import { checkRecovery, planRecovery } from "./recovery.ts";
+import { exportCluster, importRemote, listRemotes } from "./remotes.ts";
 import { renameMember } from "./rename-member.ts";
+import {
+  checkSite,
+  configureReplication,
+  disableReplication,
+  enableReplication,
+  listReplication,
+  removeRemote,
+  resyncReplication,
+} from "./replication.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
 import { S3Users } from "./s3-users.ts";
 import { checkMigration } from "./seat-migration.ts";
@@ -424,6 +436,41 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async disableMirror(request) {
       return shown(daemon.jobs.start(serviceJob, unwant(daemon, "rbd-mirror", request)));
+    },
+    async exportCluster(request, { signal }) {
+      return exportCluster(runtime(), request, signal);
+    },
+    async remotes(_input, { signal }) {
+      return listRemotes(runtime(), signal);
+    },
+    async importRemote({ name, ...request }, { signal }) {
+      return importRemote(runtime(), name, request, signal);
+    },
+    async removeRemote({ name }, { signal }) {
+      return removeRemote(runtime(), name, signal);
+    },
+    async replication({ pool }, { signal }) {
+      return listReplication(runtime(), pool, signal);
+    },
+    async enableReplication(request, { signal }) {
+      return enableReplication(runtime(), request, signal);
+    },
+    async disableReplication(request, { signal }) {
+      return disableReplication(runtime(), request, signal);
+    },
+    async configureReplication(request, { signal }) {
+      return configureReplication(runtime(), request, signal);
+    },
+    async resyncReplication(request, { signal }) {
+      return resyncReplication(runtime(), request, signal);
+    },
+    async promoteSite(request, { signal }) {
+      await checkSite(runtime(), request.remote, signal);
+      return shown(daemon.jobs.start(promoteSiteJob, { ...request }));
+    },
+    async demoteSite(request, { signal }) {
+      await checkSite(runtime(), request.remote, signal);
+      return shown(daemon.jobs.start(demoteSiteJob, { ...request }));
     },
     async ingress() {
       return placedReport(runtime(), "ingress");

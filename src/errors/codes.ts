@@ -296,6 +296,26 @@ export const errorCodes = {
     meaning: "Another member has this name already.",
     remedy: "Choose another name; `microceph cluster list` shows those in use.",
   },
+  REMOTE_IN_USE: {
+    http: 409,
+    exit: 4,
+    meaning: "A site cannot be forgotten while images are mirrored with it.",
+    remedy:
+      "`microceph replication disable rbd POOL` first; `microceph replication list rbd` shows what is mirrored.",
+  },
+  REPLICATION_CONFLICT: {
+    http: 409,
+    exit: 4,
+    meaning: "Images are mirrored in another way already, or in the other direction.",
+    remedy: "The message says which; `microceph replication list rbd` shows all of them.",
+  },
+  REPLICATION_INCOMPLETE: {
+    http: 500,
+    exit: 1,
+    meaning: "Some images were not promoted, or not demoted; the others were.",
+    remedy:
+      "Run it again once what the message says is mended; a promotion without the other site's word needs --yes-i-really-mean-it.",
+  },
   RESET_REFUSED: {
     http: 409,
     exit: 4,

@@ -604,6 +604,62 @@ export class StubOperations implements Operations {
     this.jobResult = this.placedReport;
     return this.#newJob("service.place");
   }
+  readonly replicated = {
+    pool: "images",
+    mode: "pool" as const,
+    remotes: ["simple"],
+    images: [
+      {
+        ...{ pool: "images", image: "one", type: "journal", is_primary: true, state: "up+stopped" },
+        ...{ description: "local image is primary", last_update: "" },
+      },
+    ],
+  };
+  async exportCluster(input: object) {
+    this.#note("exportCluster", input);
+    return { remote: "simple", token: "dG9rZW4=" };
+  }
+  async remotes() {
+    return [{ name: "simple", local_name: "magical", imported: true, exported: false }];
+  }
+  async importRemote(input: object) {
+    this.#note("importRemote", input);
+    return { name: "simple", local_name: "magical", imported: true, exported: false };
+  }
+  async removeRemote(input: object) {
+    this.#note("removeRemote", input);
+    return { name: "simple", local_name: null, imported: false, exported: false };
+  }
+  async replication(input: object) {
+    this.#note("replication", input);
+    return [this.replicated];
+  }
+  async enableReplication(input: object) {
+    this.#note("enableReplication", input);
+    return this.replicated;
+  }
+  async disableReplication(input: object) {
+    this.#note("disableReplication", input);
+    return { pool: "images" };
+  }
+  async configureReplication(input: object) {
+    this.#note("configureReplication", input);
+    return this.replicated;
+  }
+  async resyncReplication(input: object) {
+    this.#note("resyncReplication", input);
+    return { images: ["images/one"] };
+  }
+  async promoteSite(input: object) {
+    this.#note("promoteSite", input);
+    this.jobResult = { remote: "simple", changed: ["images/one"] };
+    return this.#newJob("replication.promote");
+  }
+  async demoteSite(input: object) {
+    this.#note("demoteSite", input);
+    this.jobResult = { remote: "simple", changed: [] };
+    return this.#newJob("replication.demote");
+  }
   async ingress() {
     return this.placedReport;
   }

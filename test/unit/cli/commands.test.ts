@@ -598,6 +598,62 @@ describe("services", () => {
     expect((await run(api, "enable rbd-mirror --port 80")).code).toBe(2);
   });
 
+  test("sites are known by tokens, and forgotten", async () => {
+    await using api = await runServer();
+    expect((await run(api, "cluster export simple")).stdout).toBe("dG9rZW4=\n");
+    expect(api.operations.inputOf("exportCluster")).toEqual({ remote: "simple" });
+    await run(api, "remote import simple dG9rZW4= --local-name magical");
+    expect(api.operations.inputOf("importRemote")).toEqual({
+      ...{ name: "simple", token: "dG9rZW4=", local_name: "magical" },
+    });
+    expect((await run(api, "remote list --format csv")).stdout).toContain("simple,magical,yes,no");
+    await run(api, "remote remove simple");
+    expect(api.operations.inputOf("removeRemote")).toEqual({ name: "simple" });
+    for (const line of ["remote import simple dG9rZW4=", "cluster export Big_Name", "cluster export ceph"]) {
+      expect([line, (await run(api, line)).code]).toEqual([line, 2]);
+    }
+  });
+
+  test("pools and images are mirrored, and handed over as a whole site", async () => {
+    await using api = await runServer();
+    await run(api, "replication enable rbd images --remote simple");
+    expect(api.operations.inputOf("enableReplication")).toEqual({
+      ...{ pool: "images", remote: "simple", type: "journal", skip_auto_enable: false },
+    });
+    await run(api, "replication enable rbd images/one --remote simple --type snapshot --schedule 5m");
+    expect(api.operations.inputOf("enableReplication")).toEqual({
+      ...{ pool: "images", image: "one", remote: "simple", type: "snapshot", schedule: "5m" },
+      skip_auto_enable: false,
+    });
+    expect((await run(api, "replication status rbd images/one")).stdout).toContain("up+stopped");
+    expect((await run(api, "replication status rbd images/none")).code).toBe(1);
+    await run(api, "replication configure rbd images/one --schedule 2h");
+    expect(api.operations.inputOf("configureReplication")).toEqual({
+      ...{ pool: "images", image: "one", schedule: "2h" },
+    });
+    await run(api, "replication disable rbd images/one --force");
+    expect(api.operations.inputOf("disableReplication")).toEqual({
+      ...{ pool: "images", image: "one", confirmed: true },
+    });
+    await run(api, "replication resync rbd images");
+    expect(api.operations.inputOf("resyncReplication")).toEqual({ pool: "images", confirmed: false });
+    const promoted = await run(api, "replication promote rbd --remote simple --yes-i-really-mean-it");
+    expect(promoted.stdout).toBe("images/one: promoted.\n");
+    expect(api.operations.inputOf("promoteSite")).toEqual({ remote: "simple", force: true });
+    const demoted = await run(api, "replication demote rbd --remote simple");
+    expect(demoted.stdout).toBe("Nothing was to be done.\n");
+    for (const line of [
+      "replication enable rbd images",
+      "replication enable rbd a/b/c --remote simple",
+      "replication enable rbd images --remote simple --type copy",
+      "replication configure rbd images --schedule 5m",
+      "replication configure rbd images/one --schedule soon",
+      "replication promote cephfs --remote simple",
+    ]) {
+      expect([line, (await run(api, line)).code]).toEqual([line, 2]);
+    }
+  });
+
   test("why they are there is said in lines", async () => {
     await using api = await runServer();
     expect((await run(api, "mesh explain rgw")).stdout).toBe("2 are wanted in all: n1, n2\n");
