@@ -1,0 +1,204 @@
+// Two sites: images mirrored between two clusters, failover and failback. Real Ceph on both, each of one host.
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { RemoteRow, ReplicatedPool } from "../../src/api/contract/replication.ts";
+import { LabCluster, minutes } from "./support/cluster.ts";
+import { Lab } from "./support/lab.ts";
+import { labSuite } from "./support/lab-suite.ts";
+
+const sites = ["n1", "n2"] as const;
+type Site = (typeof sites)[number];
+/** What each site calls itself, and what the other calls it. */
+const names = { n1: "simple", n2: "magical" } as const;
+const other = (site: Site): Site => (site === "n1" ? "n2" : "n1");
+
+labSuite("two sites", () => {
+  let lab: Lab;
+  let cluster: LabCluster;
+
+  const rbd = (site: Site, ...args: string[]): Promise<string> => lab.run(site, ["rbd", ...args], minutes(2));
+  /** Another mebibyte of what was never there before. */
+  const write = (site: Site, image: string): Promise<string> =>
+    lab.run(
+      site,
+      [
+        "sh",
+        "-c",
+        `rbd bench --io-type write --io-pattern rand --io-size 4096 --io-total 1M ${image} >/dev/null`,
+      ],
+      minutes(2),
+    );
+  const digest = (site: Site, image: string): Promise<string> =>
+    lab.run(site, ["sh", "-c", `rbd export --no-progress ${image} - | sha256sum`], minutes(2));
+  const listed = async (site: Site): Promise<ReplicatedPool[]> =>
+    JSON.parse(await cluster.run(site, "replication", "list", "rbd", "--format", "json")) as ReplicatedPool[];
+  const stateOf = async (site: Site, pool: string, image: string): Promise<[boolean, string] | null> => {
+    const one = (await listed(site))
+      .find((each) => each.pool === pool)
+      ?.images.find((each) => each.image === image);
+    return one === undefined ? null : [one.is_primary, one.state];
+  };
+  /** The copy has all that was written before. */
+  const same = (from: Site, image: string): Promise<string> =>
+    lab.waitFor(
+      `${image} to be the same on both sites`,
+      async (note) => {
+        const wanted = await digest(from, image);
+        const found = await digest(other(from), image).catch((error: unknown) => String(error));
+        const [pool = "", name = ""] = image.split("/");
+        note({ wanted, found, state: await stateOf(other(from), pool, name) });
+        return found === wanted ? found : undefined;
+      },
+      { ...minutes(4), everyMs: 1000 },
+    );
+
+  beforeAll(async () => {
+    lab = await Lab.up("sites", { nodes: 2, admission: "closed" });
+    cluster = new LabCluster(lab);
+    for (const site of sites) {
+      await cluster.run(site, "cluster", "bootstrap");
+      await cluster.run(site, "disk", "add", "loop,1G,2");
+      for (const pool of ["images", "single"]) await cluster.run(site, "pool", "create", pool, "--size", "2");
+    }
+  });
+  afterAll(() => lab?.down());
+
+  it("know each other by tokens that give no more than mirroring needs", async () => {
+    const tokens = new Map<Site, string>();
+    for (const site of sites) {
+      tokens.set(site, (await cluster.run(site, "cluster", "export", names[other(site)])).trim());
+    }
+    const refused = await cluster.cli(
+      "n2",
+      "remote",
+      "import",
+      "simple",
+      tokens.get("n1") ?? "",
+      "--local-name",
+      "x",
+    );
+    expect([refused.exitCode, refused.stderr]).toEqual([
+      2,
+      expect.stringContaining("made for a site called magical"),
+    ]);
+    const own = await cluster.cli(
+      "n1",
+      "remote",
+      "import",
+      "self",
+      tokens.get("n1") ?? "",
+      "--local-name",
+      "magical",
+    );
+    expect([own.exitCode, own.stderr]).toEqual([2, expect.stringContaining("this cluster itself")]);
+    for (const site of sites) {
+      const token = tokens.get(other(site)) ?? "";
+      await cluster.run(site, "remote", "import", names[other(site)], token, "--local-name", names[site]);
+      const rows = JSON.parse(await cluster.run(site, "remote", "list", "--format", "json")) as RemoteRow[];
+      expect(rows).toEqual([
+        { name: names[other(site)], local_name: names[site], imported: true, exported: true },
+      ]);
+    }
+    const { caps } = (
+      await cluster.cephJson<{ caps: Record<string, string> }[]>("n1", "auth", "get", "client.remote.magical")
+    )[0] ?? { caps: {} };
+    expect(caps).toEqual({ mon: "profile rbd-mirror-peer", osd: "profile rbd" });
+  });
+
+  it("mirror a pool by journal and an image by snapshots", async () => {
+    await rbd("n1", "create", "images/one", "--size", "32M");
+    await rbd("n1", "create", "single/two", "--size", "32M");
+    await write("n1", "images/one");
+    await cluster.run("n1", "replication", "enable", "rbd", "images", "--remote", "magical");
+    await write("n1", "single/two");
+    const snapshots = ["--type", "snapshot", "--schedule", "1m"];
+    await cluster.run(
+      "n1",
+      "replication",
+      "enable",
+      "rbd",
+      "single/two",
+      "--remote",
+      "magical",
+      ...snapshots,
+    );
+    const again = await cluster.run("n1", "replication", "enable", "rbd", "images", "--remote", "magical");
+    expect(again).toContain("one");
+    const conflict = await cluster.cli(
+      "n1",
+      "replication",
+      "enable",
+      "rbd",
+      "images/one",
+      "--remote",
+      "magical",
+    );
+    expect([conflict.exitCode, conflict.stderr]).toEqual([
+      4,
+      expect.stringContaining("[REPLICATION_CONFLICT]"),
+    ]);
+    for (const site of sites) await cluster.run(site, "enable", "rbd-mirror");
+    await same("n1", "images/one");
+    await same("n1", "single/two");
+    await cluster.run("n1", "replication", "configure", "rbd", "single/two", "--schedule", "2m");
+    const schedule = await rbd(
+      "n1",
+      "mirror",
+      "snapshot",
+      "schedule",
+      "ls",
+      "--pool",
+      "single",
+      "--image",
+      "two",
+    );
+    expect(schedule.trim()).toBe("every 2m");
+    await write("n1", "images/one");
+    await same("n1", "images/one");
+    expect((await stateOf("n2", "images", "one"))?.[0]).toBe(false);
+  });
+
+  it("hand over, and take back, with all that was written", async () => {
+    await cluster.run("n1", "replication", "demote", "rbd", "--remote", "magical");
+    // The daemon that does it is killed on the way: the job is done when it is there again.
+    const promoted = cluster.cli("n2", "replication", "promote", "rbd", "--remote", "simple");
+    await lab.kill("n2", "daemon");
+    await lab.start("n2");
+    await promoted;
+    await cluster.run("n2", "replication", "promote", "rbd", "--remote", "simple");
+    for (const [pool, image] of [
+      ["images", "one"],
+      ["single", "two"],
+    ] as const) {
+      expect((await stateOf("n2", pool, image))?.[0]).toBe(true);
+      expect((await stateOf("n1", pool, image))?.[0]).toBe(false);
+    }
+    await write("n2", "images/one");
+    await same("n2", "images/one");
+  });
+
+  it("go on without a site that is lost, which copies anew when it is back", async () => {
+    await lab.kill("n2", "all");
+    await cluster.run("n1", "replication", "promote", "rbd", "--remote", "magical", "--yes-i-really-mean-it");
+    expect((await stateOf("n1", "images", "one"))?.[0]).toBe(true);
+    await write("n1", "images/one");
+    await lab.start("n2");
+    await cluster.healthy("n2").catch(() => undefined);
+    await cluster.run("n2", "replication", "demote", "rbd", "--remote", "simple");
+    const asked = await cluster.cli("n2", "replication", "resync", "rbd", "images");
+    expect([asked.exitCode, asked.stderr]).toEqual([4, expect.stringContaining("[DATA_LOSS_UNCONFIRMED]")]);
+    await cluster.run("n2", "replication", "resync", "rbd", "images", "--yes-i-really-mean-it");
+    await same("n1", "images/one");
+    const used = await cluster.cli("n1", "remote", "remove", "magical");
+    expect([used.exitCode, used.stderr]).toEqual([4, expect.stringContaining("[REMOTE_IN_USE]")]);
+  });
+
+  it("part, and keep what they have", async () => {
+    await cluster.run("n1", "replication", "disable", "rbd", "images");
+    await cluster.run("n1", "replication", "disable", "rbd", "single");
+    expect(await listed("n1")).toEqual([]);
+    await cluster.run("n1", "remote", "remove", "magical");
+    expect(JSON.parse(await cluster.run("n1", "remote", "list", "--format", "json"))).toEqual([]);
+    expect(await digest("n2", "images/one")).toBe(await digest("n1", "images/one"));
+    await cluster.run("n1", "disable", "rbd-mirror", "--all");
+  });
+});
