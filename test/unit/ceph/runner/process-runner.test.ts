@@ -96,9 +96,13 @@ describe("the process runner", () => {
       const target = (name: string) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "");
       return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await target(name)])));
     };
-    // While it is being loaded, the loader has a library open as the first free one.
-    while ("3" in (await descriptors())) await turn();
-    expect(await descriptors()).toEqual({
+    // While it is being loaded, the loader has one library after the other open as the first free one.
+    let open = await descriptors();
+    while ("3" in open) {
+      await turn();
+      open = await descriptors();
+    }
+    expect(open).toEqual({
       0: "/dev/null",
       1: `${unit}/log`,
       2: `${unit}/log`,
