@@ -87,7 +87,7 @@ export function addReplicationCommands(program: Command, io: CliIo): void {
     );
   verb("disable", "Mirror a pool, or one image, no more")
     .argument("<resource>", "POOL or POOL/IMAGE")
-    .option("--force", "that the copy of the image at the other site goes is meant")
+    .option("--force", "that the copies at the other site go is meant")
     .action(
       async (_workload: string, resource: string, options: { readonly force?: true }, command: Command) => {
         const session = new Session(io, command);

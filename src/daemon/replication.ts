@@ -297,8 +297,8 @@ export async function configureReplication(
 }
 
 /**
- * Mirror a pool, or an image, no more. Of a pool the sites part first, so that none takes the other's images away; of
- * an image Ceph removes the copy. Throws NOT_FOUND, DATA_LOSS_UNCONFIRMED, what Ceph refuses.
+ * Mirror a pool, or an image, no more. What copies at the other site removes each copy as soon as it hears of it, unless
+ * that was promoted before. Throws NOT_FOUND, REPLICATION_CONFLICT, DATA_LOSS_UNCONFIRMED, what Ceph refuses.
  */
 export async function disableReplication(
   cluster: ClusterRuntime,
@@ -325,6 +325,12 @@ export async function disableReplication(
       "REPLICATION_CONFLICT",
       `${names} can only be read here: microceph replication promote rbd --remote …, or disable it at the other site`,
       { data: { pool } },
+    );
+  }
+  if (report !== undefined && report.images.length > 0 && report.remotes.length > 0 && !confirmed) {
+    throw new MicrocephError(
+      "DATA_LOSS_UNCONFIRMED",
+      `the copies of ${report.images.map(specOf).join(", ")} at ${report.remotes.join(", ")} go, unless they were promoted there`,
     );
   }
   for (const { uuid } of (await infoOf(rbd, pool, call)).peers) {

@@ -193,12 +193,38 @@ labSuite("two sites", () => {
   });
 
   it("part, and keep what they have", async () => {
-    await cluster.run("n1", "replication", "disable", "rbd", "images");
-    await cluster.run("n1", "replication", "disable", "rbd", "single");
+    const refused = await cluster.cli("n1", "replication", "disable", "rbd", "images");
+    expect([refused.exitCode, refused.stderr]).toEqual([
+      4,
+      expect.stringContaining("[DATA_LOSS_UNCONFIRMED]"),
+    ]);
+    const kept = await digest("n2", "images/one");
+    // What is written there is nobody's copy any more.
+    await cluster.run("n2", "replication", "promote", "rbd", "--remote", "simple", "--yes-i-really-mean-it");
+    for (const pool of ["images", "single"]) {
+      await cluster.run("n1", "replication", "disable", "rbd", pool, "--force");
+    }
     expect(await listed("n1")).toEqual([]);
     await cluster.run("n1", "remote", "remove", "magical");
     expect(JSON.parse(await cluster.run("n1", "remote", "list", "--format", "json"))).toEqual([]);
-    expect(await digest("n2", "images/one")).toBe(await digest("n1", "images/one"));
-    await cluster.run("n1", "disable", "rbd-mirror", "--all");
+    await lab.waitFor(
+      "the daemon of n2 to have seen that n1 mirrors no more",
+      async (note) => {
+        const images = (await listed("n2")).flatMap((pool) => pool.images);
+        note(images);
+        return (
+          images.length === 2 && images.every(({ is_primary, state }) => is_primary && state === "up+stopped")
+        );
+      },
+      minutes(4),
+    );
+    // A copy would have been gone within seconds: the daemon looks at its peers every half minute.
+    for (const pool of ["images", "single"]) {
+      await cluster.run("n2", "replication", "disable", "rbd", pool, "--force");
+    }
+    expect(await digest("n2", "images/one")).toBe(kept);
+    expect(await digest("n1", "images/one")).toBe(kept);
+    for (const site of sites) await cluster.run(site, "disable", "rbd-mirror", "--all");
+    expect(await digest("n2", "images/one")).toBe(kept);
   });
 });

@@ -47,10 +47,7 @@ export const enableReplicationRequest = z.strictObject({
 });
 export const disableReplicationRequest = z.strictObject({
   ...resource,
-  confirmed: z
-    .boolean()
-    .default(false)
-    .describe("that the copy of the image at the other site goes is meant"),
+  confirmed: z.boolean().default(false).describe("that the copies at the other site go is meant"),
 });
 export const configureReplicationRequest = z.strictObject({ pool: poolName, image: imageName, schedule });
 export const resyncRequest = z.strictObject({
