@@ -144,13 +144,17 @@ export function addReplicationCommands(program: Command, io: CliIo): void {
       const reply = await session.client.resyncReplication({ ...resourceOf(resource), confirmed });
       await session.print(reply, ({ images }) => `${images.join(", ")}: copied anew.\n`);
     });
-  for (const [name, description] of [
-    ["promote", "Write here from now on whatever is mirrored with that site"],
-    ["demote", "Leave it to that site to write whatever is mirrored with it"],
+  for (const [name, description, confirmation] of [
+    [
+      "promote",
+      "Write here from now on whatever is mirrored with that site",
+      "also where it has not handed over: what it did not send is lost",
+    ],
+    ["demote", "Leave it to that site to write whatever is mirrored with it", "as it is done in any case"],
   ] as const) {
     verb(name, description)
       .requiredOption("--remote <name>", "the other site")
-      .option(confirmOption, "also where the other site has not handed over: what it did not send is lost")
+      .option(confirmOption, confirmation)
       .action(
         async (_workload: string, options: Confirmed & { readonly remote: string }, command: Command) => {
           const session = new Session(io, command);
