@@ -161,8 +161,9 @@ export function readersOf(key: string, section: string): RollingType[] {
   };
   const by = rollingOrder.filter((type) => prefixes[type].test(key));
   if (by.length > 0) return by;
-  const clients = ["rgw", "rbd-mirror"] as const;
-  if (told === "client")
-    return clients.filter((type) => `${section}.`.startsWith(`client.${type}.`) || section === told);
+  if (told === "client") {
+    const isOf = (type: RollingType): boolean => `${section}.`.startsWith(`client.${type}.`);
+    return (["rgw", "rbd-mirror"] as const).filter((type) => section === told || isOf(type));
+  }
   return key.startsWith("rbd_") || key.startsWith("client_") ? [] : [...rollingOrder];
 }

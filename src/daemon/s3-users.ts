@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { S3Bucket, S3User, S3UserRow } from "../api/contract/s3.ts";
+import { adminConnection } from "../ceph/command/rbd.ts";
 import { isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
 import { runProgram } from "../process/run-program.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
@@ -96,12 +97,15 @@ export class S3Users {
       throw new MicrocephError("GATEWAY_NEEDED", "no S3 gateway is placed yet");
     }
     const { paths } = this.#cluster.deps.cephNode.deps;
-    const connection = ["-c", paths.cephConf, "-n", "client.admin", "--keyring", paths.adminKeyring];
     try {
-      const { stdout } = await runProgram("radosgw-admin", [...words, "--format=json", ...connection], {
-        deadlineMs: callMs,
-        signal: this.#signal,
-      });
+      const { stdout } = await runProgram(
+        "radosgw-admin",
+        [...words, "--format=json", ...adminConnection(paths)],
+        {
+          deadlineMs: callMs,
+          signal: this.#signal,
+        },
+      );
       return stdout.trim() === "" ? null : JSON.parse(stdout);
     } catch (error) {
       throw refusal(error, user) ?? error;

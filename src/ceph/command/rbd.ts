@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
 import { runProgram } from "../../process/run-program.ts";
@@ -14,6 +15,11 @@ export interface ForeignAccess {
   readonly key: string;
 }
 
+/** Arguments with which any program of Ceph reaches this node's own cluster, as its administrator. */
+export function adminConnection(paths: Pick<CephPaths, "cephConf" | "adminKeyring">): string[] {
+  return ["-c", paths.cephConf, "-n", "client.admin", "--keyring", paths.adminKeyring];
+}
+
 /** A program of Ceph against one cluster: `rbd` (rbd(8)), or `ceph`. */
 export class CephProgram {
   readonly #connection: readonly string[];
@@ -26,7 +32,7 @@ export class CephProgram {
 
   /** This node's own cluster, as its administrator. */
   static own({ cephConf, adminKeyring }: Pick<CephPaths, "cephConf" | "adminKeyring">): CephProgram {
-    return new CephProgram(["-c", cephConf, "-n", "client.admin", "--keyring", adminKeyring], []);
+    return new CephProgram(adminConnection({ cephConf, adminKeyring }), []);
   }
 
   /** Another cluster, for as long as the work takes: the key is in a file that nobody else may read. */
@@ -42,7 +48,7 @@ export class CephProgram {
     });
   }
 
-  /** Throws CEPH_REFUSED with the words of the program (data: exitCode), DEADLINE_EXCEEDED, CANCELLED, MISSING_PROGRAM. */
+  /** Throws CEPH_REFUSED with the words of the program (data: errno), DEADLINE_EXCEEDED, CANCELLED, MISSING_PROGRAM. */
   async text(program: "rbd" | "ceph", words: readonly string[], call: CallOptions = {}): Promise<string> {
     const { deadlineMs = 30_000, signal } = call;
     try {
@@ -53,11 +59,11 @@ export class CephProgram {
       return stdout;
     } catch (error) {
       if (!isMicrocephError(error, "PROGRAM_FAILED")) throw error;
-      const { exitCode, stderr } = error.data as { exitCode?: number; stderr?: string };
+      const { exitCode, stderr } = error.data as { exitCode?: number | null; stderr?: string };
       // The exit code of `rbd` is Ceph's errno; the lines before the last are its log.
       const said = (stderr ?? "").trim().split("\n").at(-1) ?? "";
       throw new MicrocephError("CEPH_REFUSED", said === "" ? error.message : said.slice(0, 500), {
-        ...{ cause: error, data: { exitCode: exitCode ?? null } },
+        ...{ cause: error, data: { errno: errnoOf(exitCode) } },
       });
     }
   }
@@ -70,6 +76,11 @@ export class CephProgram {
       throw new MicrocephError("CEPH_REFUSED", `what ${program} answered is no JSON`, { cause: error });
     }
   }
+}
+
+/** `ENOENT` of 2; null of what is no errno. */
+function errnoOf(exitCode: number | null | undefined): string | null {
+  return Object.entries(constants.errno).find(([, number]) => number === exitCode)?.[0] ?? null;
 }
 
 /** A key in a file for programs that read it there; it is gone afterwards. */

@@ -48,9 +48,11 @@ export class NodeStandby {
   }
 
   /** Start it, or adopt it, at boot, if it was placed here. */
-  async start(): Promise<void> {
-    if (!(await hasKeyedDaemon(this.#deps, this.#type, this.#handle))) return;
-    await startKeyedDaemon(this.#deps, this.#type, this.#handle);
+  start(): Promise<void> {
+    return this.#here.inOrder(async () => {
+      if (!(await hasKeyedDaemon(this.#deps, this.#type, this.#handle))) return;
+      await startKeyedDaemon(this.#deps, this.#type, this.#handle);
+    });
   }
 
   /** It was taken off this node by that decision. @returns whether it was there */

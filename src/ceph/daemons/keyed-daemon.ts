@@ -4,15 +4,15 @@ import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { Handle } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
 import type { CephDaemonType, CephPaths } from "../config/ceph-paths.ts";
-import { keyOf, renderKeyring } from "../config/keyring.ts";
+import { keyedCapabilities, keyOf, renderKeyring } from "../config/keyring.ts";
 import type { UnitSpec } from "../runner/runner.ts";
 import { type DaemonDeps, daemonEnvironment, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
 import { prepareMgrPython } from "./mgr-python.ts";
 
 /** Daemons whose whole state is their key: manager, metadata server, gateway, and what copies images of other sites. */
-export const keyedDaemons = ["mgr", "mds", "rgw", "rbd-mirror"] as const;
-export type KeyedDaemon = Extract<CephDaemonType, (typeof keyedDaemons)[number]>;
+export type KeyedDaemon = keyof typeof keyedCapabilities;
+export const keyedDaemons = Object.keys(keyedCapabilities) as readonly KeyedDaemon[];
 
 /** Name under which a daemon proves to the monitors who it is; some are clients to them. */
 export function entityOf(type: KeyedDaemon, handle: Handle): string {
