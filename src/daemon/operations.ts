@@ -85,6 +85,7 @@ import {
   enableReplication,
   listReplication,
   removeRemote,
+  replicationOf,
   resyncReplication,
 } from "./replication.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
@@ -450,7 +451,9 @@ export function daemonOperations(daemon: Daemon): Operations {
       return removeRemote(runtime(), name, signal);
     },
     async replication({ pool }, { signal }) {
-      return listReplication(runtime(), pool, signal);
+      return pool === undefined
+        ? listReplication(runtime(), signal)
+        : [await replicationOf(runtime(), pool, signal)];
     },
     async enableReplication(request, { signal }) {
       return enableReplication(runtime(), request, signal);

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { ExportReply, exportRequest, importRequest, RemoteRow } from "../api/contract/replication.ts";
 import type { Shape } from "../api/contract/shape.ts";
 import type { CallOptions, CephCommands } from "../ceph/command/commands.ts";
-import { CephProgram } from "../ceph/command/rbd.ts";
+import { CephProgram, type ForeignAccess } from "../ceph/command/rbd.ts";
 import { isCephKey } from "../ceph/config/keyring.ts";
 import { addressVector } from "../ceph/config/monitor-address.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
@@ -11,11 +11,10 @@ import { commandsOf } from "./runtime-of.ts";
 
 const callMs = 30_000;
 
-/** What another site is given. Monitors heed `profile rbd` for images alone, so it is as narrow as it can be. */
+/** What another site is given: Ceph's own choice. `profile rbd` opens every pool; monitors heed no tags (snapshots). */
 const peerCapabilities = { mon: "profile rbd-mirror-peer", osd: "profile rbd" } as const;
 const secretPrefix = "microceph/remote/";
 const entityPrefix = "client.remote.";
-export const entityFor = (remote: string): string => `${entityPrefix}${remote}`;
 
 /** How a site is reached. A token is this in JSON, in base64. */
 const access = z.object({
@@ -27,32 +26,31 @@ const access = z.object({
   /** What the site that imports it is called there. */
   importer: z.string().regex(/^[a-z0-9]{1,63}$/),
 });
-export type Remote = z.infer<typeof access>;
+type Remote = z.infer<typeof access>;
 
 const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64");
 
-/** The addresses of this cluster's monitors, as `mon host` has them. */
-export function ownMonHost(cluster: ClusterRuntime): string {
+/** How another site reaches this one; its key is made when it has none. */
+export async function accessFor(
+  cluster: ClusterRuntime,
+  remote: string,
+  call: CallOptions,
+): Promise<ForeignAccess> {
   const monitors = cluster.deps.cephNode.access?.monitors ?? [];
-  return monitors.map(({ addresses }) => addressVector(addresses)).join(",");
+  const key = await commandsOf(cluster).authGetOrCreate(`${entityPrefix}${remote}`, peerCapabilities, call);
+  const monHost = monitors.map(({ addresses }) => addressVector(addresses)).join(",");
+  return { monHost, client: `remote.${remote}`, key };
 }
 
-/** The key that another site has, or gets, of this one. */
-export function keyFor(ceph: CephCommands, remote: string, call: CallOptions): Promise<string> {
-  return ceph.authGetOrCreate(entityFor(remote), peerCapabilities, call);
-}
-
-/** A token with which another site reaches this one: to mirror images, and for nothing else. Idempotent. */
+/** A token with which another site reaches this one: to mirror images. Idempotent. */
 export async function exportCluster(
   cluster: ClusterRuntime,
   { remote }: Shape<typeof exportRequest>,
   signal: AbortSignal,
 ): Promise<ExportReply> {
-  const ceph = commandsOf(cluster);
+  const given = await accessFor(cluster, remote, { deadlineMs: callMs, signal });
   const { fsid } = cluster.deps.cephNode.access ?? {};
-  const key = await keyFor(ceph, remote, { deadlineMs: callMs, signal });
-  const client = entityFor(remote).replace("client.", "");
-  return { remote, token: encoded({ fsid, monHost: ownMonHost(cluster), client, key, importer: remote }) };
+  return { remote, token: encoded({ fsid, ...given, importer: remote }) };
 }
 
 /** Throws USAGE for what is none. */
@@ -148,5 +146,5 @@ export async function listRemotes(cluster: ClusterRuntime, signal: AbortSignal):
 /** Neither side reaches the other any more. Nothing may be mirrored with it: that is for the caller to see. Idempotent. */
 export async function forgetRemote(ceph: CephCommands, name: string, call: CallOptions): Promise<void> {
   await ceph.removeSecret(`${secretPrefix}${name}`, call);
-  await ceph.authRemove(entityFor(name), call);
+  await ceph.authRemove(`${entityPrefix}${name}`, call);
 }

@@ -13,25 +13,19 @@ import type {
 } from "../api/contract/replication.ts";
 import type { Shape } from "../api/contract/shape.ts";
 import type { CallOptions } from "../ceph/command/commands.ts";
-import { CephProgram, withKeyFile } from "../ceph/command/rbd.ts";
-import { isMicrocephError, MicrocephError, messageOf } from "../errors/microceph-error.ts";
+import { CephProgram, type ForeignAccess, withKeyFile } from "../ceph/command/rbd.ts";
+import { whileRefused } from "../ceph/command/while-refused.ts";
+import { isRefusal } from "../ceph/command/words.ts";
+import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
-import {
-  entityFor,
-  forgetRemote,
-  keyFor,
-  listRemotes,
-  ownMonHost,
-  type Remote,
-  remoteOf,
-} from "./remotes.ts";
+import { accessFor, forgetRemote, listRemotes, remoteOf } from "./remotes.ts";
 import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
 const callMs = 60_000;
-/** Milliseconds that the other site's demotion has to arrive here. */
+/** Milliseconds that what one site does has to arrive at the other. */
 const handOverMs = 120_000;
 const lookMs = 1000;
 
@@ -80,41 +74,50 @@ function here(cluster: ClusterRuntime): CephProgram {
 /** Pools that are mirrored, with their images, as this site sees them. */
 export async function listReplication(
   cluster: ClusterRuntime,
-  only: string | undefined,
   signal: AbortSignal,
 ): Promise<ReplicatedPool[]> {
   const call = { deadlineMs: callMs, signal };
-  const pools = await imagePools(cluster, call);
-  const rbd = here(cluster);
   const found: ReplicatedPool[] = [];
-  for (const pool of pools.filter((one) => only === undefined || one === only)) {
-    const info = await infoOf(rbd, pool, call);
-    if (info.mode !== "pool" && info.mode !== "image") continue;
-    const status = poolStatus.parse(
-      await rbd.json("rbd", ["mirror", "pool", "status", pool, "--verbose"], call),
-    );
-    const images: ReplicatedImage[] = [];
-    for (const image of await imagesOf(rbd, pool, call)) {
-      const { mirroring } = await imageOf(rbd, specOf({ pool, image }), call);
-      if (mirroring?.state !== "enabled") continue;
-      const said = status.images.find(({ name }) => name === image);
-      images.push({
-        ...{ pool, image, type: mirroring.mode, is_primary: mirroring.primary },
-        ...{ state: said?.state ?? "unknown", description: said?.description ?? "" },
-        last_update: said?.last_update ?? "",
-      });
-    }
-    found.push({
-      pool,
-      mode: info.mode,
-      remotes: info.peers.map(({ site_name }) => site_name).sort(),
-      images,
-    });
-  }
-  if (only !== undefined && found.length === 0) {
-    throw new MicrocephError("NOT_FOUND", `the pool ${only} is not mirrored`, { data: { pool: only } });
+  for (const pool of await imagePools(cluster, call)) {
+    const report = await reportOn(here(cluster), pool, call);
+    if (report !== null) found.push(report);
   }
   return found;
+}
+
+/** One of them. Throws NOT_FOUND. */
+export async function replicationOf(
+  cluster: ClusterRuntime,
+  pool: string,
+  signal: AbortSignal,
+): Promise<ReplicatedPool> {
+  const call = { deadlineMs: callMs, signal };
+  const isThere = (await imagePools(cluster, call)).includes(pool);
+  const report = isThere ? await reportOn(here(cluster), pool, call) : null;
+  if (report === null)
+    throw new MicrocephError("NOT_FOUND", `the pool ${pool} is not mirrored`, { data: { pool } });
+  return report;
+}
+
+/** Null for a pool that is not mirrored. */
+async function reportOn(rbd: CephProgram, pool: string, call: CallOptions): Promise<ReplicatedPool | null> {
+  const { mode, peers } = await infoOf(rbd, pool, call);
+  if (mode !== "pool" && mode !== "image") return null;
+  const status = poolStatus.parse(
+    await rbd.json("rbd", ["mirror", "pool", "status", pool, "--verbose"], call),
+  );
+  const images: ReplicatedImage[] = [];
+  for (const image of await imagesOf(rbd, pool, call)) {
+    const { mirroring } = await imageOf(rbd, specOf({ pool, image }), call);
+    if (mirroring?.state !== "enabled") continue;
+    const said = status.images.find(({ name }) => name === image);
+    images.push({
+      ...{ pool, image, type: mirroring.mode, is_primary: mirroring.primary },
+      ...{ state: said?.state ?? "unknown", description: said?.description ?? "" },
+      last_update: said?.last_update ?? "",
+    });
+  }
+  return { pool, mode, remotes: peers.map(({ site_name }) => site_name).sort(), images };
 }
 
 async function imagePools(cluster: ClusterRuntime, call: CallOptions): Promise<string[]> {
@@ -150,7 +153,7 @@ export async function enableReplication(
   const { paths } = cluster.deps.cephNode.deps;
   const rbd = here(cluster);
   const mode = image === undefined ? "pool" : "image";
-  const key = await keyFor(ceph, asked.remote, call);
+  const back = await accessFor(cluster, asked.remote, call);
   await CephProgram.foreign(paths, remote, async (site) => {
     const [own, other] = [await infoOf(rbd, pool, call), await foreignInfo(site, asked, call)];
     for (const [where, info] of [
@@ -168,20 +171,16 @@ export async function enableReplication(
     if (!isOn(own)) await rbd.text("rbd", ["mirror", "pool", "enable", pool, mode], call);
     if (!isOn(other)) await site.text("rbd", ["mirror", "pool", "enable", pool, mode], call);
     await addPeer(paths, rbd, { pool, known: own, name: asked.remote, ...remote }, call);
-    const back = {
-      monHost: ownMonHost(cluster),
-      client: entityFor(asked.remote).replace("client.", ""),
-      key,
-    };
     await addPeer(paths, site, { pool, known: other, name: remote.importer, ...back }, call);
   });
-  const images = image === undefined ? await imagesOf(rbd, pool, call) : [image];
-  const journaled = type === "journal" && (image !== undefined || !asked.skip_auto_enable);
-  for (const one of images) if (journaled) await keepJournal(rbd, specOf({ pool, image: one }), call);
-  if (image !== undefined) await enableImage(rbd, { pool, image, type, schedule }, call);
-  const [report] = await listReplication(cluster, pool, signal);
-  if (report === undefined) throw new MicrocephError("NOT_FOUND", `${pool} is mirrored no more`);
-  return report;
+  if (image === undefined) {
+    const images = asked.skip_auto_enable ? [] : await imagesOf(rbd, pool, call);
+    for (const one of images) await keepJournal(rbd, specOf({ pool, image: one }), call);
+  } else {
+    if (type === "journal") await keepJournal(rbd, specOf({ pool, image }), call);
+    await enableImage(rbd, { pool, image, type, schedule }, call);
+  }
+  return replicationOf(cluster, pool, signal);
 }
 
 async function foreignInfo(
@@ -192,8 +191,7 @@ async function foreignInfo(
   try {
     return await infoOf(site, pool, call);
   } catch (error) {
-    // Ceph's ENOENT is what `rbd` ends with.
-    if (!isMicrocephError(error, "CEPH_REFUSED") || error.data.exitCode !== 2) throw error;
+    if (!isRefusal(error, "ENOENT")) throw error;
     throw new MicrocephError(
       "NOT_FOUND",
       `the site ${remote} has no pool ${pool}; there: microceph pool create ${pool}`,
@@ -205,7 +203,7 @@ async function foreignInfo(
 async function addPeer(
   paths: Parameters<typeof withKeyFile>[0],
   rbd: CephProgram,
-  peer: Pick<Remote, "monHost" | "client" | "key"> & {
+  peer: ForeignAccess & {
     readonly pool: string;
     readonly known: PoolInfo;
     readonly name: string;
@@ -265,7 +263,7 @@ async function setSchedule(
   const words = ["mirror", "snapshot", "schedule"];
   // `rbd` ends with ENOENT where there is none.
   const said = await rbd.json("rbd", [...words, "ls", ...where], call).catch((error: unknown) => {
-    if (isMicrocephError(error, "CEPH_REFUSED") && error.data.exitCode === 2) return [];
+    if (isRefusal(error, "ENOENT")) return [];
     throw error;
   });
   const kept = z.array(z.object({ interval: z.string() })).parse(said);
@@ -291,9 +289,7 @@ export async function configureReplication(
     throw new MicrocephError("USAGE", `${specOf(asked)} is not mirrored by snapshots`);
   }
   await setSchedule(rbd, asked, call);
-  const [report] = await listReplication(cluster, asked.pool, signal);
-  if (report === undefined) throw new MicrocephError("NOT_FOUND", `${asked.pool} is mirrored no more`);
-  return report;
+  return replicationOf(cluster, asked.pool, signal);
 }
 
 /**
@@ -307,9 +303,9 @@ export async function disableReplication(
 ): Promise<{ pool: string }> {
   const call = { deadlineMs: callMs, signal };
   const rbd = here(cluster);
-  const [report] = await listReplication(cluster, pool, signal);
+  const report = await replicationOf(cluster, pool, signal);
   if (image !== undefined) {
-    const one = report?.images.find((each) => each.image === image);
+    const one = report.images.find((each) => each.image === image);
     if (one === undefined)
       throw new MicrocephError("NOT_FOUND", `${specOf({ pool, image })} is not mirrored`);
     if (!confirmed) {
@@ -318,7 +314,7 @@ export async function disableReplication(
     await rbd.text("rbd", ["mirror", "image", "disable", specOf({ pool, image }), "--force"], call);
     return { pool };
   }
-  const secondary = report?.images.filter((one) => !one.is_primary) ?? [];
+  const secondary = report.images.filter((one) => !one.is_primary);
   if (secondary.length > 0) {
     const names = secondary.map((one) => one.image).join(", ");
     throw new MicrocephError(
@@ -327,19 +323,23 @@ export async function disableReplication(
       { data: { pool } },
     );
   }
-  if (report !== undefined && report.images.length > 0 && report.remotes.length > 0 && !confirmed) {
+  if (report.images.length > 0 && report.remotes.length > 0 && !confirmed) {
     throw new MicrocephError(
       "DATA_LOSS_UNCONFIRMED",
       `the copies of ${report.images.map(specOf).join(", ")} at ${report.remotes.join(", ")} go, unless they were promoted there`,
     );
   }
-  for (const { uuid } of (await infoOf(rbd, pool, call)).peers) {
-    await rbd.text("rbd", ["mirror", "pool", "peer", "remove", pool, uuid], call);
-  }
-  for (const one of report?.mode === "image" ? report.images : []) {
+  for (const one of report.mode === "image" ? report.images : []) {
     await rbd.text("rbd", ["mirror", "image", "disable", specOf(one)], call);
   }
-  await rbd.text("rbd", ["mirror", "pool", "disable", pool], call);
+  const part = async (): Promise<void> => {
+    for (const { uuid } of (await infoOf(rbd, pool, call)).peers) {
+      await rbd.text("rbd", ["mirror", "pool", "peer", "remove", pool, uuid], call);
+    }
+    await rbd.text("rbd", ["mirror", "pool", "disable", pool], call);
+  };
+  // The other site's daemon enters itself as a peer until it sees, within half a minute, that it is to copy no more.
+  await whileRefused(["EBUSY"], part, { deadlineMs: handOverMs, intervalMs: lookMs, signal });
   return { pool };
 }
 
@@ -349,8 +349,8 @@ export async function resyncReplication(
   { pool, image, confirmed }: Shape<typeof resyncRequest>,
   signal: AbortSignal,
 ): Promise<{ images: string[] }> {
-  const [report] = await listReplication(cluster, pool, signal);
-  const images = (report?.images ?? []).filter(
+  const report = await replicationOf(cluster, pool, signal);
+  const images = report.images.filter(
     (one) => !one.is_primary && (image === undefined || one.image === image),
   );
   if (images.length === 0) {
@@ -380,9 +380,7 @@ async function mirroredWith(
   remote: string,
   signal: AbortSignal,
 ): Promise<ReplicatedPool[]> {
-  return (await listReplication(cluster, undefined, signal)).filter(({ remotes }) =>
-    remotes.includes(remote),
-  );
+  return (await listReplication(cluster, signal)).filter(({ remotes }) => remotes.includes(remote));
 }
 
 /**
@@ -404,31 +402,29 @@ export async function turnSite(
   const flags = force && to === "promote" ? ["--force"] : [];
   const end = performance.now() + handOverMs;
   const changed = new Set<string>();
+  let refused: string[] = [];
   for (;;) {
     const images = (await mirroredWith(cluster, remote, tools.signal)).flatMap((pool) => pool.images);
-    const left = images.filter(({ is_primary }) => is_primary !== (to === "promote"));
-    const refused: string[] = [];
-    for (const spec of left.map(specOf)) {
+    const left = images.filter(({ is_primary }) => is_primary !== (to === "promote")).map(specOf);
+    if (left.length === 0) {
+      const reply: SiteReply = { remote, changed: [...changed].sort() };
+      return reply as unknown as Json;
+    }
+    if (performance.now() > end) {
+      const why = (refused.length > 0 ? refused : left).join("; ");
+      throw new MicrocephError("REPLICATION_INCOMPLETE", `${to} left some as they were: ${why}`, {
+        data: { remote, left: left.length },
+      });
+    }
+    refused = [];
+    for (const spec of left) {
       tools.report(Math.round((100 * (images.length - left.length)) / images.length), `${to} ${spec}`);
       await rbd.text("rbd", ["mirror", "image", to, spec, ...flags], call).then(
         () => changed.add(spec),
         (error: unknown) => refused.push(`${spec}: ${messageOf(error)}`),
       );
     }
-    if (left.length === 0) {
-      const reply: SiteReply = { remote, changed: [...changed].sort() };
-      return reply as unknown as Json;
-    }
     // Another site's demotion takes its time to arrive here.
-    if (refused.length > 0 && performance.now() > end) {
-      throw new MicrocephError(
-        "REPLICATION_INCOMPLETE",
-        `${to} left some as they were: ${refused.join("; ")}`,
-        {
-          data: { remote, left: refused.length },
-        },
-      );
-    }
     if (refused.length > 0) await delay(lookMs, undefined, { signal: tools.signal });
   }
 }

@@ -37,6 +37,10 @@ labSuite("two sites", () => {
       ?.images.find((each) => each.image === image);
     return one === undefined ? null : [one.is_primary, one.state];
   };
+  const refused = async (site: Site, exit: number, text: string, ...args: string[]): Promise<void> => {
+    const { exitCode, stderr } = await cluster.cli(site, ...args);
+    expect([args.join(" "), exitCode, stderr]).toEqual([args.join(" "), exit, expect.stringContaining(text)]);
+  };
   /** The copy has all that was written before. */
   const same = (from: Site, image: string): Promise<string> =>
     lab.waitFor(
@@ -67,32 +71,22 @@ labSuite("two sites", () => {
     for (const site of sites) {
       tokens.set(site, (await cluster.run(site, "cluster", "export", names[other(site)])).trim());
     }
-    const refused = await cluster.cli(
+    const token = tokens.get("n1") ?? "";
+    const importing = ["remote", "import"] as const;
+    await refused(
       "n2",
-      "remote",
-      "import",
+      2,
+      "made for a site called magical",
+      ...importing,
       "simple",
-      tokens.get("n1") ?? "",
+      token,
       "--local-name",
       "x",
     );
-    expect([refused.exitCode, refused.stderr]).toEqual([
-      2,
-      expect.stringContaining("made for a site called magical"),
-    ]);
-    const own = await cluster.cli(
-      "n1",
-      "remote",
-      "import",
-      "self",
-      tokens.get("n1") ?? "",
-      "--local-name",
-      "magical",
-    );
-    expect([own.exitCode, own.stderr]).toEqual([2, expect.stringContaining("this cluster itself")]);
+    await refused("n1", 2, "this cluster itself", ...importing, "self", token, "--local-name", "magical");
     for (const site of sites) {
-      const token = tokens.get(other(site)) ?? "";
-      await cluster.run(site, "remote", "import", names[other(site)], token, "--local-name", names[site]);
+      const given = tokens.get(other(site)) ?? "";
+      await cluster.run(site, ...importing, names[other(site)], given, "--local-name", names[site]);
       const rows = JSON.parse(await cluster.run(site, "remote", "list", "--format", "json")) as RemoteRow[];
       expect(rows).toEqual([
         { name: names[other(site)], local_name: names[site], imported: true, exported: true },
@@ -110,47 +104,18 @@ labSuite("two sites", () => {
     await write("n1", "images/one");
     await cluster.run("n1", "replication", "enable", "rbd", "images", "--remote", "magical");
     await write("n1", "single/two");
-    const snapshots = ["--type", "snapshot", "--schedule", "1m"];
-    await cluster.run(
-      "n1",
-      "replication",
-      "enable",
-      "rbd",
-      "single/two",
-      "--remote",
-      "magical",
-      ...snapshots,
-    );
-    const again = await cluster.run("n1", "replication", "enable", "rbd", "images", "--remote", "magical");
-    expect(again).toContain("one");
-    const conflict = await cluster.cli(
-      "n1",
-      "replication",
-      "enable",
-      "rbd",
-      "images/one",
-      "--remote",
-      "magical",
-    );
-    expect([conflict.exitCode, conflict.stderr]).toEqual([
-      4,
-      expect.stringContaining("[REPLICATION_CONFLICT]"),
-    ]);
+    const enable = (resource: string): string[] => [
+      ...["replication", "enable", "rbd", resource, "--remote", "magical"],
+    ];
+    await cluster.run("n1", ...enable("single/two"), "--type", "snapshot", "--schedule", "1m");
+    expect(await cluster.run("n1", ...enable("images"))).toContain("one");
+    await refused("n1", 4, "[REPLICATION_CONFLICT]", ...enable("images/one"));
     for (const site of sites) await cluster.run(site, "enable", "rbd-mirror");
     await same("n1", "images/one");
     await same("n1", "single/two");
     await cluster.run("n1", "replication", "configure", "rbd", "single/two", "--schedule", "2m");
-    const schedule = await rbd(
-      "n1",
-      "mirror",
-      "snapshot",
-      "schedule",
-      "ls",
-      "--pool",
-      "single",
-      "--image",
-      "two",
-    );
+    const ofTwo = ["--pool", "single", "--image", "two"];
+    const schedule = await rbd("n1", "mirror", "snapshot", "schedule", "ls", ...ofTwo);
     expect(schedule.trim()).toBe("every 2m");
     await write("n1", "images/one");
     await same("n1", "images/one");
@@ -184,20 +149,14 @@ labSuite("two sites", () => {
     await lab.start("n2");
     await cluster.healthy("n2").catch(() => undefined);
     await cluster.run("n2", "replication", "demote", "rbd", "--remote", "simple");
-    const asked = await cluster.cli("n2", "replication", "resync", "rbd", "images");
-    expect([asked.exitCode, asked.stderr]).toEqual([4, expect.stringContaining("[DATA_LOSS_UNCONFIRMED]")]);
+    await refused("n2", 4, "[DATA_LOSS_UNCONFIRMED]", "replication", "resync", "rbd", "images");
     await cluster.run("n2", "replication", "resync", "rbd", "images", "--yes-i-really-mean-it");
     await same("n1", "images/one");
-    const used = await cluster.cli("n1", "remote", "remove", "magical");
-    expect([used.exitCode, used.stderr]).toEqual([4, expect.stringContaining("[REMOTE_IN_USE]")]);
+    await refused("n1", 4, "[REMOTE_IN_USE]", "remote", "remove", "magical");
   });
 
   it("part, and keep what they have", async () => {
-    const refused = await cluster.cli("n1", "replication", "disable", "rbd", "images");
-    expect([refused.exitCode, refused.stderr]).toEqual([
-      4,
-      expect.stringContaining("[DATA_LOSS_UNCONFIRMED]"),
-    ]);
+    await refused("n1", 4, "[DATA_LOSS_UNCONFIRMED]", "replication", "disable", "rbd", "images");
     const kept = await digest("n2", "images/one");
     // What is written there is nobody's copy any more.
     await cluster.run("n2", "replication", "promote", "rbd", "--remote", "simple", "--yes-i-really-mean-it");
