@@ -206,9 +206,13 @@ export class CephNode {
   /**
    * The monitors were given new addresses, or this node has another one: ceph.conf says so, and the daemons that
    * were started with what was true before are restarted, monitors aside (those move by decision). Done again
-   * after a crash, until it is remembered. @returns whether anything was to be done
+   * after a crash, until it is remembered. It waits for the OSDs, but no longer than `isLast` says that no other
+   * addresses were decided: until they know those, they cannot come up. @returns whether anything was to be done
    */
-  async followMove(move: { readonly id: string; readonly access: CephAccess } | null): Promise<boolean> {
+  async followMove(
+    move: { readonly id: string; readonly access: CephAccess } | null,
+    isLast: () => boolean = () => true,
+  ): Promise<boolean> {
     const { deps } = this;
     if (this.#access === null) return false;
     const network = move?.access.publicNetwork ?? this.#access.publicNetwork;
@@ -228,7 +232,7 @@ export class CephNode {
       ({ unit, state }) => !unit.startsWith("mon.") && state !== "stopped",
     );
     await Promise.all(running.map(({ unit }) => deps.runner.restart(unit)));
-    const isStill = (): boolean => deps.addressIn(network) === address;
+    const isStill = (): boolean => deps.addressIn(network) === address && isLast();
     await Promise.all(running.map(({ unit }) => this.#untilServing(unit, isStill)));
     deps.memory.put(boundKey, now);
     deps.log.info(

@@ -121,22 +121,28 @@ export class MemberUpkeep {
     const follow = async (): Promise<boolean> => {
       if (networks !== null) await cephNode.followNetworks(networks);
       const { access } = cephNode;
-      if (body === null || access === null) return cephNode.followMove(null);
+      const isLast = (): boolean => renumberingOf(journal.entries())?.entry === body?.entry;
+      if (body === null || access === null) return cephNode.followMove(null, isLast);
       const moved = accessAfter(access, body);
       const { publicNetwork, clusterNetwork } = networks ?? moved;
-      return cephNode.followMove({ id: body.entry, access: { ...moved, publicNetwork, clusterNetwork } });
+      const after = { ...moved, publicNetwork, clusterNetwork };
+      return cephNode.followMove({ id: body.entry, access: after }, isLast);
     };
     follow()
       .then((moved) => {
-        if (!moved) return;
+        if (!moved) return false;
         cephView.refresh();
         this.publishFacts();
+        return true;
       })
-      .catch((error) =>
-        log.warn({ error: messageOf(error) }, "Ceph's daemons do not follow new addresses yet"),
-      )
-      .finally(() => {
+      .catch((error) => {
+        log.warn({ error: messageOf(error) }, "Ceph's daemons do not follow new addresses yet");
+        return false;
+      })
+      .then((moved) => {
         this.#moving = false;
+        // Others may have been decided meanwhile.
+        if (moved) this.#followMove();
       });
   }
 

@@ -211,6 +211,17 @@ describe("a node whose monitors or address have moved", () => {
     expect(await node.followMove(null)).toBe(false);
   });
 
+  it("waits for no OSD once other addresses of the monitors are decided, and follows those", async () => {
+    await node.followMove(null);
+    addresses = ["10.0.0.77"];
+    expect(await node.followMove(null, () => restarted.length < 2)).toBe(true);
+    expect(restarted).toEqual(["mgr.n1", "osd.4"]);
+    addresses = ["10.9.0.1"];
+    expect(await node.followMove(move)).toBe(true);
+    expect(await config()).toContain("v2:10.9.0.2:3300");
+    expect(restarted.slice(2, 4)).toEqual(["mgr.n1", "osd.4"]);
+  });
+
   it("restarts nothing while the old address is there too, or none is", async () => {
     await node.followMove(null);
     addresses = ["10.0.0.77", "10.0.0.1"];
