@@ -74,6 +74,9 @@ chromium chromium
 prometheus prometheus
 ceph-fuse ceph-fuse
 rbd-mirror rbd-mirror
+ganesha.nfsd nfs-ganesha
+/usr/lib/*/ganesha/libfsalceph.so nfs-ganesha-ceph
+nfs-cat libnfs-utils
 /usr/share/ceph/mgr/dashboard/module.py ceph-mgr-dashboard
 '
 

@@ -40,6 +40,8 @@ const depends = [
   "util-linux, mount, fdisk, iproute2, libatomic1, libc6 (>= 2.28), libstdc++6",
 ].join(", ");
 const recommends = "radosgw, haproxy, keepalived, cryptsetup-bin, openssl, bash-completion";
+/** For what few want; the package of nfs-ganesha brings a service of its own. */
+const suggests = "rbd-mirror, nfs-ganesha, nfs-ganesha-ceph";
 
 /** Build the Debian package. The same sources and epoch give the same bytes. */
 export function buildDeb(options: DebOptions): void {
@@ -94,6 +96,7 @@ export function buildDeb(options: DebOptions): void {
       `Installed-Size: ${Math.ceil(bytes / 1024)}`,
       `Depends: ${depends}`,
       `Recommends: ${recommends}`,
+      `Suggests: ${suggests}`,
       "Conflicts: microceph",
       "Section: admin",
       "Priority: optional",

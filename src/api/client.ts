@@ -49,6 +49,13 @@ import type {
 import type { migrationRequest } from "./contract/migration.ts";
 import type { RebuildPlan, rebuildRequest } from "./contract/monitor-rebuild.ts";
 import type { NetworksShown, networksChange } from "./contract/networks.ts";
+import type {
+  disableNfsRequest,
+  enableNfsRequest,
+  NfsExportRow,
+  nfsExportRemoval,
+  nfsExportRequest,
+} from "./contract/nfs.ts";
 import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "./contract/panels.ts";
 import type {
   certificateRequest,
@@ -352,6 +359,17 @@ export class ApiClient {
     this.request("PUT", "/1.0/services/rbd-mirror", request, options);
   disableMirror = (request: Draft<typeof disableServiceRequest>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", "/1.0/services/rbd-mirror", request, options);
+  nfs = (options?: CallOptions): Promise<PlacedReport> => this.#get("/1.0/services/nfs", options);
+  enableNfs = (request: Draft<typeof enableNfsRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("PUT", "/1.0/services/nfs", request, options);
+  disableNfs = (request: Draft<typeof disableNfsRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("DELETE", "/1.0/services/nfs", request, options);
+  exports = (options?: CallOptions): Promise<readonly NfsExportRow[]> =>
+    this.#get("/1.0/nfs/exports", options);
+  createExport = (request: Draft<typeof nfsExportRequest>, options?: CallOptions): Promise<NfsExportRow> =>
+    this.request("POST", "/1.0/nfs/exports", request, { deadlineMs: slowMs, ...options });
+  removeExport = (request: Draft<typeof nfsExportRemoval>, options?: CallOptions): Promise<NfsExportRow> =>
+    this.request("DELETE", "/1.0/nfs/exports", request, options);
   exportCluster = (request: Draft<typeof exportRequest>, options?: CallOptions): Promise<ExportReply> =>
     this.request("POST", "/1.0/cluster/export", request, { deadlineMs: slowMs, ...options });
   remotes = (options?: CallOptions): Promise<readonly RemoteRow[]> =>

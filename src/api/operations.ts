@@ -57,6 +57,13 @@ import type {
 import type { migrationRequest } from "./contract/migration.ts";
 import type { RebuildPlan, rebuildRequest } from "./contract/monitor-rebuild.ts";
 import type { NetworksShown, networksChange } from "./contract/networks.ts";
+import type {
+  disableNfsRequest,
+  enableNfsRequest,
+  NfsExportRow,
+  nfsExportRemoval,
+  nfsExportRequest,
+} from "./contract/nfs.ts";
 import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "./contract/panels.ts";
 import type {
   certificateRequest,
@@ -315,6 +322,15 @@ export interface Operations {
   /** The job's result is a `PlacedReport`; it fails with SERVICE_REFUSED. Throws NOT_FOUND, AMBIGUOUS_NODE. */
   enableMirror(input: Shape<typeof enableMirrorRequest>, context: RequestContext): Promise<Job>;
   disableMirror(input: Shape<typeof disableServiceRequest>, context: RequestContext): Promise<Job>;
+  nfs(input: Nothing, context: RequestContext): Promise<PlacedReport>;
+  /** The job's result is a `PlacedReport`; it fails with SERVICE_REFUSED. Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN. */
+  enableNfs(input: Shape<typeof enableNfsRequest>, context: RequestContext): Promise<Job>;
+  disableNfs(input: Shape<typeof disableNfsRequest>, context: RequestContext): Promise<Job>;
+  exports(input: Nothing, context: RequestContext): Promise<readonly NfsExportRow[]>;
+  /** Throws NOT_FOUND, NAME_TAKEN. */
+  createExport(input: Shape<typeof nfsExportRequest>, context: RequestContext): Promise<NfsExportRow>;
+  /** Throws NOT_FOUND. */
+  removeExport(input: Shape<typeof nfsExportRemoval>, context: RequestContext): Promise<NfsExportRow>;
   exportCluster(input: Shape<typeof exportRequest>, context: RequestContext): Promise<ExportReply>;
   remotes(input: Nothing, context: RequestContext): Promise<readonly RemoteRow[]>;
   /** Throws USAGE, NAME_TAKEN, what the other site refuses. */

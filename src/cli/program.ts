@@ -10,6 +10,7 @@ import { addFileSystemCommands } from "./file-system-commands.ts";
 import { addInitCommand } from "./init-command.ts";
 import type { CliIo } from "./io.ts";
 import { addMeshCommands } from "./mesh-commands.ts";
+import { addNfsCommands } from "./nfs-commands.ts";
 import { addPoolCommands } from "./pool-commands.ts";
 import { addReplicationCommands } from "./replication-commands.ts";
 import { addS3Commands } from "./s3-commands.ts";
@@ -48,6 +49,7 @@ export function buildProgram(io: CliIo): Command {
   addS3Commands(program, io);
   addPoolCommands(program, io);
   addFileSystemCommands(program, io);
+  addNfsCommands(program, io);
   addReplicationCommands(program, io);
   addClientCommands(program, io);
   addLogCommands(program, io);

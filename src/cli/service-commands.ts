@@ -27,7 +27,16 @@ interface DashboardOptions extends CertificateOptions {
   readonly newPassword?: true;
 }
 
+interface NfsOptions {
+  readonly clusterId: string;
+  readonly bindAddress?: string;
+  readonly bindPort?: number;
+  readonly v4MinVersion?: number;
+}
+
 interface DisableOptions {
+  /** Of NFS only. */
+  readonly clusterId?: string;
   readonly target: readonly string[];
   readonly all?: true;
   readonly wait: boolean;
@@ -36,6 +45,7 @@ interface DisableOptions {
 const noneOf = {
   rgw: "No S3 gateway is wanted.",
   ingress: "No ingress is wanted.",
+  nfs: "No NFS gateway is wanted.",
   "rbd-mirror": "No rbd-mirror is wanted.",
 } as const;
 
@@ -83,6 +93,31 @@ export function addServiceCommands(program: Command, io: CliIo): void {
       const job = await client.enableIngress({ vip: options.vip, ...asked(options) });
       if (options.wait) await session.finish(job, client);
       await session.print(await client.ingress(), (report) => placedText(report, noneOf.ingress));
+    });
+
+  enable
+    .command("nfs")
+    .description(
+      "NFS gateways to file systems: on this node, on others by name, or so many wherever they fit",
+    )
+    .requiredOption("--cluster-id <name>", "name of the service, of which there is one")
+    .option("--bind-address <address>", "where they listen (on all addresses of a host, or as before)")
+    .option("--bind-port <port>", "the port (2049, or as before)", portNumber)
+    .option(
+      "--v4-min-version <n>",
+      "lowest minor version of NFS 4: 0, 1 or 2 (1, or as before)",
+      minorVersion,
+    )
+    .option("--target <node>", "member that runs one; may be given again (this node)", collect, [])
+    .option("--count <n>", "so many in all; another member takes over when one is away for long", wholeNumber)
+    .option("--zone <zone>", "those that are not named only there; '*': anywhere (as before)")
+    .option("--wait [bool]", "wait until they serve", truth, true)
+    .action(async (options: EnableOptions & NfsOptions, command: Command) => {
+      const session = new Session(io, command);
+      const client = session.client.withoutTarget();
+      const job = await client.enableNfs({ ...asked(options), ...nfsAsked(options) });
+      if (options.wait) await session.finish(job, client);
+      await session.print(await client.nfs(), (report) => placedText(report, noneOf.nfs));
     });
 
   enable
@@ -169,12 +204,14 @@ export function addServiceCommands(program: Command, io: CliIo): void {
         await session.print(await session.client.disablePanel(panel), () => `${panel} is disabled.\n`);
       });
   }
-  for (const service of ["rgw", "ingress", "rbd-mirror"] as const) {
-    disable
-      .command(service)
+  for (const service of ["rgw", "nfs", "ingress", "rbd-mirror"] as const) {
+    const command = disable.command(service);
+    if (service === "nfs") command.option("--cluster-id <name>", "name of the service");
+    command
       .description(
         {
           rgw: "No S3 gateway on this node, on others by name, or anywhere; users and buckets stay",
+          nfs: "No NFS gateway on this node, on others by name, or anywhere; exports stay written down",
           ingress: "This node, or others by name, stand ready for the common address no more; or nobody",
           "rbd-mirror":
             "Images of other sites are copied by this node, by others by name, or by none no more",
@@ -189,8 +226,11 @@ export function addServiceCommands(program: Command, io: CliIo): void {
         }
         const session = new Session(io, command);
         const client = session.client.withoutTarget();
+        const { clusterId } = options;
         const request = { targets: [...options.target], all: options.all ?? false };
+        const named = clusterId === undefined ? request : { ...request, cluster_id: clusterId };
         const calls = {
+          nfs: [() => client.disableNfs(named), client.nfs],
           rgw: [client.disableGateway, client.gateways],
           ingress: [client.disableIngress, client.ingress],
           "rbd-mirror": [client.disableMirror, client.mirrors],
@@ -217,6 +257,25 @@ function asked({ target, count, zone, port, sslPort }: EnableOptions): {
     ...(port === undefined || port === 0 ? {} : { port }),
     ...(sslPort === undefined || sslPort === 0 ? {} : { ssl_port: sslPort }),
   };
+}
+
+function nfsAsked({ clusterId, bindAddress, bindPort, v4MinVersion }: NfsOptions): {
+  cluster_id: string;
+  bind_address?: string;
+  bind_port?: number;
+  v4_min_version?: number;
+} {
+  return {
+    cluster_id: clusterId,
+    ...(bindAddress === undefined ? {} : { bind_address: bindAddress }),
+    ...(bindPort === undefined || bindPort === 0 ? {} : { bind_port: bindPort }),
+    ...(v4MinVersion === undefined ? {} : { v4_min_version: v4MinVersion }),
+  };
+}
+
+function minorVersion(text: string): number {
+  if (/^[0-2]$/.test(text)) return Number(text);
+  throw new MicrocephError("USAGE", `--v4-min-version takes 0, 1 or 2, not "${text.slice(0, 40)}"`);
 }
 
 /** What is a path is read here: the daemon's files are not the caller's. */

@@ -63,6 +63,7 @@ import { checkMaintenance } from "./maintenance.ts";
 import { cancelRemoval, planRemoval } from "./member-removal.ts";
 import { meshStatusOf } from "./mesh-status.ts";
 import { checkMonitorRebuild, planMonitorRebuild } from "./monitor-recovery.ts";
+import { createExport, listExports, refuseExported, removeExport, unwantNfs, wantNfs } from "./nfs.ts";
 import { candidate, inSight } from "./nodes-in-sight.ts";
 import { disablePanel, enableDashboard, enablePrometheus, panelReport } from "./panels.ts";
 import {
@@ -438,6 +439,24 @@ export function daemonOperations(daemon: Daemon): Operations {
     async disableMirror(request) {
       return shown(daemon.jobs.start(serviceJob, unwant(daemon, "rbd-mirror", request)));
     },
+    async nfs() {
+      return placedReport(runtime(), "nfs");
+    },
+    async enableNfs(request) {
+      return shown(daemon.jobs.start(serviceJob, wantNfs(daemon, request)));
+    },
+    async disableNfs(request) {
+      return shown(daemon.jobs.start(serviceJob, unwantNfs(daemon, request)));
+    },
+    async exports() {
+      return listExports(runtime());
+    },
+    async createExport(request, { signal }) {
+      return createExport(runtime(), request, signal);
+    },
+    async removeExport({ pseudo_path }) {
+      return removeExport(runtime(), pseudo_path);
+    },
     async exportCluster(request, { signal }) {
       return exportCluster(runtime(), request, signal);
     },
@@ -541,6 +560,7 @@ export function daemonOperations(daemon: Daemon): Operations {
       return createFileSystem(runtime(), request, signal);
     },
     async removeFileSystem({ name, confirmed }, { signal }) {
+      refuseExported(runtime(), name);
       const doomed = await checkFileSystemRemoval(runtime(), name, confirmed, signal);
       return shown(daemon.jobs.start(removeFileSystemJob, doomed as unknown as Json));
     },

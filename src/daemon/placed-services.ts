@@ -63,7 +63,7 @@ export async function wantGateways(
           deadlineMs: secretMs,
           signal,
         });
-  return put(cluster, "rgw", {
+  return putWish(cluster, "rgw", {
     port,
     targets,
     count: asked.count ?? before.count,
@@ -129,7 +129,7 @@ export async function wantIngress(
   if (before?.vip !== vip) await assertNobodyAnswers(vip, signal);
   const count = asked.count ?? before?.count ?? (targets.length > 0 ? 0 : defaultIngress);
   const zone = zoneOf(asked.zone, before?.zone);
-  return put(cluster, "ingress", { vip, prefix, port, tlsPort, targets, count, ...zone });
+  return putWish(cluster, "ingress", { vip, prefix, port, tlsPort, targets, count, ...zone });
 }
 
 /** Want daemons that copy the images of other sites to here. Throws NOT_FOUND, AMBIGUOUS_NODE. */
@@ -137,7 +137,7 @@ export function wantMirrors(daemon: Daemon, asked: Shape<typeof enableMirrorRequ
   const cluster = runtimeOf(daemon);
   const before = wishOf(cluster, "rbd-mirror") ?? { targets: [], count: 0 };
   const count = asked.count ?? before.count;
-  return put(cluster, "rbd-mirror", {
+  return putWish(cluster, "rbd-mirror", {
     targets: targetsOf(cluster, asked, before),
     count,
     ...zoneOf(asked.zone, before.zone),
@@ -145,7 +145,7 @@ export function wantMirrors(daemon: Daemon, asked: Shape<typeof enableMirrorRequ
 }
 
 /** Those named now and before; as in MicroCeph, without a word of where, here. */
-function targetsOf(
+export function targetsOf(
   cluster: ClusterRuntime,
   asked: { readonly targets: readonly string[]; readonly count?: number | undefined },
   before: { readonly targets: readonly PeerId[]; readonly count: number },
@@ -156,7 +156,7 @@ function targetsOf(
 }
 
 /** The zone in which those are that nobody names: as before when nothing is said, "*" for anywhere. */
-function zoneOf(asked: string | undefined, before: string | undefined): { zone?: string } {
+export function zoneOf(asked: string | undefined, before: string | undefined): { zone?: string } {
   const zone = asked ?? before;
   return zone === undefined || zone === "*" ? {} : { zone };
 }
@@ -184,7 +184,7 @@ export function unwant(
   const cluster = runtimeOf(daemon);
   const before = wishOf(cluster, service);
   if (before === null) throw new MicrocephError("NOT_FOUND", `no ${service} is wanted`);
-  if (asked.all) return put(cluster, service, null);
+  if (asked.all) return putWish(cluster, service, null);
   const named = asked.targets.map((node) => resolveNode(node, namedMembers(cluster)));
   const gone = named.length === 0 ? [{ id: cluster.self, name: daemon.settings.name }] : named;
   const stranger = gone.find(({ id }) => !before.targets.includes(id));
@@ -197,10 +197,10 @@ export function unwant(
   }
   const targets = before.targets.filter((peer) => gone.every(({ id }) => id !== peer));
   const isLeft = targets.length > 0 || before.count > 0;
-  return put(cluster, service, isLeft ? { ...before, targets } : null);
+  return putWish(cluster, service, isLeft ? { ...before, targets } : null);
 }
 
-function put<Service extends PlacedService>(
+export function putWish<Service extends PlacedService>(
   cluster: ClusterRuntime,
   service: Service,
   wish: Wish<Service> | null,
@@ -212,7 +212,7 @@ function put<Service extends PlacedService>(
 }
 
 /** The wish without members that are none any more. */
-function wishOf<Service extends PlacedService>(
+export function wishOf<Service extends PlacedService>(
   cluster: ClusterRuntime,
   service: Service,
 ): Wish<Service> | null {
@@ -251,7 +251,11 @@ export function placedReport(cluster: ClusterRuntime, service: PlacedService): P
     const address = vip?.vip ?? cluster.publicAddress(id);
     const state = one === undefined ? "waiting" : one.open ? "being placed" : "placed";
     const url =
-      address === null || service === "rbd-mirror" ? null : urlAt(cluster, address, one ?? null, vip);
+      address === null || service === "rbd-mirror"
+        ? null
+        : wish !== null && "cluster" in wish
+          ? `nfs://${hostPort(wish.bind ?? address, one?.port ?? wish.port)}`
+          : urlAt(cluster, address, one ?? null, vip);
     return [{ node: name, url, state } as const];
   });
   return {
@@ -269,7 +273,7 @@ export function placedReport(cluster: ClusterRuntime, service: PlacedService): P
 function tlsPortOf(cluster: ClusterRuntime, wish: Wish<PlacedService>): number | null {
   const gateways = wishOf(cluster, "rgw");
   if (!("port" in wish)) return null;
-  if (!("vip" in wish)) return wish.tls?.port ?? null;
+  if (!("vip" in wish)) return "tls" in wish ? (wish.tls?.port ?? null) : null;
   return gateways?.tls === undefined ? null : (wish.tlsPort ?? defaultTlsPort);
 }
 

@@ -293,8 +293,14 @@ export const errorCodes = {
   NAME_TAKEN: {
     http: 409,
     exit: 4,
-    meaning: "Another member has this name already.",
-    remedy: "Choose another name; `microceph cluster list` shows those in use.",
+    meaning: "Something of this kind has this name already, or what is there once has another.",
+    remedy: "Choose another name; the message says what has it (of members: `microceph cluster list`).",
+  },
+  FILE_SYSTEM_EXPORTED: {
+    http: 409,
+    exit: 4,
+    meaning: "A file system cannot be removed while folders of it are exported by NFS.",
+    remedy: "`microceph nfs export remove PSEUDO-PATH` first; `microceph nfs export list` shows all.",
   },
   REMOTE_IN_USE: {
     http: 409,

@@ -164,6 +164,7 @@ labSuite("a cluster in operation", () => {
       ),
     );
     expect(await script("n3", mounted(`ls ${mount}/a; cat ${mount}/a/.snap/s/file`))).toBe(`${text}\n`);
+    await byNfs((words) => script("n3", mounted(words)), mount);
     await refused("DATA_LOSS_UNCONFIRMED", "remove", "home");
     const needed = await cluster.cli("n1", "pool", "remove", "cephfs.home.data", "--yes-i-really-mean-it");
     expect([needed.exitCode, needed.stderr]).toEqual([4, expect.stringContaining("[POOL_NEEDED]")]);
@@ -172,6 +173,54 @@ labSuite("a cluster in operation", () => {
     expect(await cluster.ceph("n1", "osd", "pool", "ls")).not.toContain("cephfs");
     await cluster.healthy("n1");
   });
+
+  /** Two gateways, and a client that knows nothing of Ceph. */
+  async function byNfs(withCeph: (words: string) => Promise<string>, mount: string): Promise<void> {
+    const service = ["nfs", "--cluster-id", "share"];
+    await cluster.run("n1", "nfs", "export", "create", "/shared", "--fs", "home", "--path", "/a");
+    const targets = ["--target", "n1", "--target", "n2"];
+    const placed = await cluster.run("n3", "enable", ...service, "--v4-min-version", "0", ...targets);
+    const at = new Map(
+      [...placed.matchAll(/(n\d) .* nfs:\/\/([0-9.]+):2049 .* placed/g)].map((m) => [m[1], m[2]]),
+    );
+    expect([...at.keys()]).toEqual(["n1", "n2"]);
+    const url = (node: string, path: string): string => `nfs://${at.get(node)}${path}?version=4`;
+    const byClient = (words: readonly string[]): Promise<string> => lab.run("n3", words, minutes(3));
+    const source = join(folder, "by-nfs");
+    await writeFile(source, `${text}\n`);
+    await byClient(["nfs-cp", source, url("n1", "/shared/by-nfs")]);
+    expect(await byClient(["nfs-cat", url("n2", "/shared/by-nfs")])).toBe(`${text}\n`);
+    expect(await withCeph(`cat ${mount}/a/by-nfs`)).toBe(`${text}\n`);
+
+    // Those that run take up what is exported, and what is not any more.
+    await cluster.run("n2", "nfs", "export", "create", "/read", "--fs", "home", "--read-only");
+    const refusedBy = (node: string, path: string, word: string): Promise<unknown> =>
+      lab.waitFor(
+        `${node} to answer ${word} for ${path}`,
+        async (note) => {
+          const { stderr } = await lab.exec("n3", ["nfs-cp", source, url(node, path)], minutes(2));
+          note(stderr);
+          return stderr.includes(word);
+        },
+        minutes(2),
+      );
+    for (const node of ["n1", "n2"]) await refusedBy(node, "/read/x", "NFS4ERR_ROFS");
+    expect(await byClient(["nfs-cat", url("n1", "/read/a/by-nfs")])).toBe(`${text}\n`);
+    await cluster.run("n3", "nfs", "export", "remove", "/read");
+    for (const node of ["n1", "n2"]) await refusedBy(node, "/read/x", "NFS4ERR_NOENT");
+
+    const exported = await cluster.cli("n1", "fs", "remove", "home", "--yes-i-really-mean-it");
+    expect([exported.exitCode, exported.stderr]).toEqual([
+      4,
+      expect.stringContaining("[FILE_SYSTEM_EXPORTED]"),
+    ]);
+    await cluster.run("n1", "disable", ...service, "--target", "n2");
+    expect([...cluster.daemons("n2").keys()].filter((unit) => unit.startsWith("nfs"))).toEqual([]);
+    expect(await byClient(["nfs-ls", url("n1", "/shared")])).toContain("by-nfs");
+    expect(await cluster.run("n3", "disable", ...service, "--all")).toBe("No NFS gateway is wanted.\n");
+    expect(await cluster.ceph("n1", "auth", "ls")).not.toContain("client.nfs.");
+    await cluster.run("n1", "nfs", "export", "remove", "/shared");
+  }
 
   it("sets any option of Ceph, restarts in turn who reads it only at the start, and refuses what is its own", async () => {
     const shown = async (osd: string, key: string): Promise<string> =>

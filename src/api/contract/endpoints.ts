@@ -50,6 +50,13 @@ import { migrationRequest } from "./migration.ts";
 import { rebuildPlan, rebuildRequest } from "./monitor-rebuild.ts";
 import { networksChange, networksShown } from "./networks.ts";
 import {
+  disableNfsRequest,
+  enableNfsRequest,
+  nfsExportRemoval,
+  nfsExportRequest,
+  nfsExportRow,
+} from "./nfs.ts";
+import {
   disablePanelRequest,
   enableDashboardRequest,
   enablePrometheusRequest,
@@ -677,6 +684,54 @@ export const endpoints = {
     body: disableServiceRequest,
     reply: job,
     kind: "async",
+  },
+  nfs: {
+    method: "GET",
+    path: "/1.0/services/nfs",
+    summary: "The NFS gateways that are wanted, and where they are",
+    reply: placedReport,
+    kind: "sync",
+  },
+  enableNfs: {
+    method: "PUT",
+    path: "/1.0/services/nfs",
+    summary: "Want NFS gateways; the job ends when they serve, with a PlacedReport",
+    body: enableNfsRequest,
+    reply: job,
+    kind: "async",
+    waits: true,
+  },
+  disableNfs: {
+    method: "DELETE",
+    path: "/1.0/services/nfs",
+    summary: "Want none there any more; the job ends when they are taken off, with a PlacedReport",
+    body: disableNfsRequest,
+    reply: job,
+    kind: "async",
+  },
+  exports: {
+    method: "GET",
+    path: "/1.0/nfs/exports",
+    summary: "Folders of file systems that NFS clients can mount",
+    reply: z.array(nfsExportRow),
+    kind: "sync",
+  },
+  createExport: {
+    method: "POST",
+    path: "/1.0/nfs/exports",
+    summary: "Show a folder of a file system to NFS clients, at every gateway",
+    body: nfsExportRequest,
+    reply: nfsExportRow,
+    kind: "sync",
+    waits: true,
+  },
+  removeExport: {
+    method: "DELETE",
+    path: "/1.0/nfs/exports",
+    summary: "Show a folder to NFS clients no more; the files stay",
+    body: nfsExportRemoval,
+    reply: nfsExportRow,
+    kind: "sync",
   },
   exportCluster: {
     method: "POST",

@@ -65,11 +65,15 @@ export const rgwCapabilities = { mon: "allow rw", osd: "allow rwx", mgr: "allow 
 /** Of the daemon that copies images of other sites (Ceph doc: RBD mirroring, "rbd-mirror daemon"). */
 export const rbdMirrorCapabilities = { mon: "profile rbd-mirror", osd: "profile rbd" } as const;
 
+/** Of an NFS gateway: a client of every file system; which of their folders others see is for it to say. */
+export const nfsCapabilities = { mon: "allow r", mds: "allow rw", osd: "allow rw tag cephfs *=*" } as const;
+
 /** Of the daemons whose whole state is their key. */
 export const keyedCapabilities = {
   mgr: mgrCapabilities,
   mds: mdsCapabilities,
   rgw: rgwCapabilities,
+  nfs: nfsCapabilities,
   "rbd-mirror": rbdMirrorCapabilities,
 } as const;
 

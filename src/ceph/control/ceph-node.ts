@@ -21,6 +21,7 @@ import { type CephAccess, cephAccess } from "./decisions.ts";
 import { NodeGateway } from "./gateway.ts";
 import { NodeIngress } from "./ingress.ts";
 import type { DecidedNetworks } from "./networks.ts";
+import { NodeNfs } from "./nfs.ts";
 import { decisionNumber, isLater } from "./numbers.ts";
 import { NodeStandby } from "./standby.ts";
 
@@ -80,6 +81,7 @@ export class CephNode {
   readonly deps: CephNodeDeps;
   readonly gateway: NodeGateway;
   readonly ingress: NodeIngress;
+  readonly nfs: NodeNfs;
   readonly mgr: NodeStandby;
   readonly mds: NodeStandby;
   readonly mirror: NodeStandby;
@@ -96,6 +98,7 @@ export class CephNode {
     this.deps = deps;
     this.gateway = new NodeGateway(handle, deps);
     this.ingress = new NodeIngress(handle, deps);
+    this.nfs = new NodeNfs(handle, deps);
     this.mgr = new NodeStandby("mgr", handle, deps);
     this.mds = new NodeStandby("mds", handle, deps);
     this.mirror = new NodeStandby("rbd-mirror", handle, deps);
@@ -324,6 +327,7 @@ export class CephNode {
     start(unitName("rbd-mirror", handle), this.mirror.start());
     start(unitName("rgw", handle), this.gateway.start());
     start(unitName("ingress", handle), this.ingress.start());
+    start(unitName("nfs", handle), this.nfs.start());
     for (const { osd, stopped } of await listLocalOsds(deps)) {
       if (!stopped) start(unitName("osd", osd), this.#startOsd(osd));
     }
@@ -378,7 +382,8 @@ export class CephNode {
     await removeAsideMons(deps, handle);
     await rm(deps.paths.rebuild, { recursive: true, force: true });
     await removeAdminKeyring(deps.paths);
-    for (const placed of [this.gateway, this.ingress, this.mgr, this.mds, this.mirror]) placed.forget();
+    const placed = [this.gateway, this.ingress, this.nfs, this.mgr, this.mds, this.mirror];
+    for (const one of placed) one.forget();
     for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey, clientKey, formerKey, networksKey])
       deps.memory.delete(key);
     this.#access = null;
@@ -388,7 +393,7 @@ export class CephNode {
     return reportOsds(this.deps);
   }
 
-  /** Kinds of daemons that are supervised here: mon, mgr, mds, rgw, rbd-mirror, ingress, osd. */
+  /** Kinds of daemons that are supervised here: mon, mgr, mds, rgw, nfs, rbd-mirror, ingress, osd. */
   async services(): Promise<string[]> {
     const units = await this.deps.runner.list();
     const kinds = units.map(({ unit }) => unit.split(".")[0] ?? unit);

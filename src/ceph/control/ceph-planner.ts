@@ -205,6 +205,7 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     daemons,
     gateways: servicePlanner("rgw", deps),
     ingress: servicePlanner("ingress", deps),
+    nfs: servicePlanner("nfs", deps),
     mirrors: servicePlanner("rbd-mirror", deps),
     crush: crushPlanner(options, deps),
   };

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { fsid, handle, osdId, peerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
+import { nfsSettings } from "../daemons/nfs-config.ts";
 
 /** Bodies of the decisions about Ceph and its voters: the journal's wire format, so fields are only ever added. */
 const brandedFsid = z.string().transform((value) => fsid(value));
@@ -99,11 +100,12 @@ export const daemonBody = z.discriminatedUnion("type", [
     port,
     tlsPort: port.optional(),
   }),
+  nfsSettings.extend({ type: z.literal("nfs"), handle: brandedHandle }),
 ]);
 export type DaemonBody = z.infer<typeof daemonBody>;
 /** Take a daemon off a host. */
 export const daemonOutBody = z.object({
-  type: z.enum(["mgr", "mds", "rgw", "rbd-mirror", "ingress"]),
+  type: z.enum(["mgr", "mds", "rgw", "nfs", "rbd-mirror", "ingress"]),
   handle: brandedHandle,
 });
 /** One OSD, known by its uuid too: a number may be given to another one later. */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
+import { nfsSettings } from "../daemons/nfs-config.ts";
 import { planGateways } from "../plan/gateways.ts";
 import type { PlannerDeps } from "./ceph-planner.ts";
 import type { Planner, Proposal } from "./controller.ts";
@@ -13,7 +14,7 @@ const callMs = 20_000;
 const lookMs = 5_000;
 
 /** Services that are placed by name or by number; these are their names in the document, too. */
-export type PlacedService = "rgw" | "ingress" | "rbd-mirror";
+export type PlacedService = "rgw" | "nfs" | "ingress" | "rbd-mirror";
 
 const labelValue = z.string().min(1).max(63);
 const port = z.int().min(1).max(65_535);
@@ -24,6 +25,7 @@ const where = {
 };
 const wishes = {
   rgw: z.object({ ...where, port: port.nullable(), tls: gatewayTls.optional() }),
+  nfs: nfsSettings.extend(where),
   "rbd-mirror": z.object(where),
   ingress: z.object({
     ...where,

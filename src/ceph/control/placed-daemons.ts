@@ -6,7 +6,7 @@ import { type DaemonBody, daemonBody, daemonOutBody, kinds } from "./decisions.t
 export interface PlacedDaemon {
   readonly type: DaemonBody["type"];
   readonly handle: Handle;
-  /** Of a gateway: without, and with TLS. */
+  /** Of a gateway for S3: without, and with TLS; of one for NFS the one it has. */
   readonly port: number | null;
   readonly tlsPort: number | null;
   /** What it is told, in one word that is the same for the same. */
@@ -18,8 +18,9 @@ export interface PlacedDaemon {
 
 export function settingsOf(told: object | Told): string {
   if (!("port" in told)) return "";
-  const { vip, prefix, port, tlsPort, tls } = told;
+  const { vip, prefix, port, tlsPort, tls, cluster, bind, minVersion } = told;
   return [
+    ...(cluster === undefined ? [] : [cluster, bind ?? "*", `4.${minVersion}`]),
     ...(vip === undefined ? [] : [`${vip}/${prefix}`]),
     port ?? "-",
     tlsPort ?? [],
@@ -35,6 +36,9 @@ interface Told {
   readonly prefix?: number | undefined;
   readonly tlsPort?: number | undefined;
   readonly tls?: { readonly port: number; readonly certificate: string } | undefined;
+  readonly cluster?: string | undefined;
+  readonly bind?: string | null | undefined;
+  readonly minVersion?: number | undefined;
 }
 
 /** The last word about each daemon, by `type.handle`; null: taken off. */
@@ -47,7 +51,7 @@ function lastWords(
     if (entry.kind === kinds.daemon) {
       const body = daemonBody.parse(entry.body);
       const { type, handle } = body;
-      const port = body.type === "rgw" ? body.port : null;
+      const port = body.type === "rgw" || body.type === "nfs" ? body.port : null;
       const settings = settingsOf(body);
       const tlsPort = body.type === "rgw" ? (body.tls?.port ?? null) : null;
       const placed = {

@@ -26,6 +26,7 @@ import {
   storeFsid,
   waitMonInQuorum,
 } from "../daemons/mon.ts";
+import { type NfsExport, nfsSettings } from "../daemons/nfs-config.ts";
 import { listLocalOsds } from "../daemons/osd.ts";
 import { controlOsd, letRun } from "../daemons/osd-control.ts";
 import type { Step, Undo } from "./agent.ts";
@@ -57,12 +58,14 @@ export interface StepParts {
   readonly gather?: GatherMaps;
   /** What the ingress stands before; default nothing. */
   readonly backends?: () => readonly Backend[];
+  /** What NFS gateways show; default nothing. */
+  readonly exports?: () => readonly NfsExport[];
 }
 
 /** What a node does for each kind of decision about Ceph; every step may be run again after any crash. */
 export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string, Step> {
   const { gather = (_peer, _entry, store, signal) => contributeMaps(node, store, signal) } = parts;
-  const { backends = () => [] } = parts;
+  const { backends = () => [], exports = () => [] } = parts;
   const { deps, handle } = node;
 
   const bootstrap: Step = async ({ number, body, payload }, { confirm, signal }) => {
@@ -130,6 +133,11 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
       });
       return null;
     }
+    if (asked.type === "nfs") {
+      const settings = nfsSettings.parse(asked);
+      await node.nfs.place({ key, settings, exports: exports(), by: number, confirm, signal });
+      return null;
+    }
     await (asked.type === "rbd-mirror" ? node.mirror : node[asked.type]).place({ key, by: number, confirm });
     return null;
   };
@@ -193,6 +201,7 @@ export function cephUndo(node: CephNode): Record<string, Undo> {
   };
   const daemon: Undo = async (body) => {
     const asked = daemonBody.parse(body);
+    if (asked.type === "nfs") return node.nfs.undo(asked);
     return asked.type === "rgw" ? node.gateway.undo(asked) : true;
   };
   return {

@@ -16,7 +16,7 @@ export const keyedDaemons = Object.keys(keyedCapabilities) as readonly KeyedDaem
 
 /** Name under which a daemon proves to the monitors who it is; some are clients to them. */
 export function entityOf(type: KeyedDaemon, handle: Handle): string {
-  return type === "rgw" || type === "rbd-mirror" ? `client.${type}.${handle}` : `${type}.${handle}`;
+  return type === "mgr" || type === "mds" ? `${type}.${handle}` : `client.${type}.${handle}`;
 }
 
 /** Write data directory and keyring. Idempotent; a key that changed is replaced. */

@@ -4,9 +4,11 @@ import { Agent } from "../../ceph/control/agent.ts";
 import type { CephNode } from "../../ceph/control/ceph-node.ts";
 import { decidedMonitors } from "../../ceph/control/ceph-planner.ts";
 import type { CephAccess } from "../../ceph/control/decisions.ts";
+import { exportsOf } from "../../ceph/control/nfs-exports.ts";
 import { placedDaemons } from "../../ceph/control/placed-daemons.ts";
 import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
 import type { Backend } from "../../ceph/daemons/ingress-config.ts";
+import type { NfsExport } from "../../ceph/daemons/nfs-config.ts";
 import { type Panel, panelPorts } from "../../ceph/plan/panels.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
@@ -190,7 +192,11 @@ export class ClusterRuntime {
       fence,
       confirm: (id, number, signal) => this.confirm({ id, number }, signal),
       steps: {
-        ...cephSteps(deps.cephNode, { gather: mapGatherer(this), backends: () => this.backends() }),
+        ...cephSteps(deps.cephNode, {
+          gather: mapGatherer(this),
+          backends: () => this.backends(),
+          exports: () => this.exports(),
+        }),
         ...this.seat.steps(),
       },
       undo: cephUndo(deps.cephNode),
@@ -360,6 +366,11 @@ export class ClusterRuntime {
     });
   }
 
+  /** What NFS gateways show. */
+  exports(): NfsExport[] {
+    return exportsOf(this.document.view().services);
+  }
+
   /** Whether every other member has told what it knows since this daemon started. */
   get hasHeardAll(): boolean {
     const others = [...this.journal.members().keys()].filter((peer) => peer !== this.self);
@@ -490,6 +501,7 @@ export class ClusterRuntime {
     this.clusterEvents.documentChanged();
     this.upkeep.followGateways();
     this.upkeep.followClientOptions();
+    this.upkeep.followExports();
     this.wake("document");
   }
 

@@ -88,6 +88,7 @@ export class MemberUpkeep {
     this.#cleanOsds();
     this.followGateways();
     this.followClientOptions();
+    this.followExports();
   }
 
   journalChanged(): void {
@@ -239,6 +240,7 @@ export class MemberUpkeep {
     for (const [service, placed] of [
       ["rgw", cephNode.gateway],
       ["ingress", cephNode.ingress],
+      ["nfs", cephNode.nfs],
       ["mgr", cephNode.mgr],
       ["mds", cephNode.mds],
       ["rbd-mirror", cephNode.mirror],
@@ -280,6 +282,18 @@ export class MemberUpkeep {
       this.#backends = "";
       log.warn({ error: messageOf(error) }, "the ingress does not follow the gateways yet");
     });
+  }
+
+  /** The NFS gateway of this node, if it has one, shows what is exported now. */
+  followExports(): void {
+    const { cephNode, log } = this.#runtime.deps;
+    if (!cephNode.nfs.isHere) return;
+    cephNode.nfs
+      .follow(this.#runtime.exports())
+      .then((isNews) => {
+        if (isNews) log.info("the NFS gateway shows other exports");
+      })
+      .catch((error) => log.warn({ error: messageOf(error) }, "the NFS gateway does not follow yet"));
   }
 
   /**

@@ -3,6 +3,7 @@ import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/
 import type { FileSystemRow } from "../../../src/api/contract/file-systems.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
 import type { RebuildPlan } from "../../../src/api/contract/monitor-rebuild.ts";
+import type { NfsExportRow } from "../../../src/api/contract/nfs.ts";
 import type { PanelReport } from "../../../src/api/contract/panels.ts";
 import type { PlacedReport } from "../../../src/api/contract/placed-services.ts";
 import type { PoolRow, ReplicasPlan } from "../../../src/api/contract/pools.ts";
@@ -603,6 +604,40 @@ export class StubOperations implements Operations {
     this.#note("disableMirror", input);
     this.jobResult = this.placedReport;
     return this.#newJob("service.place");
+  }
+  exportRows: NfsExportRow[] = [
+    {
+      pseudo_path: "/home",
+      fs: "home",
+      path: "/",
+      read_only: false,
+      squash: "root",
+      clients: ["10.0.0.0/24"],
+    },
+  ];
+  async nfs() {
+    return this.placedReport;
+  }
+  async enableNfs(input: object) {
+    this.#note("enableNfs", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
+  async disableNfs(input: object) {
+    this.#note("disableNfs", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
+  async exports() {
+    return this.exportRows;
+  }
+  async createExport(input: { readonly pseudo_path: string }) {
+    this.#note("createExport", input);
+    return { ...this.exportRows[0], pseudo_path: input.pseudo_path } as NfsExportRow;
+  }
+  async removeExport(input: object) {
+    this.#note("removeExport", input);
+    return this.exportRows[0] as NfsExportRow;
   }
   readonly replicated = {
     pool: "images",

@@ -586,6 +586,44 @@ describe("services", () => {
     }
   });
 
+  test("NFS gateways are wanted with a name, and folders exported through them", async () => {
+    await using api = await runServer();
+    await run(api, "enable nfs --cluster-id share");
+    expect(api.operations.inputOf("enableNfs")).toEqual({ cluster_id: "share", targets: [] });
+    await run(
+      api,
+      "enable nfs --cluster-id share --bind-port 2050 --bind-address 10.0.0.1 --v4-min-version 0 --count 2",
+    );
+    expect(api.operations.inputOf("enableNfs")).toEqual({
+      ...{ cluster_id: "share", targets: [], count: 2 },
+      ...{ bind_port: 2050, bind_address: "10.0.0.1", v4_min_version: 0 },
+    });
+    await run(api, "disable nfs --cluster-id share --target n2");
+    expect(api.operations.inputOf("disableNfs")).toEqual({
+      cluster_id: "share",
+      targets: ["n2"],
+      all: false,
+    });
+    await run(api, "nfs export create /home --fs home --client 10.0.0.0/24 --squash root --read-only");
+    expect(api.operations.inputOf("createExport")).toEqual({
+      ...{ pseudo_path: "/home", fs: "home", path: "/", read_only: true, squash: "root" },
+      clients: ["10.0.0.0/24"],
+    });
+    expect((await run(api, "nfs export list")).stdout).toContain("read and write");
+    expect((await run(api, "nfs export remove /home")).stdout).toBe("/home is exported no more.\n");
+    for (const line of [
+      "enable nfs",
+      "enable nfs --cluster-id a",
+      "enable nfs --cluster-id share --v4-min-version 3",
+      "nfs export create /home",
+      "nfs export create home --fs home",
+      "nfs export create / --fs home",
+      "nfs export create /home --fs home --client everyone",
+    ]) {
+      expect([line, (await run(api, line)).code]).toEqual([line, 2]);
+    }
+  });
+
   test("copies of other sites are wanted here, elsewhere, or no more", async () => {
     await using api = await runServer();
     await run(api, "enable rbd-mirror");

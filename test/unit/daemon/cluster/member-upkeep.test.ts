@@ -47,6 +47,14 @@ function runtime(): ClusterRuntime {
         if (unreachable) throw new Error("no ingress");
       },
     },
+    nfs: {
+      isHere: true,
+      drop: async () => false,
+      follow: async (exports: readonly { pseudo: string }[]) => {
+        exported.push(exports.map(({ pseudo }) => pseudo).join());
+        return true;
+      },
+    },
     get access() {
       return configured.at(-1) ?? null;
     },
@@ -86,6 +94,7 @@ function runtime(): ClusterRuntime {
     },
     voters: () => [voter],
     backends: () => backends,
+    exports: () => [{ pseudo: "/home" }],
     cephView: { refresh: () => undefined, answers: cephAnswers },
     deps: {
       cephNode,
@@ -100,6 +109,7 @@ function runtime(): ClusterRuntime {
 }
 
 let backends: { handle: string }[];
+let exported: string[];
 let followed: string[];
 let unreachable: boolean;
 let hasIngress: boolean;
@@ -113,6 +123,7 @@ function dropped(service: string, revision: number): boolean {
 beforeEach(() => {
   backends = [];
   followed = [];
+  exported = [];
   unreachable = false;
   hasIngress = true;
   drops = [];
@@ -291,5 +302,10 @@ describe("what a member sees to", () => {
     upkeep.start();
     await settle();
     expect(clients).toEqual([{ rbd_cache: "true" }]);
+  });
+
+  it("its NFS gateway shows what is exported", () => {
+    new MemberUpkeep(runtime()).followExports();
+    expect(exported).toEqual(["/home"]);
   });
 });

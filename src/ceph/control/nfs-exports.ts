@@ -1,0 +1,31 @@
+import { createHash } from "node:crypto";
+import type { Json } from "../../ids/json.ts";
+import { type NfsExport, nfsExport } from "../daemons/nfs-config.ts";
+
+const prefix = "nfs-export.";
+
+/** Under what the document keeps an export: one entry each, so that two nodes never write over each other's. */
+export function exportKey(pseudo: string): string {
+  return `${prefix}${createHash("sha256").update(pseudo).digest("hex").slice(0, 32)}`;
+}
+
+/** Exports as the document has them, in the order of their paths; what cannot be read is left out. */
+export function exportsOf(services: Readonly<Record<string, Json>>): NfsExport[] {
+  return Object.entries(services)
+    .flatMap(([name, value]): NfsExport[] => {
+      const one = nfsExport.safeParse(value).data;
+      return one !== undefined && name === exportKey(one.pseudo) ? [one] : [];
+    })
+    .sort((a, b) => (a.pseudo < b.pseudo ? -1 : 1));
+}
+
+/** A number for a new export: from its path, so that two nodes that make two at once hardly choose the same. */
+export function exportId(pseudo: string, taken: ReadonlySet<number>): number {
+  const most = 65_535;
+  const start = createHash("sha256").update(pseudo).digest().readUInt32BE(0) % most;
+  for (let step = 0; step < most; step += 1) {
+    const id = 1 + ((start + step) % most);
+    if (!taken.has(id)) return id;
+  }
+  return 1 + start;
+}

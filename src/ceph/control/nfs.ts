@@ -1,0 +1,103 @@
+import { MicrocephError } from "../../errors/microceph-error.ts";
+import type { Handle } from "../../ids/ids.ts";
+import { assertPortFree } from "../../process/free-port.ts";
+import type { DecisionNumber } from "../../state/journal/types.ts";
+import type { DaemonDeps } from "../daemons/deps.ts";
+import {
+  checkNfsProgram,
+  followExports,
+  keptNfs,
+  prepareNfs,
+  removeNfs,
+  runsNfs,
+  startNfs,
+  waitNfsServing,
+} from "../daemons/nfs.ts";
+import type { NfsExport, NfsSettings } from "../daemons/nfs-config.ts";
+import { settingsOf } from "./placed-daemons.ts";
+import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
+
+/** Milliseconds that it gets to mount the file systems and listen. */
+const servingMs = 120_000;
+
+/** This node's NFS gateway. */
+export class NodeNfs {
+  readonly #handle: Handle;
+  readonly #deps: DaemonDeps;
+  readonly #here: PlacedHere;
+
+  constructor(handle: Handle, deps: DaemonDeps & { readonly memory: PlacedMemory }) {
+    this.#handle = handle;
+    this.#deps = deps;
+    this.#here = new PlacedHere(deps.memory, "ceph/nfs-decision");
+  }
+
+  /** Make it serve these exports. Throws MISSING_PROGRAM, PORT_IN_USE before anything is changed; DEADLINE_EXCEEDED. */
+  place(order: {
+    readonly key: string;
+    readonly settings: NfsSettings;
+    readonly exports: readonly NfsExport[];
+    readonly by: DecisionNumber;
+    readonly confirm: () => Promise<void>;
+    readonly signal: AbortSignal;
+  }): Promise<void> {
+    return this.#here.inOrder(async () => {
+      const { key, settings, exports, by, confirm, signal } = order;
+      const deps = this.#deps;
+      const handle = this.#handle;
+      await checkNfsProgram(deps);
+      const before = await keptNfs(deps, handle);
+      const own = before !== null && (await runsNfs(deps, handle)) ? before.settings.port : null;
+      if (settings.port !== own) {
+        await assertPortFree(settings.port).catch((error: unknown) => {
+          throw new MicrocephError(
+            "PORT_IN_USE",
+            `another program on ${handle} listens on port ${settings.port}`,
+            { cause: error, data: { node: handle, port: settings.port } },
+          );
+        });
+      }
+      await confirm();
+      this.#here.placed(by);
+      await prepareNfs(deps, { handle, key, told: { settings, exports: [...exports] } });
+      await startNfs(deps, handle);
+      await waitNfsServing(settings, handle, { deadlineMs: servingMs, signal });
+    });
+  }
+
+  /** Take back a placing that does not work out; one that runs already has taken effect. */
+  undo(asked: NfsSettings): Promise<boolean> {
+    return this.#here.inOrder(async () => {
+      const kept = await keptNfs(this.#deps, this.#handle);
+      if (kept === null || settingsOf(kept.settings) !== settingsOf(asked)) return true;
+      if (await runsNfs(this.#deps, this.#handle)) return false;
+      await removeNfs(this.#deps, this.#handle);
+      this.#here.forget();
+      return true;
+    });
+  }
+
+  /** Whether this node has one. */
+  get isHere(): boolean {
+    return this.#here.isHere;
+  }
+
+  /** The exports are these now. @returns whether that was news */
+  follow(exports: readonly NfsExport[]): Promise<boolean> {
+    return this.#here.inOrder(() => followExports(this.#deps, this.#handle, exports));
+  }
+
+  /** It was taken off this node by that decision. @returns whether it was there */
+  drop(by: DecisionNumber): Promise<boolean> {
+    return this.#here.drop(by, () => removeNfs(this.#deps, this.#handle));
+  }
+
+  /** Start it, or adopt it, at boot. */
+  start(): Promise<void> {
+    return this.#here.inOrder(() => startNfs(this.#deps, this.#handle));
+  }
+
+  forget(): void {
+    this.#here.forget();
+  }
+}

@@ -1,0 +1,159 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
+import { NodeNfs } from "../../../../src/ceph/control/nfs.ts";
+import type { DaemonDeps } from "../../../../src/ceph/daemons/deps.ts";
+import { keptNfs } from "../../../../src/ceph/daemons/nfs.ts";
+import type { NfsExport } from "../../../../src/ceph/daemons/nfs-config.ts";
+import { handle } from "../../../../src/ids/ids.ts";
+import type { Json } from "../../../../src/ids/json.ts";
+import { type FakeNode, fakeNode, nothing } from "../daemons/fake-node.ts";
+
+const key = makeCephKey((size) => new Uint8Array(size), 0);
+const self = handle("n1");
+const number = (revision: number) => ({ generation: 1, revision });
+const home: NfsExport = {
+  ...{ id: 7, pseudo: "/home", fs: "home", path: "/", readOnly: false, squash: "none", clients: [] },
+};
+let fake: FakeNode;
+let nfs: NodeNfs;
+let memory: Map<string, Json>;
+let hasProgram: boolean;
+let pid: number | null;
+let server: Server | undefined;
+let port = 0;
+
+beforeEach(async () => {
+  hasProgram = true;
+  pid = null;
+  fake = await fakeNode(async () => {
+    if (!hasProgram) throw new Error("missing");
+    return nothing;
+  });
+  memory = new Map();
+  const { runner } = fake.deps;
+  const withPid: DaemonDeps["runner"] = {
+    ...runner,
+    ensure: async (unit, spec) => {
+      const { action, status } = await runner.ensure(unit, spec);
+      return { action, status: { ...status, pid } };
+    },
+  };
+  nfs = new NodeNfs(self, {
+    ...fake.deps,
+    runner: withPid,
+    memory: {
+      get: (name) => memory.get(name),
+      put: (name, value) => void memory.set(name, value),
+      delete: (name) => void memory.delete(name),
+    },
+  });
+  port = await listen(0);
+  await stopListening();
+});
+
+afterEach(async () => {
+  await stopListening();
+  await fake.remove();
+});
+
+function listen(at: number): Promise<number> {
+  const listening = createServer((socket) => socket.destroy());
+  server = listening;
+  return new Promise((resolve) => {
+    listening.listen(at, () => resolve((listening.address() as { port: number }).port));
+  });
+}
+
+async function stopListening(): Promise<void> {
+  const listening = server;
+  server = undefined;
+  if (listening?.listening) await new Promise((resolve) => listening.close(resolve));
+}
+
+/** What it starts is the test's own listener. */
+function place(
+  revision: number,
+  confirm = async (): Promise<void> => void (await listen(port)),
+  minVersion = 1,
+): Promise<void> {
+  const settings = { cluster: "share", port, bind: null, minVersion };
+  const signal = new AbortController().signal;
+  return nfs.place({ key, settings, exports: [home], by: number(revision), confirm, signal });
+}
+
+const folder = (): string => fake.deps.paths.dataDir("nfs", "n1");
+const config = (): Promise<string> => readFile(join(folder(), "ganesha.conf"), "utf8");
+
+describe("the NFS gateway of a node", () => {
+  it("is started with what it is told, and is found there again at boot", async () => {
+    await place(5);
+    const spec = fake.units.get("nfs.n1");
+    expect(spec?.argv.slice(0, 4)).toEqual(["ganesha.nfsd", "-F", "-f", join(folder(), "ganesha.conf")]);
+    expect(spec?.env).toMatchObject({
+      CEPH_CONF: fake.deps.paths.cephConf,
+      CEPH_KEYRING: join(folder(), "keyring"),
+    });
+    expect(await readFile(join(folder(), "keyring"), "utf8")).toContain("[client.nfs.n1]");
+    expect(await config()).toContain('Pseudo = "/home"');
+    fake.units.clear();
+    await nfs.start();
+    expect(fake.units.get("nfs.n1")).toEqual(spec);
+  });
+
+  it("is another command with other settings, so that it is restarted; not with other exports", async () => {
+    await place(5);
+    const spec = fake.units.get("nfs.n1");
+    expect(await nfs.follow([{ ...home, pseudo: "/other" }])).toBe(true);
+    expect(fake.units.get("nfs.n1")).toEqual(spec);
+    await stopListening();
+    await place(6, undefined, 0);
+    expect(fake.units.get("nfs.n1")?.env).not.toEqual(spec?.env);
+  });
+
+  it("is told of other exports while it runs, and only of news", async () => {
+    await place(5);
+    const told = spawn("sh", ["-c", "trap 'echo told; exit' HUP; echo ready; while :; do sleep 0.05; done"]);
+    await once(told.stdout, "data");
+    pid = told.pid ?? null;
+    expect(await nfs.follow([home])).toBe(false);
+    expect(await nfs.follow([])).toBe(true);
+    const [said] = await once(told.stdout, "data");
+    expect(String(said)).toBe("told\n");
+    expect(await config()).not.toContain("Pseudo");
+    expect((await keptNfs(fake.deps, self))?.exports).toEqual([]);
+  });
+
+  it("is not begun without its program, where another listens, nor once the decision is overtaken", async () => {
+    hasProgram = false;
+    await expect(place(5)).rejects.toThrow("missing");
+    hasProgram = true;
+    await listen(port);
+    await expect(place(5)).rejects.toMatchObject({ code: "PORT_IN_USE" });
+    await stopListening();
+    await expect(place(5, () => Promise.reject(new Error("overtaken")))).rejects.toThrow("overtaken");
+    expect([fake.units.size, await keptNfs(fake.deps, self)]).toEqual([0, null]);
+  });
+
+  it("goes for a later decision only, and then does not start at boot", async () => {
+    await place(5);
+    expect(await nfs.drop(number(4))).toBe(false);
+    expect(await nfs.drop(number(6))).toBe(true);
+    expect([nfs.isHere, await nfs.follow([home])]).toEqual([false, false]);
+    await nfs.start();
+    expect(fake.units.size).toBe(0);
+  });
+
+  it("is taken back where it does not run, and only what was asked", async () => {
+    await place(5);
+    const asked = { cluster: "share", port, bind: null, minVersion: 1 };
+    expect(await nfs.undo({ ...asked, port: 1 })).toBe(true);
+    expect(fake.units.size).toBe(1);
+    expect(await nfs.undo(asked)).toBe(true);
+    expect([fake.units.size, nfs.isHere]).toEqual([0, false]);
+  });
+});
