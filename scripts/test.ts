@@ -154,7 +154,7 @@ const folder = mkdtempSync(join(tmpdir(), "microceph-test-"));
 let sum: Counts = { passed: 0, failed: 0, skipped: 0 };
 let labSkipped = 0;
 const lines: string[] = [];
-async function run(project: string): Promise<void> {
+for (const project of projects) {
   console.log(`\n== ${project}`);
   const begin = performance.now();
   const counts = (await steps[project]?.(rest, folder)) ?? { passed: 0, failed: 1, skipped: 0 };
@@ -163,14 +163,6 @@ async function run(project: string): Promise<void> {
   lines.push(
     `${project.padEnd(6)} ${summaryLine(counts)} (${((performance.now() - begin) / 1000).toFixed(1)} s)`,
   );
-}
-
-// The simulation keeps one core busy, and so does an emulated machine: neither asks what time it is.
-const together: readonly string[] = ["sim", "vm"];
-const beside = together.every((project) => projects.includes(project)) ? together : [];
-for (const project of projects) {
-  if (project === beside[0]) await Promise.all(beside.map(run));
-  else if (!beside.includes(project)) await run(project);
 }
 rmSync(folder, { recursive: true, force: true });
 
