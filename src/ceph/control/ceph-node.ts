@@ -254,7 +254,11 @@ export class CephNode {
     if (Number.isNaN(osd)) return;
     for (let restarts = 0; !(await this.#comesUp(osdId(osd), isStill)); restarts += 1) {
       if (!isStill() || restarts === mostRestarts) return;
-      this.deps.log.warn({ osd }, "the OSD does not come up at its new address, it is restarted once more");
+      const { state, reason } = (await this.deps.runner.status(unit)) ?? {};
+      this.deps.log.warn(
+        { osd, state, reason },
+        "the OSD does not come up at its new address, it is restarted once more",
+      );
       await this.deps.runner.restart(unit);
     }
   }

@@ -14,6 +14,7 @@ import { productVersion } from "../../version/version.ts";
 import { dropRecords, giveBack, recordsToGive } from "../backup/give-back.ts";
 import { reachableAddresses } from "../interface-facts.ts";
 import { clientOptionsOf } from "./client-options.ts";
+import { networksOf } from "./cluster-facts.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { methods } from "./member-rpc.ts";
 
@@ -117,7 +118,8 @@ export class MemberUpkeep {
     if (this.#moving || cephNode.access === null) return;
     const entries = journal.entries();
     const body = renumberingOf(entries);
-    const networks = changedNetworks(entries);
+    // What a member was told by another, a moment before the decision reached that one, is set right here.
+    const networks = changedNetworks(entries) ?? (body && { ...body, id: body.entry });
     this.#moving = true;
     const follow = async (): Promise<boolean> => {
       if (networks !== null) await cephNode.followNetworks(networks);
@@ -361,7 +363,11 @@ export class MemberUpkeep {
     this.#runtime.mesh
       .request(voter, methods.cephAccess, null, { deadlineMs: callMs })
       .then(async (reply) => {
-        const access = cephAccess.parse(reply);
+        const said = cephAccess.parse(reply);
+        // Who was asked may not know of a change yet that is known here, and is followed once.
+        const networks = networksOf(this.#runtime.journal.entries()) ?? said;
+        const { publicNetwork, clusterNetwork } = networks;
+        const access = { ...said, publicNetwork, clusterNetwork };
         this.#silentSince = steadyNow();
         if (rekey !== null) this.#runtime.deps.store.put(rekeyKey, rekey);
         if (JSON.stringify(access) === JSON.stringify(cephNode.access)) return;

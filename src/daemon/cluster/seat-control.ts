@@ -377,13 +377,15 @@ export class SeatControl {
   async access(signal: AbortSignal): Promise<CephAccess | null> {
     const { journal, deps } = this.#runtime;
     const fsid = fsidOf(journal.entries());
-    const networks = networksOf(journal.entries());
-    if (fsid === null || networks === null) return null;
+    if (fsid === null) return null;
     const secrets = cephSecretsSchema.parse(await this.#deps.decider.getSecret(cephSecret));
     const map = await deps.cephNode.commands?.monMap({ deadlineMs: 3000, signal }).catch(() => undefined);
     const monitors = map
       ? map.monitors.map(({ name, addresses }) => ({ name, addresses: [...addresses] }))
       : placedMonitors(journal.entries()).map(({ name, addresses }) => ({ name, addresses: [...addresses] }));
+    // As they are after the waiting: what was decided meanwhile is followed once, and not to be taken back by this.
+    const networks = networksOf(journal.entries());
+    if (networks === null) return null;
     const { publicNetwork, clusterNetwork } = networks;
     return { fsid, adminKey: secrets.adminKey, publicNetwork, clusterNetwork, monitors };
   }

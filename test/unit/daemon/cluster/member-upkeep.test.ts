@@ -67,6 +67,10 @@ function runtime(): ClusterRuntime {
     },
     configure: async (given: unknown) => void configured.push(given),
     follow: async () => undefined,
+    followNetworks: async ({ id, publicNetwork }: { id: string; publicNetwork: string }) => {
+      networks.push(`${id} ${publicNetwork}`);
+      return false;
+    },
     followMove: async (move: { id: string } | null) => {
       moves.push(move?.id ?? null);
       return false;
@@ -110,6 +114,7 @@ function runtime(): ClusterRuntime {
 
 let backends: { handle: string }[];
 let exported: string[];
+let networks: string[];
 let followed: string[];
 let unreachable: boolean;
 let hasIngress: boolean;
@@ -124,6 +129,7 @@ beforeEach(() => {
   backends = [];
   followed = [];
   exported = [];
+  networks = [];
   unreachable = false;
   hasIngress = true;
   drops = [];
@@ -219,6 +225,25 @@ describe("what a member sees to", () => {
     expect(asked).toHaveLength(1);
   });
 
+  it("takes no network from a member that knows less of the decisions than this one", async () => {
+    const body = { publicNetwork: "10.9.0.0/24", clusterNetwork: "10.8.0.0/24", monitors: [] };
+    const monitors = [{ name: "n1", peer: voter, addresses: [] }];
+    entries.push({ kind: "ceph.bootstrap", state: "done" });
+    entries.push({
+      ...{ id: "8-a", body: { ...body, monitors } },
+      kind: "ceph.renumber",
+      state: "done",
+    } as never);
+    configured.push(access);
+    upkeep.start();
+    clock = 30_001;
+    answer = { ...access, adminKey: "another" };
+    upkeep.look();
+    await settle();
+    const { publicNetwork, clusterNetwork } = body;
+    expect(configured.at(-1)).toEqual({ ...access, adminKey: "another", publicNetwork, clusterNetwork });
+  });
+
   it("has Ceph's daemons follow the last renumbering that is done", async () => {
     configured.push(access);
     const body = {
@@ -235,6 +260,8 @@ describe("what a member sees to", () => {
     upkeep.journalChanged();
     await settle();
     expect(moves).toEqual([null, null, "8-a"]);
+    // Whatever another member said of the networks meanwhile.
+    expect(networks).toEqual(["8-a 10.9.0.0/24"]);
   });
 
   it("reads the monitor map anew when a monitor was decided, and one reading at a time", async () => {
