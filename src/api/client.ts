@@ -59,6 +59,8 @@ import type {
 import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "./contract/panels.ts";
 import type {
   certificateRequest,
+  countedParams,
+  countedRequest,
   disableServiceRequest,
   Explanation,
   enableGatewayRequest,
@@ -83,7 +85,7 @@ import type {
 } from "./contract/replication.ts";
 import type { ResetReply, resetRequest } from "./contract/reset.ts";
 import type { S3Bucket, S3User, S3UserRow, s3UserRemoval, s3UserRequest } from "./contract/s3.ts";
-import type { Draft } from "./contract/shape.ts";
+import type { Draft, Shape } from "./contract/shape.ts";
 import type {
   Health,
   Readiness,
@@ -105,6 +107,7 @@ const defaultDeadlineMs = 10_000;
 /** Several commands of Ceph, and every member is asked. */
 const slowMs = 60_000;
 /** Each image is asked for; several calls go to the other site. */
+type CountedName = Shape<typeof countedParams>["daemon"];
 const mirrorMs = 180_000;
 /** Managers load a module, and start anew for it. */
 const panelMs = 300_000;
@@ -359,6 +362,18 @@ export class ApiClient {
     this.request("PUT", "/1.0/services/rbd-mirror", request, options);
   disableMirror = (request: Draft<typeof disableServiceRequest>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", "/1.0/services/rbd-mirror", request, options);
+  counted = (daemon: CountedName, options?: CallOptions): Promise<PlacedReport> =>
+    this.#get(`/1.0/services/${daemon}`, options);
+  enableCounted = (
+    daemon: CountedName,
+    request: Draft<typeof countedRequest>,
+    options?: CallOptions,
+  ): Promise<Job> => this.request("PUT", `/1.0/services/${daemon}`, request, options);
+  disableCounted = (
+    daemon: CountedName,
+    request: Draft<typeof countedRequest>,
+    options?: CallOptions,
+  ): Promise<Job> => this.request("DELETE", `/1.0/services/${daemon}`, request, options);
   nfs = (options?: CallOptions): Promise<PlacedReport> => this.#get("/1.0/services/nfs", options);
   enableNfs = (request: Draft<typeof enableNfsRequest>, options?: CallOptions): Promise<Job> =>
     this.request("PUT", "/1.0/services/nfs", request, options);

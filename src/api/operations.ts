@@ -67,6 +67,8 @@ import type {
 import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "./contract/panels.ts";
 import type {
   certificateRequest,
+  countedParams,
+  countedRequest,
   disableServiceRequest,
   Explanation,
   enableGatewayRequest,
@@ -322,6 +324,17 @@ export interface Operations {
   /** The job's result is a `PlacedReport`; it fails with SERVICE_REFUSED. Throws NOT_FOUND, AMBIGUOUS_NODE. */
   enableMirror(input: Shape<typeof enableMirrorRequest>, context: RequestContext): Promise<Job>;
   disableMirror(input: Shape<typeof disableServiceRequest>, context: RequestContext): Promise<Job>;
+  counted(input: Shape<typeof countedParams>, context: RequestContext): Promise<PlacedReport>;
+  /** The job's result is a `PlacedReport`. Throws NOT_FOUND, AMBIGUOUS_NODE. */
+  enableCounted(
+    input: Shape<typeof countedParams> & Shape<typeof countedRequest>,
+    context: RequestContext,
+  ): Promise<Job>;
+  /** The same. Throws DAEMON_NEEDED. */
+  disableCounted(
+    input: Shape<typeof countedParams> & Shape<typeof countedRequest>,
+    context: RequestContext,
+  ): Promise<Job>;
   nfs(input: Nothing, context: RequestContext): Promise<PlacedReport>;
   /** The job's result is a `PlacedReport`; it fails with SERVICE_REFUSED. Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN. */
   enableNfs(input: Shape<typeof enableNfsRequest>, context: RequestContext): Promise<Job>;

@@ -46,6 +46,8 @@ const noneOf = {
   rgw: "No S3 gateway is wanted.",
   ingress: "No ingress is wanted.",
   nfs: "No NFS gateway is wanted.",
+  mgr: "No manager runs.",
+  mds: "No metadata server runs.",
   "rbd-mirror": "No rbd-mirror is wanted.",
 } as const;
 
@@ -137,6 +139,26 @@ export function addServiceCommands(program: Command, io: CliIo): void {
       await session.print(await client.mirrors(), (report) => placedText(report, noneOf["rbd-mirror"]));
     });
 
+  for (const [daemon, what] of [
+    ["mgr", "A manager"],
+    ["mds", "A metadata server"],
+  ] as const) {
+    enable
+      .command(daemon)
+      .description(
+        `${what} on this node, or on others by name; up to three are placed without being asked for`,
+      )
+      .option("--target <node>", "member that runs one; may be given again (this node)", collect, [])
+      .option("--wait [bool]", "wait until it runs", truth, true)
+      .action(async (options: DisableOptions, command: Command) => {
+        const session = new Session(io, command);
+        const client = session.client.withoutTarget();
+        const job = await client.enableCounted(daemon, { targets: [...options.target] });
+        if (options.wait) await session.finish(job, client);
+        await session.print(await client.counted(daemon), (report) => placedText(report, noneOf[daemon]));
+      });
+  }
+
   enable
     .command("dashboard")
     .description("Ceph's dashboard, with TLS and a user, on whichever manager is active")
@@ -202,6 +224,22 @@ export function addServiceCommands(program: Command, io: CliIo): void {
       .action(async (_options: object, command: Command) => {
         const session = new Session(io, command);
         await session.print(await session.client.disablePanel(panel), () => `${panel} is disabled.\n`);
+      });
+  }
+  for (const daemon of ["mgr", "mds"] as const) {
+    disable
+      .command(daemon)
+      .description(
+        "None on this node, or on others by name; another member runs one instead, if there is one",
+      )
+      .option("--target <node>", "member that is to run none; may be given again (this node)", collect, [])
+      .option("--wait [bool]", "wait until it is taken off", truth, true)
+      .action(async (options: DisableOptions, command: Command) => {
+        const session = new Session(io, command);
+        const client = session.client.withoutTarget();
+        const job = await client.disableCounted(daemon, { targets: [...options.target] });
+        if (options.wait) await session.finish(job, client);
+        await session.print(await client.counted(daemon), (report) => placedText(report, noneOf[daemon]));
       });
   }
   for (const service of ["rgw", "nfs", "ingress", "rbd-mirror"] as const) {

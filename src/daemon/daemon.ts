@@ -34,6 +34,7 @@ import { changeNetworks } from "./ceph-networks.ts";
 import { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { memberView } from "./cluster/lobby-answers.ts";
 import { conditions } from "./conditions.ts";
+import { followCounted, isCounted } from "./counted-services.ts";
 import { adoptDisks } from "./disk-adoption.ts";
 import { addDisksHere, controlOsdHere } from "./disk-jobs.ts";
 import { removeDisk } from "./disk-removal.ts";
@@ -288,7 +289,8 @@ export class Daemon {
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),
         [rebuildJob]: (request, tools) => rebuildMonitors(this, request, tools),
         [recoverJob]: (request, tools) => recoverCluster(this, request, tools),
-        [serviceJob]: (request, tools) => followService(this, request, tools),
+        [serviceJob]: (request, tools) =>
+          isCounted(request) ? followCounted(this, request, tools) : followService(this, request, tools),
         [removeMemberJob]: (request, tools) => removeMember(this, request, tools),
         ...Object.fromEntries(
           Object.entries(osdJobs).map(([action, kind]): [string, JobRunner] => [

@@ -22,6 +22,7 @@ import { admissionOf, configuredDisks, memberFingerprint } from "./cluster/clust
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import { checkSetting } from "./cluster/losses.ts";
 import { conditions } from "./conditions.ts";
+import { countedReport, unwantCounted, wantCounted } from "./counted-services.ts";
 import type { Daemon } from "./daemon.ts";
 import { cancelDiskRemoval, type DiskRemovalRequest } from "./disk-removal.ts";
 import type { DiskReplacementRequest } from "./disk-replacement.ts";
@@ -438,6 +439,15 @@ export function daemonOperations(daemon: Daemon): Operations {
     },
     async disableMirror(request) {
       return shown(daemon.jobs.start(serviceJob, unwant(daemon, "rbd-mirror", request)));
+    },
+    async counted({ daemon: type }) {
+      return countedReport(runtime(), type);
+    },
+    async enableCounted({ daemon: type, ...request }) {
+      return shown(daemon.jobs.start(serviceJob, wantCounted(daemon, type, request)));
+    },
+    async disableCounted({ daemon: type, ...request }) {
+      return shown(daemon.jobs.start(serviceJob, unwantCounted(daemon, type, request)));
     },
     async nfs() {
       return placedReport(runtime(), "nfs");

@@ -368,6 +368,12 @@ export const errorCodes = {
     meaning: "Data would be lost, or be lost with the next disk.",
     remedy: "The message says which. Run the command again with --yes-i-really-mean-it if that is meant.",
   },
+  DAEMON_NEEDED: {
+    http: 409,
+    exit: 4,
+    meaning: "The last running manager or metadata server cannot be taken away.",
+    remedy: "Have another run first: `microceph enable mgr --target NODE` (or `mds`).",
+  },
   POOL_NEEDED: {
     http: 409,
     exit: 4,

@@ -165,6 +165,7 @@ labSuite("a cluster in operation", () => {
     );
     expect(await script("n3", mounted(`ls ${mount}/a; cat ${mount}/a/.snap/s/file`))).toBe(`${text}\n`);
     await byNfs((words) => script("n3", mounted(words)), mount);
+    await withoutMds(() => script("n3", mounted(`cat ${mount}/a/.snap/s/file`)));
     await refused("DATA_LOSS_UNCONFIRMED", "remove", "home");
     const needed = await cluster.cli("n1", "pool", "remove", "cephfs.home.data", "--yes-i-really-mean-it");
     expect([needed.exitCode, needed.stderr]).toEqual([4, expect.stringContaining("[POOL_NEEDED]")]);
@@ -173,6 +174,28 @@ labSuite("a cluster in operation", () => {
     expect(await cluster.ceph("n1", "osd", "pool", "ls")).not.toContain("cephfs");
     await cluster.healthy("n1");
   });
+
+  /** The metadata server that serves is taken away: another takes over, and it comes back when it is asked for. */
+  async function withoutMds(read: () => Promise<string>): Promise<void> {
+    const served = async (): Promise<{ active: string[]; standby: number }> =>
+      JSON.parse(await cluster.run("n3", "fs", "list", "--format", "json"))[0];
+    const before = (await served()).active[0] ?? "";
+    const hasMds = (): boolean => cluster.daemons(before).has(`mds.${before}`);
+    await cluster.run("n1", "disable", "mds", "--target", before);
+    await lab.waitFor(
+      `another than ${before} to serve`,
+      async (note) => {
+        const now = await served();
+        note(now);
+        return !hasMds() && now.active.length === 1 && now.active[0] !== before && now.standby === 1;
+      },
+      minutes(2),
+    );
+    expect(await read()).toBe(`${text}\n`);
+    await cluster.run("n2", "enable", "mds", "--target", before);
+    expect(hasMds()).toBe(true);
+    await lab.waitFor("two to stand by", async () => (await served()).standby === 2, minutes(2));
+  }
 
   /** Two gateways, and a client that knows nothing of Ceph. */
   async function byNfs(withCeph: (words: string) => Promise<string>, mount: string): Promise<void> {

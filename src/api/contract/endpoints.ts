@@ -64,6 +64,8 @@ import {
 } from "./panels.ts";
 import {
   certificateRequest,
+  countedParams,
+  countedRequest,
   disableServiceRequest,
   enableGatewayRequest,
   enableIngressRequest,
@@ -682,6 +684,33 @@ export const endpoints = {
     path: "/1.0/services/rbd-mirror",
     summary: "Want none there any more; the job ends when they are taken off, with a PlacedReport",
     body: disableServiceRequest,
+    reply: job,
+    kind: "async",
+  },
+  counted: {
+    method: "GET",
+    path: "/1.0/services/{daemon}",
+    summary: "Managers or metadata servers: where they are, and where they are wanted by name",
+    params: countedParams,
+    reply: placedReport,
+    kind: "sync",
+  },
+  enableCounted: {
+    method: "PUT",
+    path: "/1.0/services/{daemon}",
+    summary:
+      "Want a manager or metadata server on those members; others are placed by number as before. The job ends when they run, with a PlacedReport",
+    params: countedParams,
+    body: countedRequest,
+    reply: job,
+    kind: "async",
+  },
+  disableCounted: {
+    method: "DELETE",
+    path: "/1.0/services/{daemon}",
+    summary: "Want none on those members; the job ends when they are taken off, with a PlacedReport",
+    params: countedParams,
+    body: countedRequest,
     reply: job,
     kind: "async",
   },

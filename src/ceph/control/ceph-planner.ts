@@ -9,6 +9,7 @@ import { movedMonitors, type PlacedMonitor, planRebuild, planRenumbering } from 
 import { planSeats, type SeatMember, seatTarget } from "../plan/seats.ts";
 import { planDaemons, surplusDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
+import { countedWish } from "./counted-wish.ts";
 import type { CrushChange, MovedData } from "./crush-estimate.ts";
 import { crushPlanner } from "./crush-planner.ts";
 import { bootstrapBody, kinds, monitorOutBody, renumberBody } from "./decisions.ts";
@@ -181,15 +182,18 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
         : [],
     );
     const limit = isGrowing(members) ? firstDaemons : { mgr: options.daemonLimit, mds: options.daemonLimit };
-    const surplus = surplusDaemons({ members, monitors: [], placed, limit }).map(
+    const services = deps.services();
+    const wishes = { mgr: countedWish("mgr", services), mds: countedWish("mds", services) };
+    const facts = { members, placed, limit, wishes };
+    const surplus = surplusDaemons({ ...facts, monitors: [] }).map(
       ({ type, handle, reason }): Proposal => ({
         ...{ kind: kinds.daemonOut, body: { type, handle }, agent: null, reason, lane: `${type}.${handle}` },
       }),
     );
-    if (planDaemons({ members, monitors: [], placed, limit }).length === 0) return surplus;
+    if (planDaemons({ ...facts, monitors: [] }).length === 0) return surplus;
     const monmap = await ceph.monMap({ deadlineMs: callMs, signal });
     const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
-    return planDaemons({ members, monitors, placed, limit }).map(
+    return planDaemons({ ...facts, monitors }).map(
       ({ type, peer, handle, reason }): Proposal => ({
         kind: kinds.daemon,
         body: { type, handle },

@@ -615,6 +615,20 @@ export class StubOperations implements Operations {
       clients: ["10.0.0.0/24"],
     },
   ];
+  async counted(input: object) {
+    this.#note("counted", input);
+    return this.placedReport;
+  }
+  async enableCounted(input: object) {
+    this.#note("enableCounted", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
+  async disableCounted(input: object) {
+    this.#note("disableCounted", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
   async nfs() {
     return this.placedReport;
   }

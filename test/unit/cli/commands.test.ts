@@ -586,6 +586,15 @@ describe("services", () => {
     }
   });
 
+  test("managers and metadata servers are wanted by name, or not", async () => {
+    await using api = await runServer();
+    await run(api, "enable mds --target n2 --target n3");
+    expect(api.operations.inputOf("enableCounted")).toEqual({ daemon: "mds", targets: ["n2", "n3"] });
+    await run(api, "disable mgr");
+    expect(api.operations.inputOf("disableCounted")).toEqual({ daemon: "mgr", targets: [] });
+    expect((await run(api, "disable mgr --all")).code).toBe(2);
+  });
+
   test("NFS gateways are wanted with a name, and folders exported through them", async () => {
     await using api = await runServer();
     await run(api, "enable nfs --cluster-id share");

@@ -81,3 +81,36 @@ describe("a member that is to give up what it runs", () => {
     );
   });
 });
+
+describe("managers and metadata servers that people ask for", () => {
+  const alive = members.map((one) => ({ ...one, alive: true }));
+  const limit = { mgr: 2, mds: 2 };
+  const run = (...handles: string[]) =>
+    handles.map((handle) => ({ type: "mds" as const, handle: handle as Handle, open }));
+  const peers = (...numbers: number[]) => numbers.map((n) => `peer-${n}` as PeerId);
+  const facts = (placed: ReturnType<typeof run>, targets: PeerId[], off: PeerId[], who = alive) => ({
+    ...{ members: who, monitors: ["n1", "n2"] as Handle[], placed, limit: { ...limit, mgr: 0 } },
+    wishes: { mgr: { targets: [], off: [] }, mds: { targets, off } },
+  });
+  const planned = (...asked: Parameters<typeof facts>): string[][] => {
+    const told = facts(...asked);
+    return [planDaemons(told), surplusDaemons(told)].map((steps) => steps.map(({ handle }) => handle));
+  };
+
+  it("run there, and no more elsewhere than there are to be", () => {
+    expect(planned([], peers(4), [])).toEqual([["n4", "n1"], []]);
+    // One that was not asked for goes once the one that was runs.
+    expect(planned(run("n1", "n2"), peers(4), [])).toEqual([["n4"], []]);
+    expect(planned(run("n1", "n2", "n4"), peers(4), [])).toEqual([[], ["n2"]]);
+    expect(planned(run("n1", "n4"), peers(4), [])).toEqual([[], []]);
+    expect(planned(run("n1"), peers(1, 3, 4), [])).toEqual([["n3", "n4"], []]);
+  });
+
+  it("go where none is wanted, once another runs, and do not come back", () => {
+    expect(planned(run("n1", "n2"), [], peers(1))).toEqual([["n3"], ["n1"]]);
+    expect(planned(run("n2", "n3"), [], peers(1))).toEqual([[], []]);
+    expect(planned(run("n1"), [], peers(1, 2, 3, 4))).toEqual([[], []]);
+    const dead = alive.map((one) => ({ ...one, alive: one.handle === "n1" }));
+    expect(planned(run("n1", "n2"), [], peers(1), dead)).toEqual([[], []]);
+  });
+});

@@ -1,0 +1,105 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { ClusterRuntime } from "../../../src/daemon/cluster/cluster-runtime.ts";
+import {
+  countedReport,
+  followCounted,
+  isCounted,
+  unwantCounted,
+  wantCounted,
+} from "../../../src/daemon/counted-services.ts";
+import type { Daemon } from "../../../src/daemon/daemon.ts";
+import type { JobTools } from "../../../src/daemon/jobs.ts";
+import type { Json } from "../../../src/ids/json.ts";
+import type { Entry } from "../../../src/state/journal/types.ts";
+
+const [one, two, three] = [
+  "12D3KooWKZEjw6MFfxFf6j3XZn5NqsVA2cdZncrXCo3m5Aikxe3V",
+  "12D3KooWS1Cq2Gac3GThF4KDGg67ALTroBeMXEB6wj8Kg8EYfiGw",
+  "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp",
+];
+let services: Record<string, Json>;
+let entries: Entry[];
+let dead: string[];
+let daemon: Daemon;
+let cluster: ClusterRuntime;
+let ticks: (() => void)[];
+
+const decided = (revision: number, kind: string, type: string, handle: string, state = "done"): Entry =>
+  ({
+    ...{ id: `${revision}-a`, kind, body: { type, handle }, agent: null, state, handed: false, reason: "" },
+    ...{ number: { generation: 1, revision }, openedNumber: { generation: 1, revision } },
+  }) as unknown as Entry;
+
+beforeEach(() => {
+  services = {};
+  dead = [];
+  ticks = [];
+  entries = [decided(1, "ceph.daemon", "mgr", "n1"), decided(2, "ceph.daemon", "mgr", "n2")];
+  const members = new Map(
+    [one, two, three].map((peer, n) => [peer, { handle: `n${n + 1}`, name: `n${n + 1}` }]),
+  );
+  cluster = {
+    self: one,
+    document: {
+      view: () => ({ services, labels: {}, nodes: {} }),
+      setService: (name: string, value: Json) => {
+        const { [name]: _, ...rest } = services;
+        services = value === null ? rest : { ...rest, [name]: value };
+      },
+    },
+    journal: { members: () => members, entries: () => entries },
+    presence: { stateOf: (peer: string) => (dead.includes(peer) ? "failed" : "alive") },
+    wake: () => undefined,
+  } as unknown as ClusterRuntime;
+  daemon = {
+    cluster,
+    settled: async () => undefined,
+    events: { next: async () => ticks.shift()?.() },
+  } as unknown as Daemon;
+});
+
+const tools = { report: () => undefined, signal: new AbortController().signal } as unknown as JobTools;
+
+describe("managers and metadata servers by name", () => {
+  it("are wanted here when nobody says where, and a wish takes the contrary back", () => {
+    wantCounted(daemon, "mds", { targets: [] });
+    expect(services.mds).toEqual({ targets: [one], off: [] });
+    unwantCounted(daemon, "mgr", { targets: ["n1"] });
+    expect(services.mgr).toEqual({ targets: [], off: [one] });
+    wantCounted(daemon, "mgr", { targets: ["n1"] });
+    expect(services.mgr).toEqual({ targets: [one], off: [] });
+    expect(() => wantCounted(daemon, "mgr", { targets: ["n9"] })).toThrow("n9");
+  });
+
+  it("are not taken from where there is none, nor the last one that is there", () => {
+    expect(() => unwantCounted(daemon, "mgr", { targets: ["n3"] })).toThrow("n3 has no manager");
+    expect(() => unwantCounted(daemon, "mgr", { targets: ["n1", "n2"] })).toThrow("that of n1, n2");
+    dead = [two ?? ""];
+    expect(() => unwantCounted(daemon, "mgr", { targets: ["n1"] })).toThrow("would be left");
+    expect(services).toEqual({});
+  });
+
+  it("are waited for, on members that are there", async () => {
+    const asked = wantCounted(daemon, "mgr", { targets: ["n3"] });
+    expect([isCounted(asked), isCounted({ service: "rgw" })]).toEqual([true, false]);
+    expect(countedReport(cluster, "mgr").nodes.map(({ node, state }) => [node, state])).toEqual([
+      ["n1", "placed"],
+      ["n2", "placed"],
+      ["n3", "waiting"],
+    ]);
+    ticks = [
+      () => entries.push(decided(3, "ceph.daemon", "mgr", "n3", "open")),
+      () => entries.splice(2, 1, decided(3, "ceph.daemon", "mgr", "n3")),
+    ];
+    const report = await followCounted(daemon, asked, tools);
+    expect(report).toMatchObject({ wanted: { targets: ["n3"] }, nodes: [{}, {}, { state: "placed" }] });
+    expect(ticks).toEqual([]);
+    const off = unwantCounted(daemon, "mgr", { targets: ["n3"] });
+    ticks = [() => entries.push(decided(4, "ceph.daemon-out", "mgr", "n3"))];
+    await followCounted(daemon, off, tools);
+    expect(countedReport(cluster, "mgr").nodes.map(({ node }) => node)).toEqual(["n1", "n2"]);
+    const away = wantCounted(daemon, "mgr", { targets: ["n3"] });
+    dead = [three ?? ""];
+    await followCounted(daemon, away, tools);
+  });
+});
