@@ -74,6 +74,7 @@ chromium chromium
 prometheus prometheus
 ceph-fuse ceph-fuse
 rbd-mirror rbd-mirror
+cephfs-mirror cephfs-mirror
 ganesha.nfsd nfs-ganesha
 /usr/lib/*/ganesha/libfsalceph.so nfs-ganesha-ceph
 nfs-cat libnfs-utils

@@ -41,7 +41,7 @@ const depends = [
 ].join(", ");
 const recommends = "radosgw, haproxy, keepalived, cryptsetup-bin, openssl, bash-completion";
 /** For what few want; the package of nfs-ganesha brings a service of its own. */
-const suggests = "rbd-mirror, nfs-ganesha, nfs-ganesha-ceph";
+const suggests = "rbd-mirror, cephfs-mirror, nfs-ganesha, nfs-ganesha-ceph";
 
 /** Build the Debian package. The same sources and epoch give the same bytes. */
 export function buildDeb(options: DebOptions): void {

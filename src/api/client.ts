@@ -31,6 +31,11 @@ import type {
   Zone,
   zoneRequest,
 } from "./contract/failure-domain.ts";
+import type {
+  disableFileReplicationRequest,
+  enableFileReplicationRequest,
+  ReplicatedFileSystem,
+} from "./contract/file-replication.ts";
 import type { FileSystemRow, fileSystemRemoval, fileSystemRequest } from "./contract/file-systems.ts";
 import type { Job } from "./contract/jobs.ts";
 import type { JournalEntry } from "./contract/journal.ts";
@@ -362,6 +367,27 @@ export class ApiClient {
     this.request("PUT", "/1.0/services/rbd-mirror", request, options);
   disableMirror = (request: Draft<typeof disableServiceRequest>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", "/1.0/services/rbd-mirror", request, options);
+  fileMirrors = (options?: CallOptions): Promise<PlacedReport> =>
+    this.#get("/1.0/services/cephfs-mirror", options);
+  enableFileMirror = (request: Draft<typeof enableMirrorRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("PUT", "/1.0/services/cephfs-mirror", request, options);
+  disableFileMirror = (request: Draft<typeof disableServiceRequest>, options?: CallOptions): Promise<Job> =>
+    this.request("DELETE", "/1.0/services/cephfs-mirror", request, options);
+  fileReplication = (volume?: string, options?: CallOptions): Promise<readonly ReplicatedFileSystem[]> =>
+    this.#get(
+      `/1.0/replication/cephfs${volume === undefined ? "" : `?volume=${encodeURIComponent(volume)}`}`,
+      { deadlineMs: mirrorMs, ...options },
+    );
+  enableFileReplication = (
+    request: Draft<typeof enableFileReplicationRequest>,
+    options?: CallOptions,
+  ): Promise<ReplicatedFileSystem> =>
+    this.request("POST", "/1.0/replication/cephfs/enable", request, { deadlineMs: mirrorMs, ...options });
+  disableFileReplication = (
+    request: Draft<typeof disableFileReplicationRequest>,
+    options?: CallOptions,
+  ): Promise<{ readonly volume: string }> =>
+    this.request("POST", "/1.0/replication/cephfs/disable", request, { deadlineMs: mirrorMs, ...options });
   counted = (daemon: CountedName, options?: CallOptions): Promise<PlacedReport> =>
     this.#get(`/1.0/services/${daemon}`, options);
   enableCounted = (

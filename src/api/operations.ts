@@ -32,6 +32,14 @@ import type {
   zoneRequest,
 } from "./contract/failure-domain.ts";
 import type {
+  disableFileReplicationRequest,
+  enableFileReplicationRequest,
+  FolderProgress,
+  fileProgressQuery,
+  fileReplicationQuery,
+  ReplicatedFileSystem,
+} from "./contract/file-replication.ts";
+import type {
   FileSystemRow,
   fileSystemParams,
   fileSystemRemoval,
@@ -324,6 +332,29 @@ export interface Operations {
   /** The job's result is a `PlacedReport`; it fails with SERVICE_REFUSED. Throws NOT_FOUND, AMBIGUOUS_NODE. */
   enableMirror(input: Shape<typeof enableMirrorRequest>, context: RequestContext): Promise<Job>;
   disableMirror(input: Shape<typeof disableServiceRequest>, context: RequestContext): Promise<Job>;
+  fileMirrors(input: Nothing, context: RequestContext): Promise<PlacedReport>;
+  /** The job's result is a `PlacedReport`; it fails with SERVICE_REFUSED. Throws NOT_FOUND, AMBIGUOUS_NODE. */
+  enableFileMirror(input: Shape<typeof enableMirrorRequest>, context: RequestContext): Promise<Job>;
+  disableFileMirror(input: Shape<typeof disableServiceRequest>, context: RequestContext): Promise<Job>;
+  /** Throws NOT_FOUND for a file system that is not mirrored. */
+  fileReplication(
+    input: Shape<typeof fileReplicationQuery>,
+    context: RequestContext,
+  ): Promise<readonly ReplicatedFileSystem[]>;
+  fileProgress(
+    input: Shape<typeof fileProgressQuery>,
+    context: RequestContext,
+  ): Promise<readonly FolderProgress[]>;
+  /** Throws NOT_FOUND, USAGE, REPLICATION_CONFLICT. */
+  enableFileReplication(
+    input: Shape<typeof enableFileReplicationRequest>,
+    context: RequestContext,
+  ): Promise<ReplicatedFileSystem>;
+  /** Throws NOT_FOUND, USAGE, REPLICATION_CONFLICT. */
+  disableFileReplication(
+    input: Shape<typeof disableFileReplicationRequest>,
+    context: RequestContext,
+  ): Promise<{ readonly volume: string }>;
   counted(input: Shape<typeof countedParams>, context: RequestContext): Promise<PlacedReport>;
   /** The job's result is a `PlacedReport`. Throws NOT_FOUND, AMBIGUOUS_NODE. */
   enableCounted(

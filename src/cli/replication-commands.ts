@@ -1,6 +1,13 @@
-import { Argument, type Command, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { RemoteRow, ReplicatedPool, SiteReply } from "../api/contract/replication.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
+import {
+  disableFiles,
+  enableFiles,
+  type FileVerb,
+  listFiles,
+  showFiles,
+} from "./file-replication-commands.ts";
 import type { CliIo } from "./io.ts";
 import { confirmOption } from "./option-values.ts";
 import type { Table } from "./render/table.ts";
@@ -14,7 +21,7 @@ interface Confirmed {
 export function addExportCommand(cluster: Command, io: CliIo): void {
   cluster
     .command("export <remote>")
-    .description("A token with which another site, called so here, mirrors images with this one")
+    .description("A token with which another site, called so here, mirrors images and files with this one")
     .action(async (remote: string, _options: object, command: Command) => {
       const session = new Session(io, command);
       await session.print(await session.client.exportCluster({ remote }), ({ token }) => `${token}\n`);
@@ -23,7 +30,7 @@ export function addExportCommand(cluster: Command, io: CliIo): void {
 
 /** `microceph remote …` and `microceph replication …` */
 export function addReplicationCommands(program: Command, io: CliIo): void {
-  const remote = program.command("remote").description("Other sites that images are mirrored with");
+  const remote = program.command("remote").description("Other sites that images and files are mirrored with");
   remote
     .command("import <name> <token>")
     .description("Know another site by the token that `cluster export` made there")
@@ -51,14 +58,15 @@ export function addReplicationCommands(program: Command, io: CliIo): void {
       await session.print(await session.client.removeRemote(name), () => `${name} is forgotten.\n`);
     });
 
-  const replication = program.command("replication").description("Images mirrored between sites");
-  const verb = (name: string, description: string): Command =>
-    replication
-      .command(name)
-      .description(description)
-      .addArgument(new Argument("<workload>", "what is mirrored").choices(["rbd"]));
+  const replication = program.command("replication").description("Images and files mirrored between sites");
+  /** What is done with images, and, with the same word, with files. */
+  const verb = (name: string, description: string, ofFiles?: FileVerb): Command => {
+    const both = replication.command(name).description(description);
+    if (ofFiles !== undefined) ofFiles(both.command("cephfs"), io);
+    return both.command("rbd").description(description);
+  };
 
-  verb("enable", "Mirror a pool, or one image, with another site, in both directions")
+  verb("enable", "Mirror a pool, or one image, with another site, in both directions", enableFiles)
     .argument("<resource>", "POOL or POOL/IMAGE")
     .requiredOption("--remote <name>", "the other site")
     .addOption(new Option("--type <type>", "how").choices(["journal", "snapshot"]).default("journal"))
@@ -66,7 +74,6 @@ export function addReplicationCommands(program: Command, io: CliIo): void {
     .option("--skip-auto-enable", "images of the pool that have no journal are left as they are")
     .action(
       async (
-        _workload: string,
         resource: string,
         options: {
           readonly remote: string;
@@ -85,28 +92,26 @@ export function addReplicationCommands(program: Command, io: CliIo): void {
         await session.print(report, (one) => poolTable([one]));
       },
     );
-  verb("disable", "Mirror a pool, or one image, no more")
+  verb("disable", "Mirror a pool, or one image, no more", disableFiles)
     .argument("<resource>", "POOL or POOL/IMAGE")
     .option("--force", "that the copies at the other site go is meant")
-    .action(
-      async (_workload: string, resource: string, options: { readonly force?: true }, command: Command) => {
-        const session = new Session(io, command);
-        const reply = await session.client.disableReplication({
-          ...resourceOf(resource),
-          confirmed: options.force ?? false,
-        });
-        await session.print(reply, () => `${resource} is mirrored no more.\n`);
-      },
-    );
-  verb("list", "Images that are mirrored, as this site sees them")
+    .action(async (resource: string, options: { readonly force?: true }, command: Command) => {
+      const session = new Session(io, command);
+      const reply = await session.client.disableReplication({
+        ...resourceOf(resource),
+        confirmed: options.force ?? false,
+      });
+      await session.print(reply, () => `${resource} is mirrored no more.\n`);
+    });
+  verb("list", "Images that are mirrored, as this site sees them", listFiles)
     .option("--pool <pool>", "of this pool only")
-    .action(async (_workload: string, options: { readonly pool?: string }, command: Command) => {
+    .action(async (options: { readonly pool?: string }, command: Command) => {
       const session = new Session(io, command, { lists: true });
       await session.print(await session.client.replication(options.pool), poolTable);
     });
-  verb("status", "How far the images of a pool, or one of them, are mirrored")
+  verb("status", "How far the images of a pool, or one of them, are mirrored", showFiles)
     .argument("<resource>", "POOL or POOL/IMAGE")
-    .action(async (_workload: string, resource: string, _options: object, command: Command) => {
+    .action(async (resource: string, _options: object, command: Command) => {
       const session = new Session(io, command);
       const { pool, image } = resourceOf(resource);
       const pools = (await session.client.replication(pool)).map((one) => ({
@@ -121,24 +126,17 @@ export function addReplicationCommands(program: Command, io: CliIo): void {
   verb("configure", "How often a snapshot of an image is mirrored")
     .argument("<resource>", "POOL/IMAGE")
     .requiredOption("--schedule <interval>", "5m, 2h, 1d")
-    .action(
-      async (
-        _workload: string,
-        resource: string,
-        options: { readonly schedule: string },
-        command: Command,
-      ) => {
-        const session = new Session(io, command);
-        const { pool, image } = resourceOf(resource);
-        if (image === undefined) throw new MicrocephError("USAGE", "a schedule is of one image: POOL/IMAGE");
-        const request = { pool, image, schedule: options.schedule };
-        await session.print(await session.client.configureReplication(request), (one) => poolTable([one]));
-      },
-    );
+    .action(async (resource: string, options: { readonly schedule: string }, command: Command) => {
+      const session = new Session(io, command);
+      const { pool, image } = resourceOf(resource);
+      if (image === undefined) throw new MicrocephError("USAGE", "a schedule is of one image: POOL/IMAGE");
+      const request = { pool, image, schedule: options.schedule };
+      await session.print(await session.client.configureReplication(request), (one) => poolTable([one]));
+    });
   verb("resync", "Copy images anew from the other site, after both were written")
     .argument("<resource>", "POOL or POOL/IMAGE")
     .option(confirmOption, "what was written here alone is lost")
-    .action(async (_workload: string, resource: string, options: Confirmed, command: Command) => {
+    .action(async (resource: string, options: Confirmed, command: Command) => {
       const session = new Session(io, command);
       const { yesIReallyMeanIt: confirmed = false } = options;
       const reply = await session.client.resyncReplication({ ...resourceOf(resource), confirmed });
@@ -155,19 +153,17 @@ export function addReplicationCommands(program: Command, io: CliIo): void {
     verb(name, description)
       .requiredOption("--remote <name>", "the other site")
       .option(confirmOption, confirmation)
-      .action(
-        async (_workload: string, options: Confirmed & { readonly remote: string }, command: Command) => {
-          const session = new Session(io, command);
-          const request = { remote: options.remote, force: options.yesIReallyMeanIt ?? false };
-          const job = await (name === "promote"
-            ? session.client.promoteSite(request)
-            : session.client.demoteSite(request));
-          const { result } = await session.finish(job);
-          await session.print(result as SiteReply, ({ changed }) =>
-            changed.length === 0 ? "Nothing was to be done.\n" : `${changed.join(", ")}: ${name}d.\n`,
-          );
-        },
-      );
+      .action(async (options: Confirmed & { readonly remote: string }, command: Command) => {
+        const session = new Session(io, command);
+        const request = { remote: options.remote, force: options.yesIReallyMeanIt ?? false };
+        const job = await (name === "promote"
+          ? session.client.promoteSite(request)
+          : session.client.demoteSite(request));
+        const { result } = await session.finish(job);
+        await session.print(result as SiteReply, ({ changed }) =>
+          changed.length === 0 ? "Nothing was to be done.\n" : `${changed.join(", ")}: ${name}d.\n`,
+        );
+      });
   }
 }
 

@@ -49,6 +49,7 @@ const noneOf = {
   mgr: "No manager runs.",
   mds: "No metadata server runs.",
   "rbd-mirror": "No rbd-mirror is wanted.",
+  "cephfs-mirror": "No cephfs-mirror is wanted.",
 } as const;
 
 const certificateOption = [
@@ -122,22 +123,33 @@ export function addServiceCommands(program: Command, io: CliIo): void {
       await session.print(await client.nfs(), (report) => placedText(report, noneOf.nfs));
     });
 
-  enable
-    .command("rbd-mirror")
-    .description(
-      "Copies the images of other sites to here: on this node, on others, or so many wherever they fit",
-    )
-    .option("--target <node>", "member that runs one; may be given again (this node)", collect, [])
-    .option("--count <n>", "so many in all; another member takes over when one is away for long", wholeNumber)
-    .option("--zone <zone>", "those that are not named only there; '*': anywhere (as before)")
-    .option("--wait [bool]", "wait until they run", truth, true)
-    .action(async (options: EnableOptions, command: Command) => {
-      const session = new Session(io, command);
-      const client = session.client.withoutTarget();
-      const job = await client.enableMirror(asked(options));
-      if (options.wait) await session.finish(job, client);
-      await session.print(await client.mirrors(), (report) => placedText(report, noneOf["rbd-mirror"]));
-    });
+  for (const [service, what] of [
+    ["rbd-mirror", "Copies the images of other sites to here"],
+    ["cephfs-mirror", "Copies folders from here to other sites"],
+  ] as const) {
+    enable
+      .command(service)
+      .description(`${what}: on this node, on others, or so many wherever they fit`)
+      .option("--target <node>", "member that runs one; may be given again (this node)", collect, [])
+      .option(
+        "--count <n>",
+        "so many in all; another member takes over when one is away for long",
+        wholeNumber,
+      )
+      .option("--zone <zone>", "those that are not named only there; '*': anywhere (as before)")
+      .option("--wait [bool]", "wait until they run", truth, true)
+      .action(async (options: EnableOptions, command: Command) => {
+        const session = new Session(io, command);
+        const client = session.client.withoutTarget();
+        const [want, look] =
+          service === "rbd-mirror"
+            ? [client.enableMirror, client.mirrors]
+            : [client.enableFileMirror, client.fileMirrors];
+        const job = await want(asked(options));
+        if (options.wait) await session.finish(job, client);
+        await session.print(await look(), (report) => placedText(report, noneOf[service]));
+      });
+  }
 
   for (const [daemon, what] of [
     ["mgr", "A manager"],
@@ -242,7 +254,7 @@ export function addServiceCommands(program: Command, io: CliIo): void {
         await session.print(await client.counted(daemon), (report) => placedText(report, noneOf[daemon]));
       });
   }
-  for (const service of ["rgw", "nfs", "ingress", "rbd-mirror"] as const) {
+  for (const service of ["rgw", "nfs", "ingress", "rbd-mirror", "cephfs-mirror"] as const) {
     const command = disable.command(service);
     if (service === "nfs") command.option("--cluster-id <name>", "name of the service");
     command
@@ -253,6 +265,8 @@ export function addServiceCommands(program: Command, io: CliIo): void {
           ingress: "This node, or others by name, stand ready for the common address no more; or nobody",
           "rbd-mirror":
             "Images of other sites are copied by this node, by others by name, or by none no more",
+          "cephfs-mirror":
+            "Folders are copied to other sites by this node, by others by name, or by none no more",
         }[service],
       )
       .option("--target <node>", "member that has one; may be given again (this node)", collect, [])
@@ -272,6 +286,7 @@ export function addServiceCommands(program: Command, io: CliIo): void {
           rgw: [client.disableGateway, client.gateways],
           ingress: [client.disableIngress, client.ingress],
           "rbd-mirror": [client.disableMirror, client.mirrors],
+          "cephfs-mirror": [client.disableFileMirror, client.fileMirrors],
         } as const;
         const [takeOff, look] = calls[service];
         const job = await takeOff(request);

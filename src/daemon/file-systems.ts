@@ -29,7 +29,7 @@ const dumpSchema = z.object({
   ),
 });
 
-interface FileSystem {
+export interface FileSystem {
   readonly id: number;
   readonly name: string;
   readonly metadata: number;
@@ -55,6 +55,11 @@ export function readFileSystems(answer: unknown): FileSystems {
 
 const present = async (ceph: CephCommands, call: CallOptions): Promise<FileSystems> =>
   readFileSystems(await ceph.run(["fs", "dump"], call));
+
+/** All of them, in the order of their names. */
+export async function fileSystemsOf(ceph: CephCommands, call: CallOptions): Promise<readonly FileSystem[]> {
+  return (await present(ceph, call)).all;
+}
 
 /** File systems as Ceph has them now, in the order of their names. */
 export async function listFileSystems(

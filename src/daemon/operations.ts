@@ -29,6 +29,13 @@ import type { DiskReplacementRequest } from "./disk-replacement.ts";
 import { addRequestOf, diskInventory, startOsdJob } from "./disk-requests.ts";
 import { explain } from "./explain.ts";
 import { checkNode, listZones } from "./failure-domain.ts";
+import {
+  disableFileReplication,
+  enableFileReplication,
+  fileProgressHere,
+  fileReplicationOf,
+  listFileReplication,
+} from "./file-replication.ts";
 import { checkFileSystemRemoval, createFileSystem, listFileSystems } from "./file-systems.ts";
 import {
   addDisksJob,
@@ -435,10 +442,33 @@ export function daemonOperations(daemon: Daemon): Operations {
       return placedReport(runtime(), "rbd-mirror");
     },
     async enableMirror(request) {
-      return shown(daemon.jobs.start(serviceJob, wantMirrors(daemon, request)));
+      return shown(daemon.jobs.start(serviceJob, wantMirrors(daemon, "rbd-mirror", request)));
     },
     async disableMirror(request) {
       return shown(daemon.jobs.start(serviceJob, unwant(daemon, "rbd-mirror", request)));
+    },
+    async fileMirrors() {
+      return placedReport(runtime(), "cephfs-mirror");
+    },
+    async enableFileMirror(request) {
+      return shown(daemon.jobs.start(serviceJob, wantMirrors(daemon, "cephfs-mirror", request)));
+    },
+    async disableFileMirror(request) {
+      return shown(daemon.jobs.start(serviceJob, unwant(daemon, "cephfs-mirror", request)));
+    },
+    async fileReplication({ volume }, { signal }) {
+      return volume === undefined
+        ? listFileReplication(runtime(), signal)
+        : [await fileReplicationOf(runtime(), volume, signal)];
+    },
+    async fileProgress({ volume }, { signal }) {
+      return fileProgressHere(runtime(), volume, signal);
+    },
+    async enableFileReplication(request, { signal }) {
+      return enableFileReplication(runtime(), request, signal);
+    },
+    async disableFileReplication(request, { signal }) {
+      return disableFileReplication(runtime(), request, signal);
     },
     async counted({ daemon: type }) {
       return countedReport(runtime(), type);

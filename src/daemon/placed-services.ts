@@ -132,12 +132,16 @@ export async function wantIngress(
   return putWish(cluster, "ingress", { vip, prefix, port, tlsPort, targets, count, ...zone });
 }
 
-/** Want daemons that copy the images of other sites to here. Throws NOT_FOUND, AMBIGUOUS_NODE. */
-export function wantMirrors(daemon: Daemon, asked: Shape<typeof enableMirrorRequest>): Json {
+/** Want daemons that copy the images of other sites to here, or folders to there. Throws NOT_FOUND, AMBIGUOUS_NODE. */
+export function wantMirrors(
+  daemon: Daemon,
+  service: "rbd-mirror" | "cephfs-mirror",
+  asked: Shape<typeof enableMirrorRequest>,
+): Json {
   const cluster = runtimeOf(daemon);
-  const before = wishOf(cluster, "rbd-mirror") ?? { targets: [], count: 0 };
+  const before = wishOf(cluster, service) ?? { targets: [], count: 0 };
   const count = asked.count ?? before.count;
-  return putWish(cluster, "rbd-mirror", {
+  return putWish(cluster, service, {
     targets: targetsOf(cluster, asked, before),
     count,
     ...zoneOf(asked.zone, before.zone),
@@ -251,7 +255,7 @@ export function placedReport(cluster: ClusterRuntime, service: PlacedService): P
     const address = vip?.vip ?? cluster.publicAddress(id);
     const state = one === undefined ? "waiting" : one.open ? "being placed" : "placed";
     const url =
-      address === null || service === "rbd-mirror"
+      address === null || service === "rbd-mirror" || service === "cephfs-mirror"
         ? null
         : wish !== null && "cluster" in wish
           ? `nfs://${hostPort(wish.bind ?? address, one?.port ?? wish.port)}`

@@ -11,17 +11,25 @@ import { commandsOf } from "./runtime-of.ts";
 
 const callMs = 30_000;
 
-/** What another site is given: Ceph's own choice. `profile rbd` opens every pool; monitors heed no tags (snapshots). */
-const peerCapabilities = { mon: "profile rbd-mirror-peer", osd: "profile rbd" } as const;
+/**
+ * What another site is given: Ceph's own choice. `profile rbd` opens every pool; monitors heed no tags (snapshots). Files
+ * are written by it, too, with quotas, layouts and snapshots; `allow r` shows no monitor's keys.
+ */
+const peerCapabilities = {
+  mon: "allow r, profile rbd-mirror-peer",
+  mds: "allow rwps",
+  osd: "profile rbd, allow rw tag cephfs *=*",
+} as const;
 const secretPrefix = "microceph/remote/";
-const entityPrefix = "client.remote.";
+/** The manager that mirrors files takes a name without another dot. */
+const entityPrefix = "client.remote-";
 
 /** How a site is reached. A token is this in JSON, in base64. */
 const access = z.object({
   fsid: z.uuid(),
   monHost: z.string().regex(/^[0-9A-Za-z:.,/[\]]{1,2000}$/),
   /** Without `client.`. */
-  client: z.string().regex(/^remote\.[a-z0-9]{1,63}$/),
+  client: z.string().regex(/^remote-[a-z0-9]{1,63}$/),
   key: z.string().refine(isCephKey),
   /** What the site that imports it is called there. */
   importer: z.string().regex(/^[a-z0-9]{1,63}$/),
@@ -39,7 +47,7 @@ export async function accessFor(
   const monitors = cluster.deps.cephNode.access?.monitors ?? [];
   const key = await commandsOf(cluster).authGetOrCreate(`${entityPrefix}${remote}`, peerCapabilities, call);
   const monHost = monitors.map(({ addresses }) => addressVector(addresses)).join(",");
-  return { monHost, client: `remote.${remote}`, key };
+  return { monHost, client: `${entityPrefix.slice("client.".length)}${remote}`, key };
 }
 
 /** A token with which another site reaches this one: to mirror images. Idempotent. */

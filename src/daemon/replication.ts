@@ -20,6 +20,7 @@ import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
+import { listFileReplication } from "./file-replication.ts";
 import type { JobTools } from "./jobs.ts";
 import { accessFor, forgetRemote, listRemotes, remoteOf } from "./remotes.ts";
 import { commandsOf, runtimeOf } from "./runtime-of.ts";
@@ -438,10 +439,16 @@ export async function removeRemote(
   const row = (await listRemotes(cluster, signal)).find((one) => one.name === name);
   if (row === undefined) throw new MicrocephError("NOT_FOUND", `there is no site ${name}`);
   const pools = (await mirroredWith(cluster, name, signal)).map(({ pool }) => pool);
-  if (pools.length > 0) {
-    throw new MicrocephError("REMOTE_IN_USE", `${pools.join(", ")} is mirrored with ${name}`, {
-      data: { pools },
-    });
+  const files = await listFileReplication(cluster, signal);
+  const volumes = files.filter(({ remotes }) => remotes.includes(name)).map(({ volume }) => volume);
+  if (pools.length + volumes.length > 0) {
+    throw new MicrocephError(
+      "REMOTE_IN_USE",
+      `${[...pools, ...volumes].join(", ")} is mirrored with ${name}`,
+      {
+        data: { pools, volumes },
+      },
+    );
   }
   await forgetRemote(commandsOf(cluster), name, { deadlineMs: callMs, signal });
   return { ...row, imported: false, exported: false };

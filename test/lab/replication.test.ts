@@ -1,5 +1,9 @@
 // Two sites: images mirrored between two clusters, failover and failback. Real Ceph on both, each of one host.
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { ReplicatedFileSystem } from "../../src/api/contract/file-replication.ts";
 import type { RemoteRow, ReplicatedPool } from "../../src/api/contract/replication.ts";
 import { LabCluster, minutes } from "./support/cluster.ts";
 import { Lab } from "./support/lab.ts";
@@ -14,6 +18,7 @@ const other = (site: Site): Site => (site === "n1" ? "n2" : "n1");
 labSuite("two sites", () => {
   let lab: Lab;
   let cluster: LabCluster;
+  let folder = "";
 
   const rbd = (site: Site, ...args: string[]): Promise<string> => lab.run(site, ["rbd", ...args], minutes(2));
   /** Another mebibyte of what was never there before. */
@@ -56,6 +61,11 @@ labSuite("two sites", () => {
     );
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "microceph-sites-"));
+    // What else is left out of the managers for the sake of their start is needed here.
+    const config = join(import.meta.dirname, "../../scripts/lab/ceph-extra.conf");
+    await writeFile(join(folder, "ceph.conf"), (await readFile(config, "utf8")).replace(/\bmirroring,/, ""));
+    process.env.MICROCEPH_LAB_CEPH_CONFIG = join(folder, "ceph.conf");
     lab = await Lab.up("sites", { nodes: 2, admission: "closed" });
     cluster = new LabCluster(lab);
     for (const site of sites) {
@@ -64,7 +74,11 @@ labSuite("two sites", () => {
       for (const pool of ["images", "single"]) await cluster.run(site, "pool", "create", pool, "--size", "2");
     }
   });
-  afterAll(() => lab?.down());
+  afterAll(async () => {
+    await lab?.down();
+    delete process.env.MICROCEPH_LAB_CEPH_CONFIG;
+    await rm(folder, { recursive: true, force: true });
+  });
 
   it("know each other by tokens that give no more than mirroring needs", async () => {
     const tokens = new Map<Site, string>();
@@ -93,9 +107,9 @@ labSuite("two sites", () => {
       ]);
     }
     const { caps } = (
-      await cluster.cephJson<{ caps: Record<string, string> }[]>("n1", "auth", "get", "client.remote.magical")
+      await cluster.cephJson<{ caps: Record<string, string> }[]>("n1", "auth", "get", "client.remote-magical")
     )[0] ?? { caps: {} };
-    expect(caps).toEqual({ mon: "profile rbd-mirror-peer", osd: "profile rbd" });
+    expect(Object.entries(caps).filter(([, cap]) => cap.includes("*") && !cap.includes("tag"))).toEqual([]);
   });
 
   it("mirror a pool by journal and an image by snapshots", async () => {
@@ -120,6 +134,57 @@ labSuite("two sites", () => {
     await write("n1", "images/one");
     await same("n1", "images/one");
     expect((await stateOf("n2", "images", "one"))?.[0]).toBe(false);
+  });
+
+  it("mirror the snapshots of a folder, and keep the copies when they do so no more", async () => {
+    const mounted = (site: Site, words: string): Promise<string> =>
+      lab.run(
+        site,
+        [
+          ...["sh", "-ec"],
+          `m=$(mktemp -d); ceph-fuse --client_fs home $m >/dev/null 2>&1; trap 'umount $m' EXIT; cd $m; ${words}; cd /`,
+        ],
+        minutes(2),
+      );
+    const enable = ["replication", "enable", "cephfs", "--volume", "home", "--remote", "magical"];
+    await refused("n1", 1, "there is no file system home", ...enable, "--dir-path", "/a");
+    await cluster.run("n1", "fs", "create", "home", "--size", "2");
+    await refused("n1", 1, "the site magical has no file system home", ...enable, "--dir-path", "/a");
+    await cluster.run("n2", "fs", "create", "home", "--size", "2");
+    await mounted("n1", "mkdir -p a/b; echo first > a/b/file; mkdir a/.snap/one");
+    await refused("n1", 2, "say which folder", ...enable);
+    await cluster.run("n1", ...enable, "--dir-path", "/a");
+    await cluster.run("n1", "enable", "cephfs-mirror");
+    const progress = (snapshot: string): Promise<unknown> =>
+      lab.waitFor(
+        `the snapshot ${snapshot} to be on both sites`,
+        async (note) => {
+          const said = await cluster.run("n1", "replication", "status", "cephfs", "home", "--format", "json");
+          const [one] = JSON.parse(said) as ReplicatedFileSystem[];
+          note(one);
+          return one?.folders.some(({ path, last_snapshot }) => path === "/a" && last_snapshot === snapshot);
+        },
+        minutes(4),
+      );
+    await progress("one");
+    expect(await mounted("n2", "cat a/b/file; ls a/.snap")).toBe("first\none\n");
+    await mounted("n1", "echo second > a/b/file; mkdir a/.snap/two");
+    await progress("two");
+    expect(await mounted("n2", "cat a/b/file a/.snap/one/b/file")).toBe("second\nfirst\n");
+    await cluster.run("n1", ...enable, "--dir-path", "/a");
+    await refused("n1", 4, "[REMOTE_IN_USE]", "remote", "remove", "magical");
+    const disable = ["replication", "disable", "cephfs", "--volume", "home"];
+    await refused("n1", 4, "[REPLICATION_CONFLICT]", ...disable);
+    await refused("n1", 1, "is not mirrored", ...disable, "--dir-path", "/b");
+    await cluster.run("n1", ...disable, "--dir-path", "/a");
+    await cluster.run("n1", ...disable);
+    expect(JSON.parse(await cluster.run("n1", "replication", "list", "cephfs", "--format", "json"))).toEqual(
+      [],
+    );
+    expect(await cluster.run("n1", "disable", "cephfs-mirror", "--all")).toBe(
+      "No cephfs-mirror is wanted.\n",
+    );
+    expect(await mounted("n2", "cat a/b/file a/.snap/one/b/file")).toBe("second\nfirst\n");
   });
 
   it("hand over, and take back, with all that was written", async () => {

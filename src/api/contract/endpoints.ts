@@ -28,6 +28,14 @@ import {
   replaceDiskRequest,
 } from "./disks.ts";
 import { failureDomainPlanRequest, failureDomainRequest, zone, zoneRequest } from "./failure-domain.ts";
+import {
+  disableFileReplicationRequest,
+  enableFileReplicationRequest,
+  fileProgressQuery,
+  fileReplicationQuery,
+  folderProgress,
+  replicatedFileSystem,
+} from "./file-replication.ts";
 import { fileSystemParams, fileSystemRemoval, fileSystemRequest, fileSystemRow } from "./file-systems.ts";
 import { job, jobParams, jobWaitQuery } from "./jobs.ts";
 import { journalEntry, journalQuery } from "./journal.ts";
@@ -686,6 +694,67 @@ export const endpoints = {
     body: disableServiceRequest,
     reply: job,
     kind: "async",
+  },
+  fileMirrors: {
+    method: "GET",
+    path: "/1.0/services/cephfs-mirror",
+    summary: "The daemons that are wanted to copy folders to other sites, and where they are",
+    reply: placedReport,
+    kind: "sync",
+  },
+  enableFileMirror: {
+    method: "PUT",
+    path: "/1.0/services/cephfs-mirror",
+    summary: "Want daemons that copy folders to other sites; the job ends when they run, with a PlacedReport",
+    body: enableMirrorRequest,
+    reply: job,
+    kind: "async",
+    waits: true,
+  },
+  disableFileMirror: {
+    method: "DELETE",
+    path: "/1.0/services/cephfs-mirror",
+    summary: "Want none there any more; the job ends when they are taken off, with a PlacedReport",
+    body: disableServiceRequest,
+    reply: job,
+    kind: "async",
+  },
+  fileReplication: {
+    method: "GET",
+    path: "/1.0/replication/cephfs",
+    summary:
+      "File systems of which folders are mirrored to another site, or one of them, and how far they are",
+    query: fileReplicationQuery,
+    reply: z.array(replicatedFileSystem),
+    kind: "sync",
+    waits: true,
+  },
+  fileProgress: {
+    method: "GET",
+    path: "/1.0/replication/cephfs/progress",
+    summary: "What this node's cephfs-mirror says of the folders of a file system",
+    query: fileProgressQuery,
+    reply: z.array(folderProgress),
+    kind: "sync",
+    waits: true,
+  },
+  enableFileReplication: {
+    method: "POST",
+    path: "/1.0/replication/cephfs/enable",
+    summary: "Mirror the snapshots of a folder, or of a subvolume, to another site",
+    body: enableFileReplicationRequest,
+    reply: replicatedFileSystem,
+    kind: "sync",
+    waits: true,
+  },
+  disableFileReplication: {
+    method: "POST",
+    path: "/1.0/replication/cephfs/disable",
+    summary: "Mirror a folder, or a whole file system, no more; what is at the other site stays",
+    body: disableFileReplicationRequest,
+    reply: z.object({ volume: z.string() }),
+    kind: "sync",
+    waits: true,
   },
   counted: {
     method: "GET",

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Shape, text } from "./shape.ts";
 
 /** Names of sites, as MicroCeph has them. */
-const siteName = z
+export const siteName = z
   .string()
   .regex(/^[a-z0-9]{1,63}$/, "a site's name is 1 to 63 lower-case letters and digits")
   .refine((one) => !["ceph", "ganesha", "radosgw"].includes(one), "that name is reserved");

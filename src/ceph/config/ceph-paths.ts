@@ -3,7 +3,16 @@ import { join } from "node:path";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 
 /** Kinds of daemons that have a data directory of their own: Ceph's, and the ingress before its gateways. */
-export type CephDaemonType = "mon" | "mgr" | "mds" | "osd" | "rgw" | "nfs" | "rbd-mirror" | "ingress";
+export type CephDaemonType =
+  | "mon"
+  | "mgr"
+  | "mds"
+  | "osd"
+  | "rgw"
+  | "nfs"
+  | "rbd-mirror"
+  | "cephfs-mirror"
+  | "ingress";
 
 /** Where everything of one node's Ceph lives, below the node's state directory. */
 export interface CephPaths {

@@ -68,6 +68,14 @@ export const rbdMirrorCapabilities = { mon: "profile rbd-mirror", osd: "profile 
 /** Of an NFS gateway: a client of every file system; which of their folders others see is for it to say. */
 export const nfsCapabilities = { mon: "allow r", mds: "allow rw", osd: "allow rw tag cephfs *=*" } as const;
 
+/** Of the daemon that copies folders to other sites (Ceph doc: CephFS Snapshot Mirroring). */
+export const cephfsMirrorCapabilities = {
+  mon: "profile cephfs-mirror",
+  mds: "allow r",
+  osd: "allow rw tag cephfs metadata=*, allow r tag cephfs data=*",
+  mgr: "allow r",
+} as const;
+
 /** Of the daemons whose whole state is their key. */
 export const keyedCapabilities = {
   mgr: mgrCapabilities,
@@ -75,6 +83,7 @@ export const keyedCapabilities = {
   rgw: rgwCapabilities,
   nfs: nfsCapabilities,
   "rbd-mirror": rbdMirrorCapabilities,
+  "cephfs-mirror": cephfsMirrorCapabilities,
 } as const;
 
 const entityPattern = /^(mon|mgr|mds|osd|client)\.[A-Za-z0-9._-]{0,100}$/;

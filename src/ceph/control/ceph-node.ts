@@ -85,6 +85,7 @@ export class CephNode {
   readonly mgr: NodeStandby;
   readonly mds: NodeStandby;
   readonly mirror: NodeStandby;
+  readonly fileMirror: NodeStandby;
   #access: CephAccess | null;
   #commands: CephCommands | null = null;
   readonly #stopped = new AbortController();
@@ -102,6 +103,7 @@ export class CephNode {
     this.mgr = new NodeStandby("mgr", handle, deps);
     this.mds = new NodeStandby("mds", handle, deps);
     this.mirror = new NodeStandby("rbd-mirror", handle, deps);
+    this.fileMirror = new NodeStandby("cephfs-mirror", handle, deps);
     const kept = cephAccess.safeParse(deps.memory.get(accessKey));
     this.#access = kept.success ? kept.data : null;
   }
@@ -329,6 +331,7 @@ export class CephNode {
     start(unitName("mgr", handle), this.mgr.start());
     start(unitName("mds", handle), this.mds.start());
     start(unitName("rbd-mirror", handle), this.mirror.start());
+    start(unitName("cephfs-mirror", handle), this.fileMirror.start());
     start(unitName("rgw", handle), this.gateway.start());
     start(unitName("ingress", handle), this.ingress.start());
     start(unitName("nfs", handle), this.nfs.start());
@@ -386,7 +389,7 @@ export class CephNode {
     await removeAsideMons(deps, handle);
     await rm(deps.paths.rebuild, { recursive: true, force: true });
     await removeAdminKeyring(deps.paths);
-    const placed = [this.gateway, this.ingress, this.nfs, this.mgr, this.mds, this.mirror];
+    const placed = [this.gateway, this.ingress, this.nfs, this.mgr, this.mds, this.mirror, this.fileMirror];
     for (const one of placed) one.forget();
     for (const key of [accessKey, monAddressKey, monDecisionKey, boundKey, clientKey, formerKey, networksKey])
       deps.memory.delete(key);
@@ -397,7 +400,7 @@ export class CephNode {
     return reportOsds(this.deps);
   }
 
-  /** Kinds of daemons that are supervised here: mon, mgr, mds, rgw, nfs, rbd-mirror, ingress, osd. */
+  /** Kinds of daemons that are supervised here: mon, mgr, mds, rgw, nfs, rbd-mirror, cephfs-mirror, ingress, osd. */
   async services(): Promise<string[]> {
     const units = await this.deps.runner.list();
     const kinds = units.map(({ unit }) => unit.split(".")[0] ?? unit);

@@ -211,6 +211,7 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     ingress: servicePlanner("ingress", deps),
     nfs: servicePlanner("nfs", deps),
     mirrors: servicePlanner("rbd-mirror", deps),
+    fileMirrors: servicePlanner("cephfs-mirror", deps),
     crush: crushPlanner(options, deps),
   };
 }

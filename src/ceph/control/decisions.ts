@@ -83,7 +83,7 @@ const port = z.int().min(1).max(65_535);
 export const gatewayTls = z.object({ port, certificate: z.string().regex(/^[0-9a-f]{64}$/) });
 /** Run a daemon on a host; again with another port: it follows. */
 export const daemonBody = z.discriminatedUnion("type", [
-  z.object({ type: z.enum(["mgr", "mds", "rbd-mirror"]), handle: brandedHandle }),
+  z.object({ type: z.enum(["mgr", "mds", "rbd-mirror", "cephfs-mirror"]), handle: brandedHandle }),
   z.object({
     type: z.literal("rgw"),
     handle: brandedHandle,
@@ -105,7 +105,7 @@ export const daemonBody = z.discriminatedUnion("type", [
 export type DaemonBody = z.infer<typeof daemonBody>;
 /** Take a daemon off a host. */
 export const daemonOutBody = z.object({
-  type: z.enum(["mgr", "mds", "rgw", "nfs", "rbd-mirror", "ingress"]),
+  type: z.enum(["mgr", "mds", "rgw", "nfs", "rbd-mirror", "cephfs-mirror", "ingress"]),
   handle: brandedHandle,
 });
 /** One OSD, known by its uuid too: a number may be given to another one later. */

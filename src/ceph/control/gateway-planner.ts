@@ -14,7 +14,7 @@ const callMs = 20_000;
 const lookMs = 5_000;
 
 /** Services that are placed by name or by number; these are their names in the document, too. */
-export type PlacedService = "rgw" | "nfs" | "ingress" | "rbd-mirror";
+export type PlacedService = "rgw" | "nfs" | "ingress" | "rbd-mirror" | "cephfs-mirror";
 
 const labelValue = z.string().min(1).max(63);
 const port = z.int().min(1).max(65_535);
@@ -27,6 +27,7 @@ const wishes = {
   rgw: z.object({ ...where, port: port.nullable(), tls: gatewayTls.optional() }),
   nfs: nfsSettings.extend(where),
   "rbd-mirror": z.object(where),
+  "cephfs-mirror": z.object(where),
   ingress: z.object({
     ...where,
     port,

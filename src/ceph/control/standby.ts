@@ -13,7 +13,7 @@ import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
 
 const programMs = 20_000;
 
-type StandbyDaemon = CountedDaemon | "rbd-mirror";
+type StandbyDaemon = CountedDaemon | "rbd-mirror" | "cephfs-mirror";
 
 /** This node's manager, metadata server or mirror: of several one is active, or leads, and the others stand by. */
 export class NodeStandby {
@@ -37,7 +37,7 @@ export class NodeStandby {
   }): Promise<void> {
     return this.#here.inOrder(async () => {
       // A package of its own: the others come with Ceph.
-      if (this.#type === "rbd-mirror")
+      if (this.#type !== "mgr" && this.#type !== "mds")
         await this.#deps.run(this.#type, ["--version"], { deadlineMs: programMs });
       await order.confirm();
       this.#here.placed(order.by);

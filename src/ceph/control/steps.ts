@@ -138,7 +138,9 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
       await node.nfs.place({ key, settings, exports: exports(), by: number, confirm, signal });
       return null;
     }
-    await (asked.type === "rbd-mirror" ? node.mirror : node[asked.type]).place({ key, by: number, confirm });
+    const { mgr, mds, mirror, fileMirror } = node;
+    const standbys = { mgr, mds, "rbd-mirror": mirror, "cephfs-mirror": fileMirror };
+    await standbys[asked.type].place({ key, by: number, confirm });
     return null;
   };
 

@@ -50,7 +50,7 @@ export async function ensureCephFolders(paths: CephPaths): Promise<void> {
   for (const path of [paths.conf, paths.data, paths.run, paths.logs, paths.crash, paths.supervisors]) {
     await mkdir(path, { recursive: true, mode: 0o755 });
   }
-  for (const type of ["mon", "mgr", "mds", "osd", "rgw", "nfs", "rbd-mirror", "ingress"]) {
+  for (const type of ["mon", "mgr", "mds", "osd", "rgw", "nfs", "rbd-mirror", "cephfs-mirror", "ingress"]) {
     await mkdir(`${paths.data}/${type}`, { recursive: true, mode: 0o755 });
   }
 }

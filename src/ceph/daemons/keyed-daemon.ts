@@ -45,23 +45,30 @@ export async function keptKey(
 
 /** Start it, or adopt the running one. Idempotent. */
 export async function startKeyedDaemon(deps: DaemonDeps, type: KeyedDaemon, handle: Handle): Promise<void> {
-  if (type === "rbd-mirror") {
+  if (type === "rbd-mirror" || type === "cephfs-mirror") {
     const unit = unitName(type, handle);
-    await orDiskFull(unit, () => deps.runner.ensure(unit, rbdMirrorSpec(deps.paths, handle)));
+    await orDiskFull(unit, () => deps.runner.ensure(unit, mirrorSpec(deps.paths, type, handle)));
     return;
   }
   const env = type === "mgr" ? await prepareMgrPython(deps, handle) : {};
   await startDaemon(deps, type, handle, [], env);
 }
 
-/** `rbd-mirror` in the foreground (rbd-mirror(8)); where the other sites are it finds in the monitors. */
-function rbdMirrorSpec(paths: CephPaths, handle: Handle): UnitSpec {
-  const keyring = join(paths.dataDir("rbd-mirror", handle), "keyring");
-  const identity = ["-n", entityOf("rbd-mirror", handle), "--keyring", keyring];
+/**
+ * `rbd-mirror` (rbd-mirror(8)) or `cephfs-mirror` (cephfs-mirror(8)) in the foreground; where the other sites are they
+ * find in the monitors.
+ */
+function mirrorSpec(paths: CephPaths, type: "rbd-mirror" | "cephfs-mirror", handle: Handle): UnitSpec {
+  const keyring = join(paths.dataDir(type, handle), "keyring");
+  const identity = ["-n", entityOf(type, handle), "--keyring", keyring];
+  // How far folders are copied is asked there; otherwise it would be named after the process, too.
+  const socket = type === "rbd-mirror" ? [] : [`--admin-socket=${paths.adminSocket(type, handle)}`];
+  const key = type === "rbd-mirror" ? {} : { CEPH_KEYRING: keyring };
   return {
-    argv: ["rbd-mirror", "-f", "-c", paths.cephConf, ...identity],
-    // For each pool it connects once more, and finds this file by the environment alone (PoolReplayer::init_rados).
-    env: { ...daemonEnvironment, CEPH_CONF: paths.cephConf },
+    argv: [type, "-f", "-c", paths.cephConf, ...identity, ...socket],
+    // For each pool, or file system, they connect once more, and find these files by the environment alone
+    // (PoolReplayer::init_rados; connect in cephfs_mirror/Utils.cc).
+    env: { ...daemonEnvironment, CEPH_CONF: paths.cephConf, ...key },
     cwd: "/",
     stopSeconds: 20,
   };

@@ -246,6 +246,7 @@ export class MemberUpkeep {
       ["mgr", cephNode.mgr],
       ["mds", cephNode.mds],
       ["rbd-mirror", cephNode.mirror],
+      ["cephfs-mirror", cephNode.fileMirror],
     ] as const) {
       const off = daemonOffBy(entries, service, this.#runtime.handle);
       if (off === null) continue;

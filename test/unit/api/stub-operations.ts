@@ -1,5 +1,6 @@
 import type { InventoryDisk } from "../../../src/api/contract/disks.ts";
 import type { EventData, EventType, MeshEvent } from "../../../src/api/contract/events.ts";
+import type { ReplicatedFileSystem } from "../../../src/api/contract/file-replication.ts";
 import type { FileSystemRow } from "../../../src/api/contract/file-systems.ts";
 import type { Job } from "../../../src/api/contract/jobs.ts";
 import type { RebuildPlan } from "../../../src/api/contract/monitor-rebuild.ts";
@@ -615,6 +616,42 @@ export class StubOperations implements Operations {
       clients: ["10.0.0.0/24"],
     },
   ];
+  replicatedFiles: ReplicatedFileSystem = {
+    volume: "home",
+    remotes: ["magical"],
+    folders: [
+      { path: "/a", state: "idle", last_snapshot: "monday", ...{ synced: 3, deleted: 1, renamed: 0 } },
+    ],
+  };
+  async fileMirrors() {
+    return this.placedReport;
+  }
+  async enableFileMirror(input: object) {
+    this.#note("enableFileMirror", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
+  async disableFileMirror(input: object) {
+    this.#note("disableFileMirror", input);
+    this.jobResult = this.placedReport;
+    return this.#newJob("service.place");
+  }
+  async fileReplication(input: object) {
+    this.#note("fileReplication", input);
+    return [this.replicatedFiles];
+  }
+  async fileProgress(input: object) {
+    this.#note("fileProgress", input);
+    return this.replicatedFiles.folders;
+  }
+  async enableFileReplication(input: object) {
+    this.#note("enableFileReplication", input);
+    return this.replicatedFiles;
+  }
+  async disableFileReplication(input: { readonly volume: string }) {
+    this.#note("disableFileReplication", input);
+    return { volume: input.volume };
+  }
   async counted(input: object) {
     this.#note("counted", input);
     return this.placedReport;

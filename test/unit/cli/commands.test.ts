@@ -586,6 +586,42 @@ describe("services", () => {
     }
   });
 
+  test("folders are mirrored to another site", async () => {
+    await using api = await runServer();
+    await run(api, "enable cephfs-mirror --target n2");
+    expect(api.operations.inputOf("enableFileMirror")).toEqual({ targets: ["n2"] });
+    await run(api, "disable cephfs-mirror --all");
+    expect(api.operations.inputOf("disableFileMirror")).toEqual({ targets: [], all: true });
+    await run(api, "replication enable cephfs --volume home --remote magical --dir-path /a");
+    const a = { volume: "home", dir_path: "/a" };
+    expect(api.operations.inputOf("enableFileReplication")).toEqual({ ...a, remote: "magical" });
+    await run(
+      api,
+      "replication enable cephfs --volume home --remote magical --subvolume one --subvolumegroup all",
+    );
+    expect(api.operations.inputOf("enableFileReplication")).toEqual({
+      ...{ volume: "home", remote: "magical", subvolume: "one", subvolume_group: "all" },
+    });
+    const shown = await run(api, "replication status cephfs home");
+    expect(api.operations.inputOf("fileReplication")).toEqual({ volume: "home" });
+    expect(shown.stdout).toContain("monday");
+    await run(api, "replication list cephfs");
+    expect(api.operations.inputOf("fileReplication")).toEqual({});
+    const parted = await run(api, "replication disable cephfs --volume home --dir-path /a");
+    expect(api.operations.inputOf("disableFileReplication")).toEqual({ ...a, force: false });
+    expect(parted.stdout).toBe("/a of home is mirrored no more.\n");
+    for (const line of [
+      "replication enable cephfs --volume home --dir-path /a",
+      "replication enable cephfs --remote magical --dir-path /a",
+      "replication enable cephfs --volume home --remote magical --dir-path a",
+      "replication enable cephfs --volume home --remote magical --dir-path /a/../b",
+      "replication promote cephfs --remote magical",
+      "replication status cephfs",
+    ]) {
+      expect([line, (await run(api, line)).code]).toEqual([line, 2]);
+    }
+  });
+
   test("managers and metadata servers are wanted by name, or not", async () => {
     await using api = await runServer();
     await run(api, "enable mds --target n2 --target n3");

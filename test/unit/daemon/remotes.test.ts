@@ -5,7 +5,7 @@ import { readToken } from "../../../src/daemon/remotes.ts";
 const good = {
   fsid: "5571d4e2-1440-4785-9300-178cc1e3d12e",
   monHost: "[v2:10.77.143.11:3300,v1:10.77.143.11:6789]",
-  client: "remote.magical",
+  client: "remote-magical",
   key: makeCephKey((size) => new Uint8Array(size), 0),
   importer: "magical",
 };
