@@ -307,7 +307,7 @@ export const errorCodes = {
     exit: 4,
     meaning: "A site cannot be forgotten while images are mirrored with it.",
     remedy:
-      "`microceph replication disable rbd POOL` first; `microceph replication list rbd` shows what is mirrored.",
+      "End that first (`microceph replication disable rbd POOL`, `microceph replication disable cephfs --volume NAME`); `replication list rbd` and `list cephfs` show what is mirrored.",
   },
   REPLICATION_CONFLICT: {
     http: 409,
