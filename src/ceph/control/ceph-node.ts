@@ -99,7 +99,7 @@ export class CephNode {
     this.deps = deps;
     this.gateway = new NodeGateway(handle, deps);
     this.ingress = new NodeIngress(handle, deps);
-    this.nfs = new NodeNfs(handle, deps);
+    this.nfs = new NodeNfs(handle, deps, () => this.commands);
     this.mgr = new NodeStandby("mgr", handle, deps);
     this.mds = new NodeStandby("mds", handle, deps);
     this.mirror = new NodeStandby("rbd-mirror", handle, deps);

@@ -1,7 +1,8 @@
-import { MicrocephError } from "../../errors/microceph-error.ts";
+import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
 import { assertPortFree } from "../../process/free-port.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
+import type { CephCommands } from "../command/commands.ts";
 import type { DaemonDeps } from "../daemons/deps.ts";
 import {
   checkNfsProgram,
@@ -11,12 +12,16 @@ import {
   removeNfs,
   runsNfs,
   startNfs,
+  userOf,
   waitNfsServing,
 } from "../daemons/nfs.ts";
 import type { NfsExport, NfsSettings } from "../daemons/nfs-config.ts";
+import { endSessions } from "./nfs-sessions.ts";
 import { settingsOf } from "./placed-daemons.ts";
 import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
 
+/** Milliseconds for a question about what it left behind. */
+const sessionsMs = 20_000;
 /** Milliseconds that it gets to mount the file systems and listen. */
 const servingMs = 120_000;
 
@@ -26,9 +31,16 @@ export class NodeNfs {
   readonly #deps: DaemonDeps;
   readonly #here: PlacedHere;
 
-  constructor(handle: Handle, deps: DaemonDeps & { readonly memory: PlacedMemory }) {
+  readonly #commands: () => CephCommands | null;
+
+  constructor(
+    handle: Handle,
+    deps: DaemonDeps & { readonly memory: PlacedMemory },
+    commands: () => CephCommands | null,
+  ) {
     this.#handle = handle;
     this.#deps = deps;
+    this.#commands = commands;
     this.#here = new PlacedHere(deps.memory, "ceph/nfs-decision");
   }
 
@@ -89,7 +101,14 @@ export class NodeNfs {
 
   /** It was taken off this node by that decision. @returns whether it was there */
   drop(by: DecisionNumber): Promise<boolean> {
-    return this.#here.drop(by, () => removeNfs(this.#deps, this.#handle));
+    return this.#here.drop(by, async () => {
+      await removeNfs(this.#deps, this.#handle);
+      const ceph = this.#commands();
+      if (ceph === null) return;
+      await endSessions(ceph, userOf(this.#handle), { deadlineMs: sessionsMs }).catch((error: unknown) =>
+        this.#deps.log.warn({ error: messageOf(error) }, "its sessions end by themselves in five minutes"),
+      );
+    });
   }
 
   /** Start it, or adopt it, at boot. */

@@ -132,7 +132,7 @@ export async function removeNfs(deps: DaemonDeps, handle: Handle): Promise<void>
 }
 
 /** Its name to Ceph's libraries, which put "client." before it. */
-function userOf(handle: Handle): string {
+export function userOf(handle: Handle): string {
   return entityOf("nfs", handle).slice("client.".length);
 }
 

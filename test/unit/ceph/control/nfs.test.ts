@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { CephCommands } from "../../../../src/ceph/command/commands.ts";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
 import { NodeNfs } from "../../../../src/ceph/control/nfs.ts";
 import type { DaemonDeps } from "../../../../src/ceph/daemons/deps.ts";
@@ -23,6 +24,18 @@ let fake: FakeNode;
 let nfs: NodeNfs;
 let memory: Map<string, Json>;
 let hasProgram: boolean;
+/** Whose sessions there are at the metadata server, by their numbers. */
+let sessions: Map<number, string>;
+let isSilent: boolean;
+const ceph = {
+  mdsStat: async () => ({ active: ["n3"], standby: [], fileSystems: [] }),
+  run: async ([, server, , verb, what = ""]: readonly string[]) => {
+    if (isSilent) throw new Error("silent");
+    if (server !== "mds.n3") return [];
+    if (verb === "evict") sessions.delete(Number(what.slice("id=".length)));
+    return [...sessions].map(([id, entity_id]) => ({ id, client_metadata: { entity_id } }));
+  },
+} as unknown as CephCommands;
 let pid: number | null;
 let server: Server | undefined;
 let port = 0;
@@ -30,6 +43,13 @@ let port = 0;
 beforeEach(async () => {
   hasProgram = true;
   pid = null;
+  isSilent = false;
+  sessions = new Map([
+    [4, "nfs.n1"],
+    [5, "nfs.n2"],
+    [6, "admin"],
+    [7, "nfs.n1"],
+  ]);
   fake = await fakeNode(async () => {
     if (!hasProgram) throw new Error("missing");
     return nothing;
@@ -43,15 +63,19 @@ beforeEach(async () => {
       return { action, status: { ...status, pid } };
     },
   };
-  nfs = new NodeNfs(self, {
-    ...fake.deps,
-    runner: withPid,
-    memory: {
-      get: (name) => memory.get(name),
-      put: (name, value) => void memory.set(name, value),
-      delete: (name) => void memory.delete(name),
+  nfs = new NodeNfs(
+    self,
+    {
+      ...fake.deps,
+      runner: withPid,
+      memory: {
+        get: (name) => memory.get(name),
+        put: (name, value) => void memory.set(name, value),
+        delete: (name) => void memory.delete(name),
+      },
     },
-  });
+    () => ceph,
+  );
   port = await listen(0);
   await stopListening();
 });
@@ -146,6 +170,15 @@ describe("the NFS gateway of a node", () => {
     expect([nfs.isHere, await nfs.follow([home])]).toEqual([false, false]);
     await nfs.start();
     expect(fake.units.size).toBe(0);
+    // A metadata server that takes over would wait for them.
+    expect([...sessions.keys()]).toEqual([5, 6]);
+  });
+
+  it("goes also where no metadata server tells of its sessions", async () => {
+    await place(5);
+    isSilent = true;
+    expect(await nfs.drop(number(6))).toBe(true);
+    expect([fake.units.size, sessions.size]).toEqual([0, 4]);
   });
 
   it("is taken back where it does not run, and only what was asked", async () => {

@@ -1,0 +1,26 @@
+import { z } from "zod";
+import type { CallOptions, CephCommands } from "../command/commands.ts";
+
+/** `client ls` of a metadata server, as far as it is used. */
+const sessionsSchema = z.array(
+  z.object({ id: z.int(), client_metadata: z.object({ entity_id: z.string().optional() }).optional() }),
+);
+
+/**
+ * End the sessions that a client left at the metadata servers: ganesha keeps its own open when it stops, so that it finds
+ * its locks again, and a metadata server that takes over waits for each of them for five minutes before it serves.
+ * `user` is the client's name without "client.". @returns how many there were
+ */
+export async function endSessions(ceph: CephCommands, user: string, call: CallOptions): Promise<number> {
+  let ended = 0;
+  for (const name of (await ceph.mdsStat(call)).active) {
+    const server = ["tell", `mds.${name}`, "client"];
+    const sessions = sessionsSchema.parse(await ceph.run([...server, "ls"], call));
+    for (const { id, client_metadata } of sessions) {
+      if (client_metadata?.entity_id !== user) continue;
+      await ceph.run([...server, "evict", `id=${id}`], call);
+      ended += 1;
+    }
+  }
+  return ended;
+}
