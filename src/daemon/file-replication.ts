@@ -13,7 +13,8 @@ import { adminConnection, CephProgram } from "../ceph/command/rbd.ts";
 import { whileRefused } from "../ceph/command/while-refused.ts";
 import { isRefusal } from "../ceph/command/words.ts";
 import { placedDaemons } from "../ceph/control/placed-daemons.ts";
-import { MicrocephError } from "../errors/microceph-error.ts";
+import { waitUntil } from "../ceph/daemons/wait-until.ts";
+import { isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
 import type { PeerId } from "../ids/ids.ts";
 import { namedMembers } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
@@ -27,6 +28,7 @@ const callMs = 60_000;
 const loadMs = 120_000;
 const lookMs = 1000;
 const askMs = 10_000;
+const releaseMs = 20_000;
 /** The manager's module, and where it keeps in a file system's metadata pool which folders are mirrored. */
 const module = "mirroring";
 const stateObject = "cephfs_mirror";
@@ -180,7 +182,7 @@ export async function disableFileReplication(
   const paths = folders.map((one) => one.path);
   if (path !== null) {
     if (!paths.includes(path)) throw new MicrocephError("NOT_FOUND", `${path} of ${volume} is not mirrored`);
-    await ceph.run(words("remove", volume, path), call);
+    await release(cluster, volume, path, call);
     return { volume };
   }
   if (paths.length > 0 && !asked.force) {
@@ -192,12 +194,33 @@ export async function disableFileReplication(
       },
     );
   }
-  for (const one of paths) await ceph.run(words("remove", volume, one), call);
+  for (const one of paths) await release(cluster, volume, one, call);
   for (const uuid of Object.keys((await peersOf(ceph, volume, call)) ?? {})) {
     await ceph.run(words("peer_remove", volume, uuid), call);
   }
   await ceph.run(words("disable", volume), call);
   return { volume };
+}
+
+/** Mirror a folder no more: the daemon that copies it lets it go first; where none runs, the manager waits for one. */
+async function release(
+  cluster: ClusterRuntime,
+  name: string,
+  path: string,
+  call: CallOptions,
+): Promise<void> {
+  const ceph = commandsOf(cluster);
+  const volume = await volumeOf(ceph, name, call);
+  await ceph.run(words("remove", name, path), call).catch((error: unknown) => {
+    if (!isRefusal(error, "EINVAL") || !error.message.includes("under removal")) throw error;
+  });
+  const { signal } = call;
+  const look = async (): Promise<true | undefined> =>
+    (await foldersOf(cluster, volume, call)).includes(path) ? undefined : true;
+  const wait = { deadlineMs: releaseMs, intervalMs: lookMs, ...(signal === undefined ? {} : { signal }) };
+  await waitUntil(`${path} to be let go`, look, wait).catch((error: unknown) => {
+    if (!isMicrocephError(error, "DEADLINE_EXCEEDED")) throw error;
+  });
 }
 
 /** File systems of which folders are mirrored to other sites; where they are copied from, this site does not tell. */

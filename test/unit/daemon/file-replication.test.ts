@@ -12,6 +12,9 @@ import type { Entry } from "../../../src/state/journal/types.ts";
 const { signal } = new AbortController();
 const self = "12D3KooWKZEjw6MFfxFf6j3XZn5NqsVA2cdZncrXCo3m5Aikxe3V";
 let folders: string[];
+/** The daemon that copies them lets them go at the second look. */
+let going: Set<string>;
+let looks: number;
 let isMirrored: boolean;
 let peers: Record<string, { site_name: string; fs_name: string }>;
 let asked: string[];
@@ -37,7 +40,11 @@ async function run(words: readonly string[]): Promise<unknown> {
   }
   if (line === endsAt) throw new Error("killed");
   asked.push(`${verb} ${what}`.trim());
-  if (verb === "remove") folders = folders.filter((path) => path !== what);
+  if (verb === "remove") {
+    if (going.has(what))
+      throw new MicrocephError("CEPH_REFUSED", "is under removal", { data: { errno: "EINVAL" } });
+    going.add(what);
+  }
   if (verb === "peer_remove") peers = {};
   if (verb === "disable") isMirrored = false;
   return {};
@@ -45,6 +52,8 @@ async function run(words: readonly string[]): Promise<unknown> {
 
 beforeEach(() => {
   folders = ["/a", "/b"];
+  going = new Set();
+  looks = 0;
   isMirrored = true;
   peers = { u1: { site_name: "magical", fs_name: "home" } };
   asked = [];
@@ -79,11 +88,16 @@ beforeEach(() => {
         commands: { run, pools: async () => [{ id: 1, name: "meta" }] } as unknown as CephCommands,
         deps: {
           paths: { cephConf: "/c", adminKeyring: "/k" },
-          run: async (_program: string, args: readonly string[]) => ({
-            exitCode: args.includes("meta") ? 0 : 2,
-            stdout: `dir_map_${folders.join("\ndir_map_")}\ninstance_1\n`,
-            stderr: "",
-          }),
+          run: async (_program: string, args: readonly string[]) => {
+            looks += 1;
+            if (looks % 2 === 0) folders = folders.filter((path) => !going.has(path));
+            const keys = folders.map((path) => `dir_map_${path}`);
+            return {
+              exitCode: args.includes("meta") ? 0 : 2,
+              stdout: [...keys, "instance_1", ""].join("\n"),
+              stderr: "",
+            };
+          },
         },
       },
     },
