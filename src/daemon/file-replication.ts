@@ -10,7 +10,7 @@ import type { Shape } from "../api/contract/shape.ts";
 import { askAdminSocket } from "../ceph/command/admin-socket.ts";
 import type { CallOptions, CephCommands } from "../ceph/command/commands.ts";
 import { adminConnection, CephProgram } from "../ceph/command/rbd.ts";
-import { whileRefused } from "../ceph/command/while-refused.ts";
+import { whileLoading } from "../ceph/command/while-refused.ts";
 import { isRefusal } from "../ceph/command/words.ts";
 import { placedDaemons } from "../ceph/control/placed-daemons.ts";
 import { waitUntil } from "../ceph/daemons/wait-until.ts";
@@ -24,8 +24,6 @@ import { remoteOf } from "./remotes.ts";
 import { commandsOf } from "./runtime-of.ts";
 
 const callMs = 60_000;
-/** Milliseconds that a manager has to load what mirrors. */
-const loadMs = 120_000;
 const lookMs = 1000;
 const askMs = 10_000;
 const releaseMs = 20_000;
@@ -140,8 +138,8 @@ export async function enableFileReplication(
     );
   }
   await ceph.run(["mgr", "module", "enable", module], call);
-  await loaded(() => ceph.run(words("enable", volume), call), signal);
-  const peers = await loaded(() => ceph.run(words("peer_list", volume), call), signal);
+  await whileLoading(() => ceph.run(words("enable", volume), call), signal);
+  const peers = await whileLoading(() => ceph.run(words("peer_list", volume), call), signal);
   const others = Object.values(peersSchema.parse(peers)).map(({ site_name }) => site_name);
   const stranger = others.find((name) => name !== site);
   if (stranger !== undefined) {
@@ -157,12 +155,6 @@ export async function enableFileReplication(
     if (!isRefusal(error, "EEXIST")) throw error;
   });
   return fileReplicationOf(cluster, volume, signal);
-}
-
-/** A manager that has just been told of the module does not know its commands yet. */
-function loaded<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  const early = ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ETIMEDOUT", "EIO"];
-  return whileRefused(early, act, { deadlineMs: loadMs, intervalMs: lookMs, signal });
 }
 
 /**

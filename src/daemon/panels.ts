@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { enableDashboardRequest, enablePrometheusRequest, PanelReport } from "../api/contract/panels.ts";
 import type { Shape } from "../api/contract/shape.ts";
 import type { CallOptions, CephCommands } from "../ceph/command/commands.ts";
-import { whileRefused } from "../ceph/command/while-refused.ts";
+import { whileLoading } from "../ceph/command/while-refused.ts";
 import { isRefusal } from "../ceph/command/words.ts";
 import { parseCertificate } from "../ceph/control/certificates.ts";
 import { managers } from "../ceph/control/fail-over.ts";
@@ -75,16 +75,16 @@ export async function enableDashboard(
   const port = await enable(cluster, "dashboard", "ssl_server_port", asked.ssl_port, call);
   const hasOne = (await ceph.secret("mgr/dashboard/crt", call)) !== undefined;
   if (pair !== null) {
-    await loaded(
+    await whileLoading(
       () => ceph.runWithInput(["dashboard", "set-ssl-certificate"], pair.certificate, call),
       signal,
     );
     await ceph.runWithInput(["dashboard", "set-ssl-certificate-key"], pair.key, call);
   } else if (!hasOne) {
-    await loaded(() => ceph.run(["dashboard", "create-self-signed-cert"], call), signal);
+    await whileLoading(() => ceph.run(["dashboard", "create-self-signed-cert"], call), signal);
   }
   if (pair !== null && hasOne) await reload(ceph, "dashboard", call);
-  const password = await loaded(() => ensureUser(ceph, asked.new_password, call), signal);
+  const password = await whileLoading(() => ensureUser(ceph, asked.new_password, call), signal);
   await serving(cluster, port, signal);
   const report = await panelReport(cluster, "dashboard", signal);
   return { ...report, user, password };
@@ -156,12 +156,6 @@ async function enable(
 async function reload(ceph: CephCommands, panel: Panel, call: CallOptions): Promise<void> {
   await ceph.run(["mgr", "module", "disable", panel], call);
   await ceph.run(["mgr", "module", "enable", panel], call);
-}
-
-/** Commands of a module are known some moments after it was enabled. */
-function loaded<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  const early = ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ETIMEDOUT", "EIO"];
-  return whileRefused(early, act, { deadlineMs: servingMs, intervalMs: 1_000, signal });
 }
 
 /** The password of the user, when one was made. */

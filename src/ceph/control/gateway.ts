@@ -1,6 +1,4 @@
-import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
-import { assertPortFree } from "../../process/free-port.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import type { DaemonDeps } from "../daemons/deps.ts";
 import {
@@ -15,16 +13,12 @@ import {
   waitRgwServing,
 } from "../daemons/rgw.ts";
 import type { CertificatePair } from "./decisions.ts";
+import { assertPortFreeOn } from "./free-port-of.ts";
 import { settingsOf } from "./placed-daemons.ts";
 import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
 
 /** The first gateway of a cluster makes its pools before it listens; on a slow machine that takes its time. */
 const servingMs = 120_000;
-
-/** Why a gateway could not be placed: in the journal, too. */
-function portTaken(handle: Handle, port: number): string {
-  return `another program on ${handle} listens on port ${port}`;
-}
 
 /** This node's S3 gateway. */
 export class NodeGateway {
@@ -55,12 +49,7 @@ export class NodeGateway {
       const before = await rgwSettings(deps, handle);
       const own = before !== null && (await runsRgw(deps, handle)) ? portsOf(before) : [];
       for (const port of portsOf(settings).filter((one) => !own.includes(one))) {
-        await assertPortFree(port).catch((error: unknown) => {
-          throw new MicrocephError("PORT_IN_USE", portTaken(handle, port), {
-            cause: error,
-            data: { node: handle, port },
-          });
-        });
+        await assertPortFreeOn(handle, port);
       }
       await confirm();
       this.#here.placed(by);

@@ -9,18 +9,14 @@ const sessionsSchema = z.array(
 /**
  * End the sessions that a client left at the metadata servers: ganesha keeps its own open when it stops, so that it finds
  * its locks again, and a metadata server that takes over waits for each of them for five minutes before it serves.
- * `user` is the client's name without "client.". @returns how many there were
+ * `user` is the client's name without "client.".
  */
-export async function endSessions(ceph: CephCommands, user: string, call: CallOptions): Promise<number> {
-  let ended = 0;
+export async function endSessions(ceph: CephCommands, user: string, call: CallOptions): Promise<void> {
   for (const name of (await ceph.mdsStat(call)).active) {
     const server = ["tell", `mds.${name}`, "client"];
     const sessions = sessionsSchema.parse(await ceph.run([...server, "ls"], call));
     for (const { id, client_metadata } of sessions) {
-      if (client_metadata?.entity_id !== user) continue;
-      await ceph.run([...server, "evict", `id=${id}`], call);
-      ended += 1;
+      if (client_metadata?.entity_id === user) await ceph.run([...server, "evict", `id=${id}`], call);
     }
   }
-  return ended;
 }

@@ -1,6 +1,5 @@
-import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
-import { assertPortFree } from "../../process/free-port.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
 import type { DaemonDeps } from "../daemons/deps.ts";
@@ -16,6 +15,7 @@ import {
   waitNfsServing,
 } from "../daemons/nfs.ts";
 import type { NfsExport, NfsSettings } from "../daemons/nfs-config.ts";
+import { assertPortFreeOn } from "./free-port-of.ts";
 import { endSessions } from "./nfs-sessions.ts";
 import { settingsOf } from "./placed-daemons.ts";
 import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
@@ -30,7 +30,6 @@ export class NodeNfs {
   readonly #handle: Handle;
   readonly #deps: DaemonDeps;
   readonly #here: PlacedHere;
-
   readonly #commands: () => CephCommands | null;
 
   constructor(
@@ -60,15 +59,7 @@ export class NodeNfs {
       await checkNfsProgram(deps);
       const before = await keptNfs(deps, handle);
       const own = before !== null && (await runsNfs(deps, handle)) ? before.settings.port : null;
-      if (settings.port !== own) {
-        await assertPortFree(settings.port).catch((error: unknown) => {
-          throw new MicrocephError(
-            "PORT_IN_USE",
-            `another program on ${handle} listens on port ${settings.port}`,
-            { cause: error, data: { node: handle, port: settings.port } },
-          );
-        });
-      }
+      if (settings.port !== own) await assertPortFreeOn(handle, settings.port);
       await confirm();
       this.#here.placed(by);
       await prepareNfs(deps, { handle, key, told: { settings, exports: [...exports] } });

@@ -1,7 +1,6 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { Handle } from "../../ids/ids.ts";
 import type { CephPaths } from "../config/ceph-paths.ts";
@@ -15,6 +14,7 @@ import {
   type IngressSettings,
   keepalivedConfig,
 } from "./ingress-config.ts";
+import { readKept } from "./kept-settings.ts";
 import { listens } from "./listens.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
@@ -44,14 +44,7 @@ export async function ingressSettings(
   deps: Pick<DaemonDeps, "paths">,
   handle: Handle,
 ): Promise<KeptIngress | null> {
-  const path = files(deps.paths, handle).settings;
-  const text = await readFileIfPresent(path);
-  if (text === undefined) return null;
-  try {
-    return keptSchema.parse(JSON.parse(text));
-  } catch (error) {
-    throw new MicrocephError("STATE_CORRUPT", `${path} cannot be read`, { cause: error });
-  }
+  return readKept(files(deps.paths, handle).settings, keptSchema);
 }
 
 /** Write settings and configuration of this node's ingress. Idempotent. */

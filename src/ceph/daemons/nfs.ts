@@ -1,13 +1,13 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { Handle } from "../../ids/ids.ts";
 import type { CephPaths } from "../config/ceph-paths.ts";
 import type { UnitSpec } from "../runner/runner.ts";
 import { type DaemonDeps, daemonEnvironment, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
+import { readKept } from "./kept-settings.ts";
 import { entityOf, prepareKeyedDaemon, removeKeyedDaemon } from "./keyed-daemon.ts";
 import { listens } from "./listens.ts";
 import { ganeshaConfig, type NfsExport, type NfsSettings, nfsExport, nfsSettings } from "./nfs-config.ts";
@@ -28,14 +28,7 @@ export async function checkNfsProgram(deps: Pick<DaemonDeps, "run">): Promise<vo
 
 /** What the NFS gateway of this node was told; null when it has none. Throws STATE_CORRUPT. */
 export async function keptNfs(deps: Pick<DaemonDeps, "paths">, handle: Handle): Promise<KeptNfs | null> {
-  const path = files(deps.paths, handle).kept;
-  const text = await readFileIfPresent(path);
-  if (text === undefined) return null;
-  try {
-    return keptSchema.parse(JSON.parse(text));
-  } catch (error) {
-    throw new MicrocephError("STATE_CORRUPT", `${path} cannot be read`, { cause: error });
-  }
+  return readKept(files(deps.paths, handle).kept, keptSchema);
 }
 
 /** Write data directory, keyring and what it is told. Idempotent. */

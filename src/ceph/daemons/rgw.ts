@@ -1,13 +1,13 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { Handle } from "../../ids/ids.ts";
 import type { CephPaths } from "../config/ceph-paths.ts";
 import type { UnitSpec } from "../runner/runner.ts";
 import { type DaemonDeps, daemonEnvironment, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
+import { readKept } from "./kept-settings.ts";
 import { entityOf, prepareKeyedDaemon, removeKeyedDaemon } from "./keyed-daemon.ts";
 import { listens } from "./listens.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
@@ -56,15 +56,7 @@ export async function rgwSettings(
   deps: Pick<DaemonDeps, "paths">,
   handle: Handle,
 ): Promise<GatewaySettings | null> {
-  const text = await readFileIfPresent(settingsPath(deps.paths, handle));
-  if (text === undefined) return null;
-  try {
-    return gatewaySettings.parse(JSON.parse(text));
-  } catch (error) {
-    throw new MicrocephError("STATE_CORRUPT", `${settingsPath(deps.paths, handle)} cannot be read`, {
-      cause: error,
-    });
-  }
+  return readKept(settingsPath(deps.paths, handle), gatewaySettings);
 }
 
 /** Start it, or adopt the running one; one that runs with other settings is restarted. Idempotent. */
