@@ -1,5 +1,4 @@
 import { readdir, stat } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
@@ -8,6 +7,7 @@ import { type GatewaySettings, rgwSettings } from "../../../../src/ceph/daemons/
 import { handle } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
 import { type FakeNode, fakeNode } from "../daemons/fake-node.ts";
+import { testListener } from "./test-listener.ts";
 
 const key = makeCephKey((size) => new Uint8Array(size), 0);
 const self = handle("n1");
@@ -15,8 +15,8 @@ const number = (revision: number) => ({ generation: 1, revision });
 let fake: FakeNode;
 let gateway: NodeGateway;
 let memory: Map<string, Json>;
-let server: Server | undefined;
 let port = 0;
+const { listen, stopListening } = testListener();
 
 beforeEach(async () => {
   fake = await fakeNode();
@@ -29,7 +29,6 @@ beforeEach(async () => {
       delete: (name) => void memory.delete(name),
     },
   });
-  server = createServer();
   port = await listen(0);
   await stopListening();
 });
@@ -38,20 +37,6 @@ afterEach(async () => {
   await stopListening();
   await fake.remove();
 });
-
-function listen(at: number): Promise<number> {
-  server = createServer((socket) => socket.destroy());
-  const listening = server;
-  return new Promise((resolve) => {
-    listening.listen(at, () => resolve((listening.address() as { port: number }).port));
-  });
-}
-
-async function stopListening(): Promise<void> {
-  const listening = server;
-  server = undefined;
-  if (listening?.listening) await new Promise((resolve) => listening.close(resolve));
-}
 
 /** What it starts is the test's own listener. */
 function place(

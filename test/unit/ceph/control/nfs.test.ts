@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CephCommands } from "../../../../src/ceph/command/commands.ts";
@@ -13,6 +12,7 @@ import type { NfsExport } from "../../../../src/ceph/daemons/nfs-config.ts";
 import { handle } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
 import { type FakeNode, fakeNode, nothing } from "../daemons/fake-node.ts";
+import { testListener } from "./test-listener.ts";
 
 const key = makeCephKey((size) => new Uint8Array(size), 0);
 const self = handle("n1");
@@ -37,8 +37,8 @@ const ceph = {
   },
 } as unknown as CephCommands;
 let pid: number | null;
-let server: Server | undefined;
 let port = 0;
+const { listen, stopListening } = testListener();
 
 beforeEach(async () => {
   hasProgram = true;
@@ -84,20 +84,6 @@ afterEach(async () => {
   await stopListening();
   await fake.remove();
 });
-
-function listen(at: number): Promise<number> {
-  const listening = createServer((socket) => socket.destroy());
-  server = listening;
-  return new Promise((resolve) => {
-    listening.listen(at, () => resolve((listening.address() as { port: number }).port));
-  });
-}
-
-async function stopListening(): Promise<void> {
-  const listening = server;
-  server = undefined;
-  if (listening?.listening) await new Promise((resolve) => listening.close(resolve));
-}
 
 /** What it starts is the test's own listener. */
 function place(
