@@ -6,13 +6,13 @@ import type { CallOptions, CephCommands, MonMap } from "../command/commands.ts";
 import { isUnanswered } from "../command/words.ts";
 import { monitorAddresses, speakV2Only } from "../config/monitor-address.ts";
 import { movedMonitors, type PlacedMonitor, planRebuild, planRenumbering } from "../plan/moves.ts";
-import { planSeats, type SeatMember, seatTarget } from "../plan/seats.ts";
+import { planSeats, type SeatMember, type SeatStep, seatTarget } from "../plan/seats.ts";
 import { planDaemons, surplusDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import { countedWish } from "./counted-wish.ts";
 import type { CrushChange, MovedData } from "./crush-estimate.ts";
 import { crushPlanner } from "./crush-planner.ts";
-import { bootstrapBody, kinds, monitorOutBody, renumberBody } from "./decisions.ts";
+import { bootstrapBody, kinds, laneOf, lanes, monitorOutBody, renumberBody } from "./decisions.ts";
 import { servicePlanner } from "./gateway-planner.ts";
 import { placedDaemons } from "./placed-daemons.ts";
 import { wholeMaps } from "./renumber.ts";
@@ -89,6 +89,8 @@ const callMs = 20_000;
 const firstDaemons = { mgr: 1, mds: 0 };
 /** Milliseconds that all others are put off for monitors. */
 const growingMs = 30_000;
+/** A monitor is given beside changes of the votes alone. */
+const besideWhich: ReadonlySet<string> = new Set([lanes.seats, lanes.monitors, lanes.rebuild]);
 /** Monitors that have moved are not waited for as long; and how soon it is looked at again, in milliseconds. */
 const movedCallMs = 8_000;
 const moveLookMs = 10_000;
@@ -142,26 +144,50 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     const { next } = plan;
     if (plan.handOver) deps.handOver();
     if (next === null) return [];
+    if (next.kind === "monitor") return monmap === null ? [] : monitorProposals(next, monmap, members);
     const { peer, handle, reason } = next;
     if (next.kind === "voter") {
-      return [{ kind: kinds.voter, body: { peer, handle }, agent: peer, reason, lane: "seats" }];
+      return [{ kind: kinds.voter, body: { peer, handle }, agent: peer, reason, lane: lanes.votes }];
     }
     if (next.kind === "voter-out") {
-      return [{ kind: kinds.voterOut, body: { peer, handle }, agent: null, reason, lane: "seats" }];
+      return [{ kind: kinds.voterOut, body: { peer, handle }, agent: null, reason, lane: lanes.votes }];
     }
-    if (next.kind === "monitor-out") {
-      if (monmap === null) return [];
-      const body = { peer, handle, monmapEpoch: monmap.epoch };
-      return [{ kind: kinds.monitorOut, body, agent: null, reason, lane: "seats" }];
-    }
-    const address = members.find((member) => member.peer === next.peer)?.address ?? null;
-    if (address === null || monmap === null) {
-      deps.explain("seats", [`${next.handle} has no address in the public network`]);
+    if (monmap === null) return [];
+    const body = { peer, handle, monmapEpoch: monmap.epoch };
+    return [{ kind: kinds.monitorOut, body, agent: null, reason, lane: lanes.monitors }];
+  };
+
+  /** Monitors for those who have their vote, while others get theirs. The planner of seats does all the rest. */
+  const monitorsBeside: Planner = async (signal) => {
+    const entries = deps.entries();
+    if (entries.some((entry) => entry.state === "open" && besideWhich.has(laneOf(entry)))) return [];
+    const ceph = deps.ceph();
+    const members = deps.members();
+    const decided = decidedMonitors(entries);
+    if (ceph === null || decided.size >= seatTarget(members.length)) return [];
+    const { self } = deps;
+    const voters = await deps.voters();
+    if (!members.some(({ peer, handle }) => voters.includes(peer) && !decided.has(handle))) return [];
+    const noMonitors = { monitors: null, monitorsInQuorum: [], monitorsLost: [] };
+    if (planSeats({ self, members, voters, ...noMonitors }).next?.kind !== "voter") return [];
+    const { quorum, monMap } = await ceph.quorumStatus({ deadlineMs: callMs, signal });
+    const monitors = monMap.monitors.map((monitor) => monitor.name as Handle);
+    const monitorsLost = deps.monitorsLost(monitors);
+    const monitorsInQuorum = quorum as readonly Handle[];
+    const { beside } = planSeats({ self, members, voters, monitors, monitorsInQuorum, monitorsLost });
+    return beside === null ? [] : monitorProposals(beside, monMap, members);
+  };
+
+  function monitorProposals(step: SeatStep, monmap: MonMap, members: readonly PlannedMember[]): Proposal[] {
+    const { peer, handle, reason } = step;
+    const address = members.find((member) => member.peer === peer)?.address ?? null;
+    if (address === null) {
+      deps.explain("seats", [`${handle} has no address in the public network`]);
       return [];
     }
-    const body = { handle: next.handle, address, monmapEpoch: monmap.epoch };
-    return [{ kind: kinds.monitor, body, agent: next.peer, reason: next.reason, lane: "seats" }];
-  };
+    const body = { handle, address, monmapEpoch: monmap.epoch };
+    return [{ kind: kinds.monitor, body, agent: peer, reason, lane: lanes.monitors }];
+  }
 
   const daemons: Planner = async (signal) => {
     const ceph = deps.ceph();
@@ -206,6 +232,7 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
 
   return {
     seats,
+    monitorsBeside,
     daemons,
     gateways: servicePlanner("rgw", deps),
     ingress: servicePlanner("ingress", deps),
@@ -270,7 +297,7 @@ function moveWatch(deps: PlannerDeps) {
         })),
       };
       const reason = reasons.join("; ");
-      return [{ kind: kinds.renumber, body, agent: null, reason, lane: "seats" }];
+      return [{ kind: kinds.renumber, body, agent: null, reason, lane: lanes.seats }];
     },
   };
 }

@@ -12,7 +12,10 @@ export interface Proposal {
   readonly agent: PeerId | null;
   /** Why, for the record. */
   readonly reason: string;
-  /** Decisions of one lane are made one after the other; of different lanes side by side. */
+  /**
+   * Decisions of one lane are made one after the other; of different lanes side by side. A lane `a` is wide: it
+   * takes in every lane `a/b`.
+   */
   readonly lane: string;
 }
 
@@ -215,8 +218,8 @@ export class Controller {
 
   async #decide(proposal: Proposal, { epoch, ended: { signal } }: Term): Promise<void> {
     const { kind, body, agent, reason, lane } = proposal;
-    if (signal.aborted || this.#lanes.has(lane)) return;
-    if (this.#deps.openEntries().some((entry) => this.#deps.laneOf(entry) === lane)) return;
+    const taken = [...this.#lanes, ...this.#deps.openEntries().map((entry) => this.#deps.laneOf(entry))];
+    if (signal.aborted || taken.some((other) => meet(lane, other))) return;
     // The same decision wanted again right after it was done means that a planner does not see what an
     // executor did: it must not fill the journal while that lasts.
     const gist = `again ${JSON.stringify([kind, body])}`;
@@ -311,6 +314,11 @@ export class Controller {
     });
     this.#wake = null;
   }
+}
+
+/** Whether two lanes are the same, or one takes in the other. */
+function meet(a: string, b: string): boolean {
+  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
 }
 
 /** The lease went, if only for a moment: open decisions must be re-stamped before anything else. */

@@ -165,22 +165,30 @@ export const kinds = {
   osdPurge: "ceph.osd-purge",
 } as const;
 
+/** Lanes of the seats: what concerns all of them takes in both the votes and the monitors. */
+export const lanes = {
+  ...{ seats: "seats", votes: "seats/votes", monitors: "seats/monitors" },
+  rebuild: "rebuild",
+} as const;
+
 /** The lane of an entry: entries of one lane follow each other. */
 export function laneOf(entry: Pick<Entry, "kind" | "body">): string {
   switch (entry.kind) {
-    // One change of voters or monitors at a time, whatever it is.
+    // One change of the voters at a time, and one of the monitors: etcd and Ceph each count for themselves.
     case kinds.voter:
     case kinds.voterOut:
+      return lanes.votes;
     case kinds.bootstrap:
     case kinds.monitor:
     case kinds.monitorOut:
+      return lanes.monitors;
     case kinds.renumber:
     case kinds.rekey:
     case kinds.networks:
-      return "seats";
+      return lanes.seats;
     // Not behind the changes that wait for the monitors: those wait for this.
     case kinds.rebuild:
-      return "rebuild";
+      return lanes.rebuild;
     case kinds.daemon: {
       const { type, handle: name } = daemonBody.parse(entry.body);
       return `${type}.${name}`;

@@ -48,6 +48,8 @@ export interface SeatPlan {
   readonly target: number;
   /** The one next change, or null. */
   readonly next: SeatStep | null;
+  /** A monitor for one that has its vote, to be given while others still get theirs. */
+  readonly beside: SeatStep | null;
   /** Why there is, or is not, a next change. */
   readonly reasons: readonly string[];
   /** The holder of the lease is to lose its vote: another must hold the lease first. */
@@ -94,8 +96,8 @@ function spread(
 
 /**
  * The next single change of the voters or the monitors. Both come from one plan (monitors sit where voters sit).
- * The seats of the dead go first, because they cost tolerance as long as they count. Then seats are given: every
- * voter, then the monitors; growing starts only when enough members are alive to reach an odd count, because an
+ * The seats of the dead go first, because they cost tolerance as long as they count. Then seats are given: first the
+ * votes, and monitors to those who have theirs; growing starts only when enough members are alive to reach an odd count, because an
  * even count tolerates nothing more. One that is lost gives its seat up when another can take it, one at a time.
  * Seats of those who leave or give theirs up, and seats too many, are taken last and in reverse order. No step leaves
  * fewer than a majority of the remaining seats alive.
@@ -107,7 +109,9 @@ export function planSeats(facts: SeatFacts): SeatPlan {
   for (const { handle, alive, leaving } of facts.members) {
     if (leaving === "dead" && alive) reasons.push(`${handle} was to be removed as dead, but it is alive`);
   }
-  const seatsNow = (next: SeatStep | null): SeatPlan => ({ target, next, reasons, handOver: false });
+  const seatsNow = (next: SeatStep | null, beside: SeatStep | null = null): SeatPlan => ({
+    ...{ target, next, beside, reasons, handOver: false },
+  });
   const buried = takeFromDead(facts, reasons);
   if (buried) return seatsNow(buried);
 
@@ -116,7 +120,7 @@ export function planSeats(facts: SeatFacts): SeatPlan {
   const free = entitled.filter((member) => member.alive && !facts.voters.includes(member.peer));
   if (seated.length < target) {
     const step = growVoters(seated, free, target, staying.length, reasons);
-    if (step) return seatsNow(step);
+    if (step) return seatsNow(step, monitorBeside(facts, entitled, staying.length, seated, target));
   } else {
     const step = takeVoteFromLost(facts, seated, free, reasons);
     if (step) return seatsNow(step);
@@ -133,7 +137,7 @@ export function planSeats(facts: SeatFacts): SeatPlan {
   const voter = voterTooMany(facts, facts.monitors, target, reasons);
   if (voter?.peer === facts.self) {
     reasons.push("the holder of the lease loses its vote once another holds the lease");
-    return { target, next: null, reasons, handOver: true };
+    return { ...seatsNow(null), handOver: true };
   }
   if (!voter && reasons.length === 0) reasons.push(`${target} voters and monitors are seated`);
   return seatsNow(voter);
@@ -230,8 +234,7 @@ function growVoters(
   reasons: string[],
 ): SeatStep | null {
   const count = seated.length;
-  const nextOdd = count % 2 === 0 ? count + 1 : count + 2;
-  const needed = Math.min(nextOdd, target) - count;
+  const needed = missing(count, target);
   const chosen = spread(free, seated, needed);
   const first = chosen[0];
   if (!first || chosen.length < needed) {
@@ -242,6 +245,28 @@ function growVoters(
   return { kind: "voter", peer: first.peer, handle: first.handle, reason };
 }
 
+/** How many seats lead to the next odd count. */
+function missing(count: number, target: number): number {
+  const nextOdd = count % 2 === 0 ? count + 1 : count + 2;
+  return Math.min(nextOdd, target) - count;
+}
+
+/**
+ * etcd takes no further member for five seconds after a change. Ceph need not wait for that: those whose vote is
+ * coming count among those who can have a monitor.
+ */
+function monitorBeside(
+  facts: SeatFacts,
+  entitled: readonly SeatMember[],
+  members: number,
+  seated: readonly SeatMember[],
+  target: number,
+): SeatStep | null {
+  if (facts.monitors === null) return null;
+  const coming = missing(seated.length, target);
+  return growMonitors(facts, entitled, members, facts.monitors, target, [], coming);
+}
+
 function growMonitors(
   facts: SeatFacts,
   entitled: readonly SeatMember[],
@@ -249,6 +274,7 @@ function growMonitors(
   monitors: readonly Handle[],
   target: number,
   reasons: string[],
+  coming = 0,
 ): SeatStep | null {
   // One that an operator made by hand is nobody's: it counts and is left alone.
   const kept = monitors.filter(
@@ -259,11 +285,10 @@ function growMonitors(
     (member) => facts.voters.includes(member.peer) && !monitors.includes(member.handle) && member.alive,
   );
   const seated = entitled.filter((member) => monitors.includes(member.handle));
-  const nextOdd = kept.length % 2 === 0 ? kept.length + 1 : kept.length + 2;
-  const needed = Math.min(nextOdd, target) - kept.length;
+  const needed = missing(kept.length, target);
   const chosen = spread(waiting, seated, needed);
   const first = chosen[0];
-  if (!first || chosen.length < needed) {
+  if (!first || chosen.length + coming < needed) {
     reasons.push(`${needed} more monitors are wanted, ${chosen.length} voters without one are alive`);
     return null;
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { Planner, Proposal } from "../../ceph/control/controller.ts";
-import { kinds } from "../../ceph/control/decisions.ts";
+import { kinds, lanes } from "../../ceph/control/decisions.ts";
 import type { Json } from "../../ids/json.ts";
 import { signCertificate } from "../../mesh/identity/certificate.ts";
 import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
@@ -142,7 +142,7 @@ function bootstrapProposal(runtime: ClusterRuntime): readonly Proposal[] {
     ...(founding?.v2Only ? { v2Only: true } : {}),
   };
   const reason = "a new cluster starts with one monitor";
-  return [{ kind: kinds.bootstrap, body, agent: runtime.self, reason, lane: "seats" }];
+  return [{ kind: kinds.bootstrap, body, agent: runtime.self, reason, lane: lanes.monitors }];
 }
 
 function subjectOf(body: Json): Json {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { monitorAddresses, speakV2Only } from "../../ceph/config/monitor-address.ts";
 import type { Planner, Proposal } from "../../ceph/control/controller.ts";
-import { kinds, type RebuildBody, rebuildBody } from "../../ceph/control/decisions.ts";
+import { kinds, lanes, type RebuildBody, rebuildBody } from "../../ceph/control/decisions.ts";
 import { isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
@@ -108,7 +108,7 @@ export function monitorRebuildPlanner(runtime: ClusterRuntime): Planner {
     };
     const reason = `all monitors are lost; the OSDs of ${asked.map((host) => host.handle).join(", ")} have the maps`;
     const proposal: Proposal = {
-      ...{ kind: kinds.rebuild, body: body as unknown as Json, agent: self, reason, lane: "rebuild" },
+      ...{ kind: kinds.rebuild, body: body as unknown as Json, agent: self, reason, lane: lanes.rebuild },
     };
     return [proposal];
   };

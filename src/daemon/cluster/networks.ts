@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Planner, Proposal } from "../../ceph/control/controller.ts";
-import { kinds, networksBody } from "../../ceph/control/decisions.ts";
+import { kinds, lanes, networksBody } from "../../ceph/control/decisions.ts";
 import type { Json } from "../../ids/json.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import { fsidOf } from "./cluster-facts.ts";
@@ -46,7 +46,7 @@ export function networksPlanner(runtime: ClusterRuntime): Planner {
       return [];
     }
     const proposal: Proposal = {
-      ...{ kind: kinds.networks, body: { ...wish } as Json, agent: null, lane: "seats" },
+      ...{ kind: kinds.networks, body: { ...wish } as Json, agent: null, lane: lanes.seats },
       reason: "an operator changed the networks",
     };
     return [proposal];

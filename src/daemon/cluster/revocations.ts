@@ -1,5 +1,5 @@
 import type { Planner, Proposal } from "../../ceph/control/controller.ts";
-import { kinds } from "../../ceph/control/decisions.ts";
+import { kinds, lanes } from "../../ceph/control/decisions.ts";
 import { rekeyedFor, revokePrefix } from "../../ceph/control/rekey.ts";
 import { isPeerId } from "../../ids/ids.ts";
 import { fsidOf } from "./cluster-facts.ts";
@@ -24,7 +24,7 @@ export function revocationPlanner(runtime: ClusterRuntime): Planner {
       if (handle === undefined || open.has(peer)) return [];
       const reason = `${handle} is gone, and what it knew is to open nothing any more`;
       // No monitor is added, or taken out, while the monitors' own key changes.
-      return [{ kind: kinds.rekey, body: { peer, handle }, agent: null, reason, lane: "seats" }];
+      return [{ kind: kinds.rekey, body: { peer, handle }, agent: null, reason, lane: lanes.seats }];
     });
   };
 }

@@ -5,7 +5,7 @@ import type { Order } from "../../ceph/control/agent.ts";
 import { cephPlanners, type PlannedMember, placedMonitors } from "../../ceph/control/ceph-planner.ts";
 import { Controller, type Proposal } from "../../ceph/control/controller.ts";
 import { estimateMoves } from "../../ceph/control/crush-estimate.ts";
-import { type CephAccess, kinds, laneOf } from "../../ceph/control/decisions.ts";
+import { type CephAccess, kinds, laneOf, lanes } from "../../ceph/control/decisions.ts";
 import { type CephSecrets, cephExecutors } from "../../ceph/control/executors.ts";
 import { removalPlanner } from "../../ceph/control/osd-removal.ts";
 import type { Leaving, SeatWish } from "../../ceph/plan/seats.ts";
@@ -298,7 +298,7 @@ export class SeatControl {
         return [];
       const body = { peer, handle, replaces: seat.id };
       const reason = `the etcd of ${handle} has lost its data`;
-      return [{ kind: kinds.voter, body, agent: peer, reason, lane: "seats" }];
+      return [{ kind: kinds.voter, body, agent: peer, reason, lane: lanes.votes }];
     });
   }
 

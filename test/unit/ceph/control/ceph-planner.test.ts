@@ -105,6 +105,8 @@ function monitorOf(name: string): Json {
   return { handle: name, address: `10.0.0.${name.slice(1)}`, monmapEpoch: 1 };
 }
 
+const seated = (name: string): Entry => entry(kinds.monitor, monitorOf(name));
+
 function placed(name: string) {
   return { name, addresses: monitorAddresses(`10.0.0.${name.slice(1)}`, v2Only) };
 }
@@ -186,7 +188,7 @@ function planners() {
 }
 
 async function plan(
-  name: "seats" | "daemons" | "gateways" | "crush",
+  name: "seats" | "monitorsBeside" | "daemons" | "gateways" | "crush",
   made = planners(),
 ): Promise<readonly Proposal[]> {
   return (await made[name]?.(new AbortController().signal, 1)) ?? [];
@@ -208,7 +210,7 @@ describe("seats", () => {
     expect(await plan("seats")).toEqual([]);
     nodes = 3;
     expect(await plan("seats")).toMatchObject([
-      { kind: kinds.voter, body: { peer: peer(1), handle: "n1" }, agent: peer(1), lane: "seats" },
+      { kind: kinds.voter, body: { peer: peer(1), handle: "n1" }, agent: peer(1), lane: "seats/votes" },
     ]);
     expect(asked).toEqual([]);
   });
@@ -224,11 +226,36 @@ describe("seats", () => {
     voters = [0, 1, 2];
     expect(await plan("seats")).toMatchObject([
       {
-        ...{ kind: kinds.monitor, agent: peer(1), lane: "seats" },
+        ...{ kind: kinds.monitor, agent: peer(1), lane: "seats/monitors" },
         body: { handle: "n1", address: "10.0.0.1", monmapEpoch: 9 },
       },
     ]);
     expect(asked).toEqual(["quorumStatus"]);
+  });
+
+  it("gives a monitor to one that has its vote, while the next one gets its own", async () => {
+    nodes = 3;
+    expect(await plan("monitorsBeside")).toEqual([]);
+    voters = [0, 1];
+    expect(await plan("monitorsBeside")).toMatchObject([
+      { kind: kinds.monitor, body: { handle: "n1", monmapEpoch: 9 }, agent: peer(1), lane: "seats/monitors" },
+    ]);
+    expect(asked).toEqual(["quorumStatus"]);
+  });
+
+  it.each<[string, () => void]>([
+    ["all have their votes", () => void voters.push(2)],
+    ["no member but the first has a vote", () => void voters.pop()],
+    ["as many monitors are decided as are wanted", () => entries.push(...["n1", "n2"].map(seated))],
+    ["a monitor is being given", () => void entries.push(entry(kinds.monitor, monitorOf("n1"), "open"))],
+    ["the networks are being changed", () => void entries.push(entry(kinds.networks, {}, "open"))],
+    ["the monitors are being made anew", () => void entries.push(entry(kinds.rebuild, {}, "open"))],
+  ])("does so by the planner of seats alone when %s", async (_when, change) => {
+    nodes = 3;
+    voters = [0, 1];
+    change();
+    expect(await plan("monitorsBeside")).toEqual([]);
+    expect(asked).toEqual([]);
   });
 
   it("asks no more once as many monitors are decided as are wanted", async () => {

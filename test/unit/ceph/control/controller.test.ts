@@ -91,13 +91,18 @@ afterEach(async () => {
 
 function controller(
   journal: FakeJournal,
-  parts: { planner: Planner; executors: Record<string, Executor>; epoch?: () => number | null },
+  parts: {
+    planner: Planner;
+    executors: Record<string, Executor>;
+    epoch?: () => number | null;
+    laneOf?: (entry: Entry) => string;
+  },
 ): Controller {
   const deps: ControllerDeps = {
     epoch: parts.epoch ?? (() => 7),
     writer: journal,
     openEntries: () => journal.openEntries(),
-    laneOf: () => "seats",
+    laneOf: parts.laneOf ?? (() => "seats"),
     planners: { only: parts.planner },
     executors: parts.executors,
     now: () => performance.now(),
@@ -142,6 +147,26 @@ describe("Controller", () => {
     await journal.until("restamp");
     expect(journal.calls[0]).toBe("restamp");
     expect(passes).toBeGreaterThan(2);
+  });
+
+  it("holds a wide lane and those within it apart, and lets those within go side by side", async () => {
+    const journal = new FakeJournal();
+    const untilStopped: Executor = (_entry, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("stopped"))));
+    let asked = 0;
+    const planner: Planner = async () => {
+      asked += 1;
+      if (asked > 1) return [];
+      return [wanted("a", "seats/votes"), wanted("b", "seats/monitors"), wanted("c"), wanted("d", "seats2")];
+    };
+    const lanes: Record<string, string> = { a: "seats/votes", b: "seats/monitors", c: "seats", d: "seats2" };
+    controller(journal, {
+      planner,
+      executors: { a: untilStopped, b: untilStopped, c: untilStopped, d: untilStopped },
+      laneOf: ({ kind }) => lanes[kind] ?? "",
+    });
+    await journal.until("open 3-d");
+    expect(journal.openEntries().map(({ kind }) => kind)).toEqual(["a", "b", "d"]);
   });
 
   it("keeps one decision at a time in a lane", async () => {

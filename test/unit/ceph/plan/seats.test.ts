@@ -77,6 +77,27 @@ describe("planSeats", () => {
     expect(second.next).toMatchObject({ kind: "monitor", handle: "n4" });
   });
 
+  it("gives a monitor beside a vote to one that has its own, when those to come make an odd count", () => {
+    const two = facts({ members: members(3), voters: [peer(1), peer(2)] });
+    expect(planSeats(two)).toMatchObject({
+      next: { kind: "voter", handle: "n3" },
+      beside: { kind: "monitor", handle: "n2" },
+    });
+    expect(planSeats(facts({ members: members(3) })).beside).toBeNull();
+    expect(planSeats({ ...two, monitors: null }).beside).toBeNull();
+    const monitors = [name(1), name(2)];
+    expect(planSeats({ ...two, monitors, monitorsInQuorum: monitors }).beside).toBeNull();
+    expect(planSeats({ ...two, monitors, monitorsInQuorum: [name(1)] }).beside).toBeNull();
+  });
+
+  it("gives no monitor beside a vote when too few would have one afterwards", () => {
+    const five = { members: members(7), voters: [1, 2, 3, 4].map(peer), monitors: [name(1)] };
+    expect(planSeats(facts(five))).toMatchObject({ next: { kind: "voter" }, beside: { kind: "monitor" } });
+    const alone = members(7, (n) => ({ seats: n === 2 ? "away" : null, alive: n !== 3 }));
+    const stuck = facts({ members: alone, voters: [1, 2, 3, 4].map(peer), monitors: [1, 4].map(name) });
+    expect(planSeats(stuck).beside).toBeNull();
+  });
+
   it("adds no monitor while one is out of quorum", () => {
     const voters = [peer(1), peer(2), peer(3)];
     const plan = planSeats(

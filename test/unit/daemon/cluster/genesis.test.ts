@@ -239,7 +239,7 @@ describe("the first decision about Ceph", () => {
     expect(proposal).toMatchObject({
       kind: kinds.bootstrap,
       agent: self,
-      lane: "seats",
+      lane: "seats/monitors",
       body: { handle: "n1", address: "10.0.0.1", publicNetwork: "10.0.0.0/24", clusterNetwork: null },
     });
   });
