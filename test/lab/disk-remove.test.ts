@@ -38,12 +38,7 @@ labSuite("OSDs that are taken out", () => {
   beforeAll(async () => {
     lab = await Lab.up("disk-remove", { nodes: 3 });
     cluster = new LabCluster(lab);
-    await cluster.formed(trio);
-    await cluster.seated("n1", 3);
-    for (const node of trio) {
-      const disks = await lab.disk(node, "1G", 2);
-      await cluster.run(node, "disk", "add", ...disks);
-    }
+    await cluster.formedWithDisks(trio, (node) => lab.disk(node, "1G", 2));
     await cluster.ceph("n1", "osd", "pool", "create", "data", "8");
     await cluster.ceph("n1", "osd", "pool", "application", "enable", "data", "test");
     await cluster.healthy("n1");

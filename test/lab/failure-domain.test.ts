@@ -13,9 +13,7 @@ labSuite("zones and the failure domain of three hosts with a disk each", () => {
   beforeAll(async () => {
     lab = await Lab.up("domain", { nodes: 3 });
     cluster = new LabCluster(lab);
-    await cluster.formed(trio);
-    await cluster.seated("n1", 3);
-    await Promise.all(trio.map((node) => cluster.run(node, "disk", "add", "loop,1G,1")));
+    await cluster.formedWithDisks(trio);
     await domainIs("host");
     await cluster.ceph("n1", "osd", "pool", "create", "data", "8");
     await cluster.ceph("n1", "osd", "pool", "application", "enable", "data", "rados");

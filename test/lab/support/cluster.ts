@@ -165,13 +165,27 @@ export class LabCluster {
     );
   }
 
+  /** Formed by itself; these disks are added on each node while votes and monitors are still being given. */
+  async formedWithDisks(
+    nodes: readonly string[],
+    disksOf: (node: string) => Promise<readonly string[]> = async () => ["loop,1G,1"],
+  ): Promise<void> {
+    const [first = ""] = nodes;
+    await this.formed(nodes);
+    await Promise.all([
+      this.seated(first, 3),
+      ...nodes.map(async (node) => {
+        const [disks] = await Promise.all([disksOf(node), this.run(node, "waitready", "--timeout", "180")]);
+        await this.run(node, "disk", "add", ...disks);
+      }),
+    ]);
+  }
+
   /** Formed and seated by itself, with an OSD on each of these nodes, and this text in a pool of its own. */
   async holding(nodes: readonly string[], text: string): Promise<void> {
     const [first = ""] = nodes;
-    await this.formed(nodes);
-    await this.seated(first, 3);
+    await this.formedWithDisks(nodes);
     await this.settled(first);
-    await this.run(first, "disk", "add", "loop,1G,1", "--target", "all");
     await this.ceph(first, "osd", "pool", "create", "data", "8");
     await this.ceph(first, "osd", "pool", "application", "enable", "data", "test");
     await this.healthy(first);

@@ -11,15 +11,8 @@ export async function healthyTrio(
 ): Promise<{ lab: Lab; cluster: LabCluster }> {
   const lab = await Lab.up(purpose, { ...options, nodes: 3 });
   const cluster = new LabCluster(lab);
-  await cluster.formed(trio);
-  await cluster.seated("n1", 3);
+  await cluster.formedWithDisks(trio, options.devices === true ? (node) => lab.disk(node, "1G") : undefined);
   await cluster.settled("n1");
-  await Promise.all(
-    trio.map(async (node) => {
-      const [disk = "loop,1G,1"] = options.devices === true ? await lab.disk(node, "1G") : [];
-      await cluster.run("n1", "disk", "add", disk, "--target", node);
-    }),
-  );
   await lab.waitFor(
     "copies on three hosts",
     async (note) => {
