@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], isolate: false, testTimeout: 30_000 } },
-      { test: { name: "sim", include: ["test/sim/**/*.test.ts"], isolate: false, testTimeout: 300_000 } },
+      { test: { name: "sim", include: ["test/sim/**/*.test.ts"], isolate: false, testTimeout: 900_000 } },
       {
         test: {
           name: "lab",

@@ -60,7 +60,7 @@ beforeAll(async () => {
   cpSync(dir, join(survivor, "etcd"), { recursive: true, filter: (path) => !/:\d+$/.test(path) });
   await cluster.stop();
   writeFileSync(join(survivor, "cluster.json"), JSON.stringify({ publicKey: key.publicKey }));
-}, 60_000);
+}, 300_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Outcome {
