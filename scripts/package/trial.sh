@@ -103,6 +103,19 @@ cluster() {
 healthy() { eventually 180 healthy_now || { on ceph health detail; return 1; }; }
 healthy_now() { on ceph health | grep -q HEALTH_OK && on ceph osd stat | grep -q '3 up'; }
 kept() { [ "$(on rados -p data get object -)" = kept ]; }
+# One service for each of Ceph's daemons, each with a control group of its own.
+services() {
+  for unit in mon@node1 mgr@node1 osd@0 osd@1 osd@2; do
+    on systemctl is-active "microceph-$unit.service" || { on systemctl status --no-pager "microceph-$unit.service"; return 1; }
+  done
+  on grep -l 'microceph.slice/microceph-osd@1.service' "/proc/$(on pgrep -f 'ceph-osd -f -i 1 ')/cgroup" || return 1
+  ! on sh -c 'cat /sys/fs/cgroup/system.slice/microcephd.service/cgroup.procs | xargs ps -o args= -p' | grep '^ceph-'
+}
+# One that is taken away beside us is put back.
+service_stopped() {
+  on systemctl stop microceph-osd@2.service || return 1
+  eventually 60 on systemctl is-active microceph-osd@2.service && healthy
+}
 osd_killed() {
   before=$(on pgrep -f 'ceph-osd -f -i 1 ')
   on kill -9 "$before" || return 1
@@ -121,7 +134,7 @@ rebooted() {
 }
 stopped() {
   on apt-get remove -y microceph-mesh || return 1
-  ! on pgrep -l '^ceph-(mon|mgr|osd|mds)|^node'
+  ! on pgrep -l '^ceph-(mon|mgr|osd|mds)|^node' && ! on systemctl list-units --plain --no-legend 'microceph*' | grep .
 }
 
 for release in ${*:-bookworm trixie}; do
@@ -151,7 +164,9 @@ for release in ${*:-bookworm trixie}; do
   check "$release: is enabled for the boot" on systemctl is-enabled microcephd
   check "$release: runs at once, fresh and harmless" fresh
   check "$release: becomes a cluster with three OSDs, HEALTH_OK" cluster
+  check "$release: runs each daemon of Ceph as a service" services
   check "$release: has an OSD back that was killed" osd_killed
+  check "$release: has an OSD back whose service was stopped" service_stopped
   check "$release: leaves Ceph's daemons alone when it is restarted" daemon_restarted
   check "$release: has everything back after a reboot" rebooted
   check "$release: stops all it runs when it is removed" stopped

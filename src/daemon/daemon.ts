@@ -11,6 +11,7 @@ import { sharedAddresses } from "../ceph/control/ingress.ts";
 import { diskOwners } from "../ceph/daemons/osd-make.ts";
 import { Exclusive } from "../ceph/disks/exclusive.ts";
 import { ProcessRunner } from "../ceph/runner/process-runner.ts";
+import { startDetached, startInSystemd } from "../ceph/runner/start-supervisor.ts";
 import { Discovery } from "../discovery/discovery.ts";
 import { isMicrocephError, MicrocephError, messageOf } from "../errors/microceph-error.ts";
 import { removeTemporaries } from "../files/atomic-file.ts";
@@ -214,7 +215,8 @@ export class Daemon {
     });
     const sights = new PeersInSight(events);
     const health = new HealthWatch({ events, read: () => this.#health() });
-    const runner = new ProcessRunner({ folder: join(settings.stateDir, "supervisors") }, { log });
+    const start = settings.runner === "systemd" ? startInSystemd() : startDetached;
+    const runner = new ProcessRunner({ folder: join(settings.stateDir, "supervisors"), start }, { log });
     await runner.open();
 
     const lobby = new LobbyHost(

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { parsePeer, type StaticPeer } from "./static-peers.ts";
 
+export type RunnerKind = "process" | "systemd";
 export type AdmissionMode = "auto" | "approve" | "closed";
 
 /** What microcephd is told on its command line; each has an environment variable of the same meaning. */
@@ -27,6 +28,8 @@ export interface DaemonSettings {
   /** Name of a cluster founded by this node. */
   readonly clusterName: string;
   readonly logLevel: string;
+  /** How what runs Ceph's daemons is started: as processes, or as services of systemd. */
+  readonly runner: RunnerKind;
   /** Lobbies to greet by unicast, where no multicast goes. */
   readonly peers: readonly StaticPeer[];
 }
@@ -51,6 +54,7 @@ const flags = {
   interface: { type: "string", multiple: true },
   "cluster-name": { type: "string" },
   "log-level": { type: "string" },
+  runner: { type: "string" },
   peer: { type: "string", multiple: true },
   version: { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -75,6 +79,8 @@ The daemon of MicroCeph Mesh: finds its peers, joins or founds a cluster and run
   --mesh-port PORT         port for members only (7444)
   --lease-ttl SECONDS      time after which a silent leader may be replaced (10)
   --extra-ceph-config FILE ceph.conf fragment merged over the rendered one
+  --runner KIND            process, or systemd: Ceph's daemons are services of systemd, one each
+                           (process; MICROCEPH_RUNNER)
   --log-level LEVEL        error, warn, info or debug (info; MICROCEPH_LOG_LEVEL)
   --version, --help
 `;
@@ -109,6 +115,11 @@ function shownName(text: string, flag: string): string {
 function hostName(): string {
   const label = hostname().split(".")[0] ?? "";
   return label.replace(/[^\x21-\x7e]/g, "-").slice(0, 63) || "node";
+}
+
+function runnerKind(text: string): RunnerKind {
+  if (text === "process" || text === "systemd") return text;
+  throw new MicrocephError("USAGE", `--runner takes process or systemd, not "${text}"`);
 }
 
 function admissionMode(text: string | undefined): AdmissionMode | undefined {
@@ -156,6 +167,7 @@ export function parseSettings(
     interfaces: values.interface,
     clusterName: shownName(values["cluster-name"] ?? "microceph", "--cluster-name"),
     peers: (values.peer ?? []).map((text) => parsePeer(text, lobbyPort)),
+    runner: runnerKind(values.runner ?? environment.MICROCEPH_RUNNER ?? "process"),
     logLevel: logLevel(values["log-level"] ?? environment.MICROCEPH_LOG_LEVEL ?? "info"),
   };
 }

@@ -1,12 +1,12 @@
-import { spawn } from "node:child_process";
 import { type FSWatcher, watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
+import { MicrocephError } from "../../errors/microceph-error.ts";
 import { isAlive, type ProcessRecord } from "./processes.ts";
 import type { EnsureResult, Runner, UnitSpec, UnitStatus } from "./runner.ts";
+import { type StartSupervisor, startDetached } from "./start-supervisor.ts";
 import { defaultStopSeconds, specHash, UnitFolder, unitNames } from "./unit-folder.ts";
 
 export interface ProcessRunnerOptions {
@@ -14,6 +14,8 @@ export interface ProcessRunnerOptions {
   readonly folder: string;
   /** Path of supervise.sh; default: beside this module (a bundle has a copy beside itself). */
   readonly script?: string;
+  /** How supervisors are started; default: as processes in sessions of their own. */
+  readonly start?: StartSupervisor;
   /** Milliseconds between two looks for supervisors that died; default 5 s. */
   readonly sweepMs?: number;
   /** Back-off before a program is started again, in milliseconds; default 1 s doubling to 30 s, reset after 60 s. */
@@ -26,9 +28,9 @@ const startDeadlineMs = 10_000;
 const stopMarginMs = 5000;
 
 /**
- * Runs each unit under a supervisor of its own (supervise.sh), in a session of its own and without our
- * standard streams, so that it lives on when the daemon is stopped, killed or upgraded. All state is in the
- * unit's folder: a new daemon process finds the supervisors there and adopts them.
+ * Runs each unit under a supervisor of its own (supervise.sh), so that it lives on when the daemon is stopped, killed
+ * or upgraded. All state is in the unit's folder: a new daemon process finds the supervisors there and adopts them,
+ * however they were started.
  */
 export class ProcessRunner implements Runner {
   readonly #options: ProcessRunnerOptions;
@@ -136,27 +138,20 @@ export class ProcessRunner implements Runner {
     await folder.write(spec);
     await folder.allow();
     const { firstMs, mostMs, resetMs } = this.#options.backOff ?? defaultBackOff;
-    const times = [(spec.stopSeconds ?? defaultStopSeconds) * 1000, firstMs, mostMs, resetMs];
+    const stopMs = (spec.stopSeconds ?? defaultStopSeconds) * 1000;
+    const times = [stopMs, firstMs, mostMs, resetMs];
     const script = this.#options.script ?? join(import.meta.dirname, "supervise.sh");
-    const child = spawn("/bin/sh", [script, folder.path, specHash(spec), ...times.map(String)], {
-      cwd: "/",
-      detached: true,
-      stdio: "ignore",
-      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C" },
+    await (this.#options.start ?? startDetached)({
+      unit: folder.unit,
+      argv: ["/bin/sh", script, folder.path, specHash(spec), ...times.map(String)],
+      stopSeconds: (stopMs + stopMarginMs) / 1000,
     });
-    let failure: unknown;
-    child.on("error", (error) => {
-      failure = error;
-    });
-    child.unref();
     const end = performance.now() + startDeadlineMs;
     while (!(await isAlive(await folder.supervisor()))) {
-      if (failure !== undefined || performance.now() > end) {
-        throw new MicrocephError(
-          "PROGRAM_FAILED",
-          `the supervisor of ${folder.unit} did not start${failure === undefined ? "" : `: ${messageOf(failure)}`}`,
-          { data: { unit: folder.unit, log: join(folder.path, "log") }, cause: failure },
-        );
+      if (performance.now() > end) {
+        throw new MicrocephError("PROGRAM_FAILED", `the supervisor of ${folder.unit} did not start`, {
+          data: { unit: folder.unit, log: join(folder.path, "log") },
+        });
       }
       await delay(5);
     }

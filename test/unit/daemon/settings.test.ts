@@ -23,6 +23,7 @@ describe("settings of microcephd", () => {
       interfaces: undefined,
       clusterName: "microceph",
       logLevel: "info",
+      runner: "process",
       peers: [],
     });
   });
@@ -39,6 +40,7 @@ describe("settings of microcephd", () => {
     [["--interface", "eth0", "--interface", "eth1"], { interfaces: ["eth0", "eth1"] }],
     [["--cluster-name", "büro 2"], { clusterName: "büro 2" }],
     [["--log-level", "debug"], { logLevel: "debug" }],
+    [["--runner", "systemd"], { runner: "systemd" }],
     [
       ["--peer", "10.0.0.7", "--peer", "[fd00::7]:99", "--lobby-port", "5"],
       {
@@ -62,6 +64,8 @@ describe("settings of microcephd", () => {
     [{ MICROCEPH_WINDOW: "shut" }, [], { windowShut: true }],
     [{ MICROCEPH_WINDOW: "open" }, [], { windowShut: false }],
     [{ MICROCEPH_LOG_LEVEL: "warn" }, [], { logLevel: "warn" }],
+    [{ MICROCEPH_RUNNER: "systemd" }, [], { runner: "systemd" }],
+    [{ MICROCEPH_RUNNER: "systemd" }, ["--runner", "process"], { runner: "process" }],
   ])("environment %j with %j", (environment, args, settings) => {
     expect(parsed(args, environment)).toMatchObject(settings);
   });
