@@ -26,6 +26,9 @@ const shared: BuildOptions = {
   target: "node26",
   sourcemap: true,
   minifySyntax: true,
+  // Without comments the text is ASCII: V8 keeps one byte for each character, and a third fewer of them.
+  minifyWhitespace: true,
+  lineLimit: 160,
   legalComments: "none",
   logLevel: "warning",
 };
