@@ -105,8 +105,9 @@ healthy_now() { on ceph health | grep -q HEALTH_OK && on ceph osd stat | grep -q
 kept() { [ "$(on rados -p data get object -)" = kept ]; }
 # One service for each of Ceph's daemons, each with a control group of its own.
 services() {
-  for unit in mon@node1 mgr@node1 osd@0 osd@1 osd@2; do
-    on systemctl is-active "microceph-$unit.service" || { on systemctl status --no-pager "microceph-$unit.service"; return 1; }
+  active=$(on systemctl list-units --plain --no-legend --state=active 'microceph-*@*.service')
+  for unit in mon@ mgr@ osd@0.service osd@1.service osd@2.service; do
+    case "$active" in *"microceph-$unit"*) ;; *) echo "no microceph-$unit among: $active"; return 1 ;; esac
   done
   on grep -l 'microceph.slice/microceph-osd@1.service' "/proc/$(on pgrep -f 'ceph-osd -f -i 1 ')/cgroup" || return 1
   ! on sh -c 'cat /sys/fs/cgroup/system.slice/microcephd.service/cgroup.procs | xargs ps -o args= -p' | grep '^ceph-'
