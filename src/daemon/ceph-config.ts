@@ -158,12 +158,18 @@ export function readersOf(key: string, section: string): RollingType[] {
     mds: /^mds_/,
     rgw: /^rgw_/,
     "rbd-mirror": /^rbd_mirror_/,
+    "cephfs-mirror": /^cephfs_mirror_/,
+    nfs: /^(?!)/,
   };
   const by = rollingOrder.filter((type) => prefixes[type].test(key));
   if (by.length > 0) return by;
+  // Both mount file systems by Ceph's library for that.
+  const mounting = ["cephfs-mirror", "nfs"] as const;
   if (told === "client") {
     const isOf = (type: RollingType): boolean => `${section}.`.startsWith(`client.${type}.`);
-    return (["rgw", "rbd-mirror"] as const).filter((type) => section === told || isOf(type));
+    const readers = key.startsWith("client_") ? mounting : (["rgw", "rbd-mirror", ...mounting] as const);
+    return readers.filter((type) => section === told || isOf(type));
   }
-  return key.startsWith("rbd_") || key.startsWith("client_") ? [] : [...rollingOrder];
+  if (key.startsWith("client_")) return [...mounting];
+  return key.startsWith("rbd_") ? [] : [...rollingOrder];
 }

@@ -5,6 +5,7 @@ import type { Admission, MeshStatus, NamedNodes, SelfStatus } from "../api/contr
 import type { Service } from "../api/contract/status.ts";
 import { notInitialized } from "../api/not-initialized.ts";
 import type { ForwardReply, ForwardRequest, Operations, RequestContext } from "../api/operations.ts";
+import { nfsProgram } from "../ceph/daemons/nfs-program.ts";
 import { encryptionSupport } from "../ceph/disks/luks.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { hostPort } from "../ids/host-port.ts";
@@ -326,8 +327,12 @@ export function daemonOperations(daemon: Daemon): Operations {
       return shown(daemon.jobs.start(migrateJob, { ...request }));
     },
     async programs() {
-      const [ceph, etcd] = await Promise.all([cephBuild(), etcdVersion()]);
-      return { ceph, etcd, product: productVersion };
+      const node = daemon.cluster?.deps.cephNode;
+      const [ceph, etcd, nfs] = await Promise.all([
+        ...([cephBuild(), etcdVersion()] as const),
+        node === undefined ? null : nfsProgram(node.deps, node.handle),
+      ]);
+      return { ceph, etcd, product: productVersion, nfs };
     },
     async planUpgrade({ all }, { signal }) {
       return planUpgrade(daemon, all, signal);

@@ -43,6 +43,10 @@ export async function restartService(daemon: Daemon, request: Json, tools: JobTo
       const key = await ceph.authGetOrCreate(entityOf("rgw", handle), rgwCapabilities, call);
       await prepareKeyedDaemon(deps, "rgw", { handle, key });
     }
+    if (service === "nfs") {
+      await cephNode.nfs.restart((text) => tools.report(50, text), tools.signal);
+      return;
+    }
     await deps.runner.restart(unit);
     const wait = { deadlineMs: servingMs, signal: tools.signal };
     if (service === "mon") await waitMonInQuorum(deps, handle, wait);

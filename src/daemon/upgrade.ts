@@ -66,8 +66,12 @@ const mappedService = z
   .default({ daemons: {} });
 const serviceMap = z.object({
   services: z
-    .object({ rgw: mappedService, "rbd-mirror": mappedService })
-    .default({ rgw: { daemons: {} }, "rbd-mirror": { daemons: {} } }),
+    .object({ rgw: mappedService, "rbd-mirror": mappedService, "cephfs-mirror": mappedService })
+    .default({
+      rgw: { daemons: {} },
+      "rbd-mirror": { daemons: {} },
+      "cephfs-mirror": { daemons: {} },
+    }),
 });
 
 interface Gathered extends RollingFacts {
@@ -315,7 +319,7 @@ async function gather(cluster: ClusterRuntime, signal: AbortSignal): Promise<Gat
       osdsOf(cluster, id).map(({ osd }): [number, string] => [osd, handle]),
     ),
   );
-  const mapped = (service: "rgw" | "rbd-mirror") =>
+  const mapped = (service: keyof typeof services.services) =>
     Object.values(services.services[service].daemons).flatMap((one) =>
       typeof one === "string"
         ? []
@@ -342,6 +346,8 @@ async function gather(cluster: ClusterRuntime, signal: AbortSignal): Promise<Gat
     ...named("mds", mdss, (name) => mds.active.includes(name)),
     ...named("rgw", mapped("rgw"), () => false),
     ...named("rbd-mirror", mapped("rbd-mirror"), () => false),
+    ...named("cephfs-mirror", mapped("cephfs-mirror"), () => false),
+    ...nodes.flatMap(({ handle, programs }) => gatewayOf(handle, programs)),
   ].filter(({ running }) => running !== "");
   const installed = new Map(
     nodes.flatMap(({ handle, programs }): [string, string][] =>
@@ -364,6 +370,15 @@ async function gather(cluster: ClusterRuntime, signal: AbortSignal): Promise<Gat
       }))
       .sort((a, b) => a.node.localeCompare(b.node, "en", { numeric: true })),
   };
+}
+
+/** A node's NFS gateway: Ceph's maps do not have it, so its host says whether it runs what is installed. */
+function gatewayOf(handle: string, programs: InstalledPrograms | null): RunningDaemon[] {
+  const { nfs = null } = programs ?? {};
+  if (nfs === null) return [];
+  const { installed, replaced } = nfs;
+  const running = replaced ? "an earlier one" : installed;
+  return [{ type: "nfs", id: handle, host: handle, running, installed, active: false, down: false }];
 }
 
 async function installedOn(

@@ -207,6 +207,14 @@ labSuite("a cluster in operation", () => {
       [...placed.matchAll(/(n\d) .* nfs:\/\/([0-9.]+):2049 .* placed/g)].map((m) => [m[1], m[2]]),
     );
     expect([...at.keys()]).toEqual(["n1", "n2"]);
+    // Nobody was connected yet, so nothing is claimed again.
+    const before = pids();
+    const option = ["client_acl_type", "--section", "client.nfs"];
+    expect(await cluster.run("n1", "cluster", "config", "set", ...option, "posix_acl", "--wait")).toMatch(
+      /^Restarted: nfs\.n1, nfs\.n2\.$/m,
+    );
+    const changed = [...pids()].flatMap(([unit, pid]) => (before.get(unit) === pid ? [] : [unit]));
+    expect(changed.sort()).toEqual(["nfs.n1", "nfs.n2"]);
     const url = (node: string, path: string): string => `nfs://${at.get(node)}${path}?version=4`;
     const byClient = (words: readonly string[]): Promise<string> => lab.run("n3", words, minutes(3));
     const source = join(folder, "by-nfs");
@@ -243,6 +251,7 @@ labSuite("a cluster in operation", () => {
     expect(await cluster.run("n3", "disable", ...service, "--all")).toBe("No NFS gateway is wanted.\n");
     expect(await cluster.ceph("n1", "auth", "ls")).not.toContain("client.nfs.");
     await cluster.run("n1", "nfs", "export", "remove", "/shared");
+    await cluster.run("n1", "cluster", "config", "reset", ...option, "--skip-restart");
   }
 
   it("sets any option of Ceph, restarts in turn who reads it only at the start, and refuses what is its own", async () => {

@@ -474,7 +474,7 @@ export const endpoints = {
     method: "POST",
     path: "/1.0/services/{service}/restart",
     summary:
-      "Restart this node's monitor, manager, metadata server, gateway or mirror; the job ends when it serves",
+      "Restart this node's monitor, manager, metadata server, gateway or mirror; the job ends when it serves, of an NFS gateway when its clients have claimed their locks",
     params: restartParams,
     body: restartRequest,
     reply: job,

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { name, type Shape, text } from "./shape.ts";
 
-export const restartParams = z.strictObject({ service: z.enum(["mon", "mgr", "mds", "rgw", "rbd-mirror"]) });
+export const restartParams = z.strictObject({
+  service: z.enum(["mon", "mgr", "mds", "rgw", "rbd-mirror", "cephfs-mirror", "nfs"]),
+});
 export const restartRequest = z.strictObject({});
 
 /** What a node's disk has now, which its running daemons need not be. */
@@ -10,6 +12,14 @@ export const installedPrograms = z.object({
   ceph: text,
   etcd: z.string(),
   product: z.string(),
+  /** Of the NFS gateway, which Ceph does not list; null where none runs. */
+  nfs: z
+    .object({
+      installed: text,
+      replaced: z.boolean().describe("the running one was started before what is installed was put there"),
+    })
+    .nullable()
+    .default(null),
 });
 export type InstalledPrograms = Shape<typeof installedPrograms>;
 

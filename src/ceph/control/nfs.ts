@@ -1,8 +1,8 @@
-import { messageOf } from "../../errors/microceph-error.ts";
+import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
-import type { DaemonDeps } from "../daemons/deps.ts";
+import { type DaemonDeps, unitName } from "../daemons/deps.ts";
 import {
   checkNfsProgram,
   followExports,
@@ -12,6 +12,7 @@ import {
   runsNfs,
   startNfs,
   userOf,
+  waitNfsClaimed,
   waitNfsServing,
 } from "../daemons/nfs.ts";
 import type { NfsExport, NfsSettings } from "../daemons/nfs-config.ts";
@@ -24,6 +25,8 @@ import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
 const sessionsMs = 20_000;
 /** Milliseconds that it gets to mount the file systems and listen. */
 const servingMs = 120_000;
+/** Milliseconds for claims: ganesha itself ends its grace period after 90 s. */
+const claimMs = 150_000;
 
 /** This node's NFS gateway. */
 export class NodeNfs {
@@ -66,6 +69,23 @@ export class NodeNfs {
       await startNfs(deps, handle);
       await waitNfsServing(settings, handle, { deadlineMs: servingMs, signal });
     });
+  }
+
+  /**
+   * Restart it, with the program that is installed now; it serves once it listens and its former clients have claimed
+   * their locks again, or ganesha waits for them no more. Throws NOT_FOUND, DEADLINE_EXCEEDED, CANCELLED.
+   */
+  async restart(report: (text: string) => void, signal: AbortSignal): Promise<void> {
+    const deps = this.#deps;
+    const handle = this.#handle;
+    await this.#here.inOrder(async () => {
+      const kept = await keptNfs(deps, handle);
+      if (kept === null) throw new MicrocephError("NOT_FOUND", `no NFS gateway is on ${handle}`);
+      await deps.runner.restart(unitName("nfs", handle));
+      await waitNfsServing(kept.settings, handle, { deadlineMs: servingMs, signal });
+    });
+    report("clients claim their locks again");
+    await waitNfsClaimed(deps, handle, { deadlineMs: claimMs, signal });
   }
 
   /** Take back a placing that does not work out; one that runs already has taken effect. */

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
@@ -109,6 +109,27 @@ export async function waitNfsServing(
     `the NFS gateway of ${handle} to listen on port ${port}`,
     async () => ((await listens({ host: bind ?? "127.0.0.1", port })) ? true : undefined),
     { intervalMs: 200, ...wait },
+  );
+}
+
+/**
+ * Wait until every client of the former run has claimed its locks again, or ganesha waits for them no more: then it
+ * forgets who they were (`fs_clean_old_recov_dir`). Throws DEADLINE_EXCEEDED.
+ */
+export async function waitNfsClaimed(
+  deps: Pick<DaemonDeps, "paths">,
+  handle: Handle,
+  wait: WaitOptions,
+): Promise<void> {
+  const former = join(files(deps.paths, handle).recovery, "v4old");
+  await waitUntil(
+    `clients of the NFS gateway of ${handle} to claim their locks again`,
+    async () => {
+      const names = await readdir(former, { recursive: true }).catch(() => []);
+      // One folder for each ganesha that shares it, and in it one for each client.
+      return names.some((name) => name.includes("/")) ? undefined : true;
+    },
+    { intervalMs: 500, ...wait },
   );
 }
 

@@ -1,5 +1,14 @@
 /** Daemons in the order in which an upgrade restarts them (Ceph's "Upgrading non-cephadm clusters"). */
-export const rollingOrder = ["mon", "mgr", "osd", "mds", "rgw", "rbd-mirror"] as const;
+export const rollingOrder = [
+  "mon",
+  "mgr",
+  "osd",
+  "mds",
+  "rgw",
+  "rbd-mirror",
+  "cephfs-mirror",
+  "nfs",
+] as const;
 export type RollingType = (typeof rollingOrder)[number];
 
 export interface RunningDaemon {
@@ -9,6 +18,8 @@ export interface RunningDaemon {
   readonly host: string;
   /** As it says itself: `ceph version 16.2.15 (…) pacific (stable)`. */
   readonly running: string;
+  /** As its host says, where the program is not Ceph's; default: what the host has of Ceph. */
+  readonly installed?: string;
   /** It serves now, and others stand by. */
   readonly active: boolean;
   /** It does not run: when it is started, it runs what is installed. One that was stopped stays so. */
@@ -33,12 +44,12 @@ export interface RollingStep {
 
 /**
  * What is to be restarted so that it runs what its host has installed, in order: monitors, managers, OSDs host by host,
- * metadata servers, gateways, mirrors; what stands by before what is active. `all`: also what runs it already.
+ * metadata servers, S3 gateways, mirrors, NFS gateways; what stands by before what is active. `all`: also what runs it already.
  */
 export function planRolling(facts: RollingFacts, all: boolean): RollingStep[] {
   return facts.daemons
     .flatMap(({ active, down, ...daemon }) => {
-      const installed = facts.installed.get(daemon.host);
+      const installed = daemon.installed ?? facts.installed.get(daemon.host);
       if (down || installed === undefined || (!all && installed === daemon.running)) return [];
       return [{ ...daemon, installed, active }];
     })
@@ -69,8 +80,8 @@ const longestLeap = 2;
  * notes); null when nothing is against it.
  */
 export function refusedLeap({ daemons, installed, requiredRelease }: RollingFacts): string | null {
-  for (const { type, id, host, running } of daemons) {
-    const [from, to] = [releaseOf(running), releaseOf(installed.get(host) ?? running)];
+  for (const { type, id, host, running, ...own } of daemons) {
+    const [from, to] = [releaseOf(running), releaseOf(own.installed ?? installed.get(host) ?? running)];
     if (from === null || to === null) continue;
     const leap = to.charCodeAt(0) - from.charCodeAt(0);
     if (leap < 0) return `${type}.${id} runs ${from}, ${host} has ${to} installed: Ceph cannot go back`;

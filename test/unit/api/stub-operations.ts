@@ -537,7 +537,7 @@ export class StubOperations implements Operations {
   }
 
   async programs() {
-    return { ceph: this.upgradePlan.nodes[0]?.ceph ?? "", etcd: "3.5.21", product: "0.1.0" };
+    return { ceph: this.upgradePlan.nodes[0]?.ceph ?? "", etcd: "3.5.21", product: "0.1.0", nfs: null };
   }
 
   async planUpgrade(input: { readonly all: boolean }) {

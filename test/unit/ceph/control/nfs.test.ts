@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CephCommands } from "../../../../src/ceph/command/commands.ts";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
 import { NodeNfs } from "../../../../src/ceph/control/nfs.ts";
@@ -123,6 +123,25 @@ describe("the NFS gateway of a node", () => {
     await stopListening();
     await place(6, undefined, 0);
     expect(fake.units.get("nfs.n1")?.env).not.toEqual(spec?.env);
+  });
+
+  it("serves after a restart once its former clients have claimed their locks; exports are followed meanwhile", async () => {
+    const { signal } = new AbortController();
+    await expect(nfs.restart(() => undefined, signal)).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await place(5);
+    const former = join(folder(), "recovery", "v4old", "node0");
+    await mkdir(join(former, "::ffff:192.0.2.13-(26:Linux NFSv4.2 n9)"), { recursive: true });
+    let isDone = false;
+    const waits = new Promise<string>((resolve) => {
+      void nfs.restart(resolve, signal).then(() => {
+        isDone = true;
+      });
+    });
+    expect(await waits).toBe("clients claim their locks again");
+    expect(await nfs.follow([])).toBe(true);
+    expect(isDone).toBe(false);
+    await rm(former, { recursive: true });
+    await vi.waitFor(() => expect(isDone).toBe(true), { timeout: 10_000 });
   });
 
   it("is told of other exports while it runs, and only of news", async () => {

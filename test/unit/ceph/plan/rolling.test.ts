@@ -67,6 +67,23 @@ describe("planRolling", () => {
     expect(nextRelease(facts({ daemons: old }))).toBeNull();
   });
 
+  it("restarts mirrors and NFS gateways last; a gateway by what its own host says of it", () => {
+    const nfs = { running: "nfs-ganesha 4.3", installed: "nfs-ganesha 4.3" };
+    const daemons = [
+      daemon("nfs", "n2", { ...nfs, running: "an earlier one" }),
+      daemon("nfs", "n1", nfs),
+      daemon("cephfs-mirror", "n1"),
+      daemon("rbd-mirror", "n1"),
+      daemon("rgw", "n1"),
+    ];
+    expect(names(planRolling(facts({ daemons }), false))).toBe(
+      "rgw.n1 rbd-mirror.n1 cephfs-mirror.n1 nfs.n2",
+    );
+    expect(names(planRolling(facts({ daemons }), true))).toMatch(/nfs\.n1 nfs\.n2$/);
+    expect(planRolling(facts({ daemons }), false).at(-1)).toMatchObject({ installed: nfs.installed });
+    expect(refusedLeap(facts({ daemons }))).toBeNull();
+  });
+
   it("leaves out hosts that do not answer", () => {
     expect(names(planRolling(facts({ installed: new Map([["n2", fresh]]) }), true))).toBe(
       "mon.n2 mgr.n2 osd.1 mds.n2",
