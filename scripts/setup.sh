@@ -70,6 +70,7 @@ client_programs='
 s3cmd s3cmd
 rclone rclone
 /usr/bin/aws awscli
+swift python3-swiftclient
 chromium chromium
 prometheus prometheus
 ceph-fuse ceph-fuse

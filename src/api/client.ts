@@ -89,7 +89,14 @@ import type {
   siteRequest,
 } from "./contract/replication.ts";
 import type { ResetReply, resetRequest } from "./contract/reset.ts";
-import type { S3Bucket, S3User, S3UserRow, s3UserRemoval, s3UserRequest } from "./contract/s3.ts";
+import type {
+  S3Bucket,
+  S3User,
+  S3UserRow,
+  s3KeyRequest,
+  s3UserRemoval,
+  s3UserRequest,
+} from "./contract/s3.ts";
 import type { Draft, Shape } from "./contract/shape.ts";
 import type {
   Health,
@@ -475,13 +482,11 @@ export class ApiClient {
     this.request("POST", "/1.0/s3/users", request, { deadlineMs: s3Ms, ...options });
   s3User = (user: string, options?: CallOptions): Promise<S3User> =>
     this.#get(`/1.0/s3/users/${encodeURIComponent(user)}`, { deadlineMs: s3Ms, ...options });
-  createS3Key = (user: string, options?: CallOptions): Promise<S3User> =>
-    this.request(
-      "POST",
-      `/1.0/s3/users/${encodeURIComponent(user)}/keys`,
-      {},
-      { deadlineMs: s3Ms, ...options },
-    );
+  createS3Key = (user: string, request: Draft<typeof s3KeyRequest>, options?: CallOptions): Promise<S3User> =>
+    this.request("POST", `/1.0/s3/users/${encodeURIComponent(user)}/keys`, request, {
+      deadlineMs: s3Ms,
+      ...options,
+    });
   removeS3User = (
     user: string,
     request: Draft<typeof s3UserRemoval>,

@@ -121,6 +121,7 @@ import type {
   S3Bucket,
   S3User,
   S3UserRow,
+  s3KeyRequest,
   s3UserParams,
   s3UserRemoval,
   s3UserRequest,
@@ -418,7 +419,10 @@ export interface Operations {
   s3Users(input: Nothing, context: RequestContext): Promise<readonly S3UserRow[]>;
   createS3User(input: Shape<typeof s3UserRequest>, context: RequestContext): Promise<S3User>;
   s3User(input: Shape<typeof s3UserParams>, context: RequestContext): Promise<S3User>;
-  createS3Key(input: Shape<typeof s3UserParams>, context: RequestContext): Promise<S3User>;
+  createS3Key(
+    input: Shape<typeof s3UserParams> & Shape<typeof s3KeyRequest>,
+    context: RequestContext,
+  ): Promise<S3User>;
   /** Throws USER_HAS_BUCKETS. */
   removeS3User(
     input: Shape<typeof s3UserParams> & Shape<typeof s3UserRemoval>,

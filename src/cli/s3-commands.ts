@@ -1,10 +1,21 @@
 import type { Command } from "commander";
 import type { S3Bucket, S3UserRow } from "../api/contract/s3.ts";
+import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
 import { s3UserText } from "./render/s3-user.ts";
 import type { Table } from "./render/table.ts";
 import { bytes as bytesText } from "./render/words.ts";
 import { Session } from "./session.ts";
+
+interface CreateOptions {
+  readonly displayName?: string;
+  readonly swift?: true;
+}
+
+interface KeyOptions {
+  readonly new?: true;
+  readonly swift?: true;
+}
 
 /** `microceph s3 …` */
 export function addS3Commands(program: Command, io: CliIo): void {
@@ -13,13 +24,14 @@ export function addS3Commands(program: Command, io: CliIo): void {
 
   user
     .command("create")
-    .description("Make a user with a key, and print what awscli, s3cmd and rclone need")
+    .description("Make a user with a key, and print what awscli, s3cmd, rclone and swift need")
     .argument("<name>", "letters, digits, dot, underscore and hyphen")
     .option("--display-name <text>", "name for people (the user's name)")
-    .action(async (name: string, options: { readonly displayName?: string }, command: Command) => {
+    .option("--swift", "with a key for Swift, too")
+    .action(async (name: string, options: CreateOptions, command: Command) => {
       const session = new Session(io, command);
-      const { displayName } = options;
-      const request = { name, ...(displayName === undefined ? {} : { display_name: displayName }) };
+      const { displayName, swift = false } = options;
+      const request = { name, swift, ...(displayName === undefined ? {} : { display_name: displayName }) };
       await session.print(await session.client.createS3User(request), s3UserText);
     });
 
@@ -33,13 +45,17 @@ export function addS3Commands(program: Command, io: CliIo): void {
 
   user
     .command("key")
-    .description("Show a user's keys, and what awscli, s3cmd and rclone need")
+    .description("Show a user's keys, and what awscli, s3cmd, rclone and swift need")
     .argument("<name>")
     .option("--new", "give it one more key first")
-    .action(async (name: string, options: { readonly new?: true }, command: Command) => {
+    .option("--swift", "with --new: a key for Swift, instead of the one that was there")
+    .action(async (name: string, options: KeyOptions, command: Command) => {
+      if (options.swift && !options.new) throw new MicrocephError("USAGE", "--swift goes with --new");
       const session = new Session(io, command);
       const { client } = session;
-      await session.print(await (options.new ? client.createS3Key(name) : client.s3User(name)), s3UserText);
+      const type = options.swift ? "swift" : "s3";
+      const user = await (options.new ? client.createS3Key(name, { type }) : client.s3User(name));
+      await session.print(user, s3UserText);
     });
 
   user

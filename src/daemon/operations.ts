@@ -572,14 +572,15 @@ export function daemonOperations(daemon: Daemon): Operations {
     async s3Users(_input, { signal }) {
       return new S3Users(runtime(), signal).list();
     },
-    async createS3User({ name, display_name }, { signal }) {
-      return new S3Users(runtime(), signal).create(name, display_name ?? name);
+    async createS3User({ name, display_name, swift }, { signal }) {
+      return new S3Users(runtime(), signal).create(name, display_name ?? name, swift);
     },
     async s3User({ user }, { signal }) {
       return new S3Users(runtime(), signal).get(user);
     },
-    async createS3Key({ user }, { signal }) {
-      return new S3Users(runtime(), signal).addKey(user);
+    async createS3Key({ user, type }, { signal }) {
+      const users = new S3Users(runtime(), signal);
+      return type === "swift" ? users.newSwiftKey(user) : users.addKey(user);
     },
     async removeS3User({ user, purge_data }, { signal }) {
       return new S3Users(runtime(), signal).remove(user, purge_data);

@@ -12,6 +12,8 @@ const shownUser = z.object({
   user_id: z.string(),
   display_name: z.string().default(""),
   keys: z.array(z.object({ access_key: z.string(), secret_key: z.string() })).default([]),
+  swift_keys: z.array(z.object({ user: z.string(), secret_key: z.string() })).default([]),
+  subusers: z.array(z.object({ id: z.string() })).default([]),
 });
 const shownBucket = z.object({
   bucket: z.string(),
@@ -44,11 +46,12 @@ export class S3Users {
     return this.#user(await this.#ask(["user", "info", `--uid=${name}`], name));
   }
 
-  /** Throws NAME_TAKEN. */
-  async create(name: string, displayName: string): Promise<S3User> {
-    return this.#user(
+  /** With `swift` also a key for Swift: cut off before it, `newSwiftKey` makes that. Throws NAME_TAKEN. */
+  async create(name: string, displayName: string, swift: boolean): Promise<S3User> {
+    const made = this.#user(
       await this.#ask(["user", "create", `--uid=${name}`, `--display-name=${displayName}`], name),
     );
+    return swift ? this.newSwiftKey(name) : made;
   }
 
   /** Throws NOT_FOUND. */
@@ -58,6 +61,21 @@ export class S3Users {
     return this.#user(
       await this.#ask(
         ["key", "create", `--uid=${name}`, "--key-type=s3", "--gen-access-key", "--gen-secret"],
+        name,
+      ),
+    );
+  }
+
+  /** Swift knows a user by a subuser of his, which has one key: the one that was there opens nothing any more. Throws NOT_FOUND. */
+  async newSwiftKey(name: string): Promise<S3User> {
+    const { subusers } = shownUser.parse(await this.#ask(["user", "info", `--uid=${name}`], name));
+    const swift = `${name}:swift`;
+    const words = subusers.some(({ id }) => id === swift)
+      ? ["key", "create"]
+      : ["subuser", "create", "--access=full"];
+    return this.#user(
+      await this.#ask(
+        [...words, `--uid=${name}`, `--subuser=${swift}`, "--key-type=swift", "--gen-secret"],
         name,
       ),
     );
@@ -83,10 +101,11 @@ export class S3Users {
   }
 
   #user(answer: unknown): S3User {
-    const { user_id, display_name, keys } = shownUser.parse(answer);
+    const { user_id, display_name, keys, swift_keys } = shownUser.parse(answer);
     return {
       ...{ name: user_id, display_name, endpoints: endpoints(this.#cluster) },
       keys: keys.map(({ access_key, secret_key }) => ({ access_key, secret_key })),
+      swift_keys: swift_keys.map(({ user, secret_key }) => ({ user, secret_key })),
     };
   }
 

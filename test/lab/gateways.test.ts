@@ -38,6 +38,8 @@ labSuite("S3 gateways", () => {
     clientSettings("alice", user.keys[0] ?? { access_key: "", secret_key: "" }, endpoint).find((one) =>
       one.title.startsWith(title),
     )?.text ?? "";
+  const swiftOf = (printed: string): string =>
+    printed.slice(printed.indexOf("# swift: for the shell")).replace(/^swift list$/m, "");
   const endpointOf = async (node: string): Promise<string> =>
     (await report(node)).nodes.find((one) => one.node === node)?.url ?? "";
   const readAt = async (node: string, endpoint: string): Promise<string> => {
@@ -108,6 +110,23 @@ labSuite("S3 gateways", () => {
     expect(buckets).toMatch(/^photos,alice,2,/m);
   });
 
+  it("speak Swift with what was printed, and S3 for the same objects", async () => {
+    await cluster.run("n1", "s3", "user", "key", "alice", "--new", "--swift");
+    const printed = await cluster.run("n2", "s3", "user", "key", "alice", "--new", "--swift");
+    const said = await client(
+      "n3",
+      `${swiftOf(printed)}cd ${folder}
+       swift upload papers photo --object-name by-swift >&2
+       swift download papers by-swift --output back >&2
+       s3cmd -c s3cfg --no-progress get --force s3://papers/by-swift back-by-s3 >&2
+       swift list photos
+       sha256sum back back-by-s3
+       swift delete papers >&2`,
+    );
+    const same = digest(photo);
+    expect(said).toBe(`one\ntwo\n${same}  back\n${same}  back-by-s3\n`);
+  });
+
   it("follow another port one after the other, and refuse one that is taken", async () => {
     await cluster.run("n1", "enable", "rgw", "--count", "2", "--port", "8081");
     const [one = ""] = await placedOn("n1");
@@ -138,6 +157,10 @@ labSuite("S3 gateways", () => {
       () => client(away, `s3cmd -c ${folder}/s3cfg setacl --acl-public s3://photos/one`),
       minutes(2),
     );
+    // Gateways answer with another port than that of the common address.
+    const printed = await cluster.run("n1", "s3", "user", "key", "alice");
+    expect(printed).toContain(`ST_AUTH=http://${vip}:80/auth`);
+    expect(await client(away, `${swiftOf(printed)}swift list photos`)).toBe("one\ntwo\n");
 
     // Requests one after the other, for a part of an object and for a gateway's own answer: the first waits for Ceph,
     // too, which takes its time to see that a host is dead.

@@ -1043,7 +1043,7 @@ export const endpoints = {
   createS3Key: {
     method: "POST",
     path: "/1.0/s3/users/{user}/keys",
-    summary: "Give an S3 user one more key",
+    summary: "Give an S3 user one more key, or another for Swift",
     params: s3UserParams,
     body: s3KeyRequest,
     reply: s3User,

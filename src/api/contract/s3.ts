@@ -7,16 +7,24 @@ export const s3UserParams = z.strictObject({ user: s3UserName });
 export const s3UserRequest = z.strictObject({
   name: s3UserName,
   display_name: z.string().min(1).max(128).optional(),
+  swift: z.boolean().default(false).describe("with a key for Swift, too"),
 });
 export const s3UserRemoval = z.strictObject({
   purge_data: z.boolean().default(false).describe("with its buckets and all that is in them"),
 });
-export const s3KeyRequest = z.strictObject({});
+export const s3KeyRequest = z.strictObject({
+  type: z
+    .enum(["s3", "swift"])
+    .default("s3")
+    .describe("`s3`: one more key; `swift`: another instead of the one that was there"),
+});
 
 export const s3User = z.object({
   name: text,
   display_name: text,
   keys: z.array(z.object({ access_key: text, secret_key: text })),
+  /** Of its subuser `USER:swift`. */
+  swift_keys: z.array(z.object({ user: text, secret_key: text })).default([]),
   /** Where gateways are reached. */
   endpoints: z.array(z.string()),
 });

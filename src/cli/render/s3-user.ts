@@ -1,7 +1,7 @@
 import type { S3User } from "../../api/contract/s3.ts";
 
 /** The newest key, and the same ready to be pasted for the clients that people use. */
-export function s3UserText({ name, keys, endpoints }: S3User): string {
+export function s3UserText({ name, keys, swift_keys, endpoints }: S3User): string {
   const key = keys.at(-1);
   if (key === undefined) return `${name} has no key: microceph s3 user key ${name} --new\n`;
   const older = keys.slice(0, -1).map(({ access_key, secret_key }) => `  ${access_key}  ${secret_key}\n`);
@@ -10,14 +10,37 @@ export function s3UserText({ name, keys, endpoints }: S3User): string {
     `Access key:  ${key.access_key}`,
     `Secret key:  ${key.secret_key}`,
     `Endpoints:   ${endpoints.join(" ") || "none yet: microceph enable rgw"}`,
+    ...swift_keys.map(({ user, secret_key }) => `Swift:       ${user}  ${secret_key}`),
   ].join("\n");
   const others = older.length === 0 ? "" : `Other keys:\n${older.join("")}`;
   const [endpoint] = endpoints;
   if (endpoint === undefined) return `${head}\n${others}`;
-  const settings = clientSettings(name, key, endpoint)
+  const settings = [
+    ...clientSettings(name, key, endpoint),
+    ...swift_keys.slice(0, 1).map((one) => swiftSettings(one, endpoint)),
+  ]
     .map(({ title, text }) => `\n# ${title}\n${text}`)
     .join("");
   return `${head}\n${others}${settings}`;
+}
+
+/** What the client `swift` needs (swift(1)). */
+export function swiftSettings(
+  { user, secret_key }: { readonly user: string; readonly secret_key: string },
+  endpoint: string,
+): { readonly title: string; readonly text: string } {
+  return {
+    title: "swift: for the shell",
+    text: [
+      `export ST_AUTH=${endpoint}/auth/v1.0`,
+      `export ST_USER=${user}`,
+      `export ST_KEY=${secret_key}`,
+      // A gateway answers with its own port, which is not that of the common address.
+      `export OS_STORAGE_URL=${endpoint}/swift/v1`,
+      "swift list",
+      "",
+    ].join("\n"),
+  };
 }
 
 /** What each client needs, for its shell or its configuration file. */

@@ -181,6 +181,7 @@ export class StubOperations implements Operations {
   s3UserReply: S3User = {
     ...{ name: "alice", display_name: "Alice" },
     keys: [{ access_key: "AK", secret_key: "SK" }],
+    swift_keys: [],
     endpoints: ["http://10.0.0.1:8080"],
   };
   rebuild: RebuildPlan = {

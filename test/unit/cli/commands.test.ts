@@ -745,7 +745,9 @@ describe("services", () => {
   test("an S3 user is printed with what each client needs; the newest key counts", async () => {
     await using api = await runServer();
     const made = await run(api, "s3 user create alice --display-name Alice");
-    expect(api.operations.inputOf("createS3User")).toEqual({ name: "alice", display_name: "Alice" });
+    expect(api.operations.inputOf("createS3User")).toEqual({
+      ...{ name: "alice", display_name: "Alice", swift: false },
+    });
     for (const line of [
       "aws --endpoint-url http://10.0.0.1:8080 s3 ls",
       "export AWS_ACCESS_KEY_ID=AK",
@@ -766,6 +768,33 @@ describe("services", () => {
     expect((await run(api, "s3 user key alice")).stdout).toContain("none yet: microceph enable rgw");
     api.operations.s3UserReply = { ...s3UserReply, keys: [] };
     expect((await run(api, "s3 user key alice")).stdout).toContain("--new");
+  });
+
+  test("a user's key for Swift is made and printed when it is asked for", async () => {
+    await using api = await runServer();
+    expect((await run(api, "s3 user key alice")).stdout).not.toMatch(/swift/i);
+    const { s3UserReply } = api.operations;
+    api.operations.s3UserReply = {
+      ...s3UserReply,
+      swift_keys: [{ user: "alice:swift", secret_key: "SWIFT" }],
+    };
+    const made = await run(api, "s3 user create alice --swift");
+    expect(api.operations.inputOf("createS3User")).toEqual({ name: "alice", swift: true });
+    for (const line of [
+      "Swift:       alice:swift  SWIFT",
+      "export ST_AUTH=http://10.0.0.1:8080/auth/v1.0",
+      "export ST_USER=alice:swift",
+      "export ST_KEY=SWIFT",
+      "export OS_STORAGE_URL=http://10.0.0.1:8080/swift/v1",
+      "swift list",
+    ]) {
+      expect(made.stdout.split("\n")).toContain(line);
+    }
+    await run(api, "s3 user key alice --new");
+    expect(api.operations.inputOf("createS3Key")).toMatchObject({ user: "alice", type: "s3" });
+    await run(api, "s3 user key alice --new --swift");
+    expect(api.operations.inputOf("createS3Key")).toMatchObject({ user: "alice", type: "swift" });
+    expect((await run(api, "s3 user key alice --swift")).code).toBe(2);
   });
 
   test("S3 users and buckets are listed, and a user is removed", async () => {
