@@ -64,12 +64,29 @@ export const socketPathLimit = 107;
  * `ceph-client.admin.<pid>.<address>.asok`, and of a daemon with a long handle.
  */
 export function checkSocketPaths(paths: CephPaths, handle: string): void {
-  const longest = [
+  refuseLonger([
     paths.adminSocket("mon", handle),
     join(paths.run, "ceph-client.admin.4194304.asok"),
     paths.adminSocket("osd", 99999),
-  ];
-  for (const path of longest) {
+  ]);
+}
+
+/** As above for what copies images or folders of or to other sites: nodes without one may have longer handles. */
+export function checkMirrorSocket(
+  paths: CephPaths,
+  type: "rbd-mirror" | "cephfs-mirror",
+  handle: string,
+): void {
+  // The one is named as a client's, after its process; the other is told where (`mirrorSpec`).
+  const socket =
+    type === "rbd-mirror"
+      ? join(paths.run, `ceph-client.rbd-mirror.${handle}.4194304.asok`)
+      : paths.adminSocket(type, handle);
+  refuseLonger([socket]);
+}
+
+function refuseLonger(sockets: readonly string[]): void {
+  for (const path of sockets) {
     const bytes = Buffer.byteLength(path);
     if (bytes > socketPathLimit) {
       throw new MicrocephError(

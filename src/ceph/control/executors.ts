@@ -85,7 +85,7 @@ export interface VoterChange {
 }
 
 /** What placing a daemon on a host meets there again and again. */
-const hopeless = ["PORT_IN_USE", "MISSING_PROGRAM", "ADDRESS_UNAVAILABLE"] as const;
+const hopeless = ["PORT_IN_USE", "MISSING_PROGRAM", "PATH_TOO_LONG", "ADDRESS_UNAVAILABLE"] as const;
 
 /** One executor for each kind of decision; each is run again from its start until it has ended. */
 export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {

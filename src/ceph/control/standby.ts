@@ -1,5 +1,6 @@
 import type { Handle } from "../../ids/ids.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
+import { checkMirrorSocket } from "../config/ceph-paths.ts";
 import { hasten } from "../daemons/build-pace.ts";
 import type { DaemonDeps } from "../daemons/deps.ts";
 import {
@@ -29,16 +30,18 @@ export class NodeStandby {
     this.#here = new PlacedHere(deps.memory, `ceph/${type}-decision`);
   }
 
-  /** Let it run here. Idempotent. Throws MISSING_PROGRAM before anything is changed. */
+  /** Let it run here. Idempotent. Throws MISSING_PROGRAM, PATH_TOO_LONG before anything is changed. */
   place(order: {
     readonly key: string;
     readonly by: DecisionNumber;
     readonly confirm: () => Promise<void>;
   }): Promise<void> {
     return this.#here.inOrder(async () => {
-      // A package of its own: the others come with Ceph.
-      if (this.#type !== "mgr" && this.#type !== "mds")
+      if (this.#type === "rbd-mirror" || this.#type === "cephfs-mirror") {
+        checkMirrorSocket(this.#deps.paths, this.#type, this.#handle);
+        // A package of its own: the others come with Ceph.
         await this.#deps.run(this.#type, ["--version"], { deadlineMs: programMs });
+      }
       await order.confirm();
       this.#here.placed(order.by);
       await prepareKeyedDaemon(this.#deps, this.#type, { handle: this.#handle, key: order.key });

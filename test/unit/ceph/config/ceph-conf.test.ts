@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type CephConfInput, renderCephConf } from "../../../../src/ceph/config/ceph-conf.ts";
-import { cephPaths, checkSocketPaths } from "../../../../src/ceph/config/ceph-paths.ts";
+import { cephPaths, checkMirrorSocket, checkSocketPaths } from "../../../../src/ceph/config/ceph-paths.ts";
 import { writeAdminKeyring, writeCephConf } from "../../../../src/ceph/config/write-conf.ts";
 import { fsid, handle } from "../../../../src/ids/ids.ts";
 
@@ -154,6 +154,22 @@ describe("socket paths", () => {
     if (fits) expect(check).not.toThrow();
     else expect(check).toThrowError(expect.objectContaining({ code: "PATH_TOO_LONG" }));
   });
+
+  it.each([
+    // "/run/ceph-cephfs-mirror." and ".asok": 24 and 5 bytes; "/run/ceph-client.rbd-mirror." and ".4194304.asok": 28, 13.
+    ["cephfs-mirror", 18, 60, true],
+    ["cephfs-mirror", 18, 61, false],
+    ["rbd-mirror", 18, 48, true],
+    ["rbd-mirror", 18, 49, false],
+  ] as const)(
+    "%s in a state directory of %i bytes with a handle of %i: fits %s",
+    (type, length, size, fits) => {
+      const check = (): void =>
+        checkMirrorSocket(cephPaths(`/${"d".repeat(length - 1)}`), type, "a".repeat(size));
+      if (fits) expect(check).not.toThrow();
+      else expect(check).toThrowError(expect.objectContaining({ code: "PATH_TOO_LONG" }));
+    },
+  );
 
   it("counts bytes, not characters", () => {
     expect(() => checkSocketPaths(cephPaths(`/${"ü".repeat(40)}`), "n1")).toThrow("Linux allows 107");

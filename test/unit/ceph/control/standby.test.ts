@@ -1,5 +1,7 @@
 import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { cephPaths } from "../../../../src/ceph/config/ceph-paths.ts";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
 import { NodeStandby } from "../../../../src/ceph/control/standby.ts";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
@@ -78,6 +80,18 @@ describe("what copies images of other sites", () => {
     expect(await mirror.drop(number(6))).toBe(true);
     await mirror.start();
     expect(fake.units.size).toBe(0);
+  });
+
+  it("is refused before anything is changed where its socket would have too long a path", async () => {
+    const long = handle("a".repeat(63));
+    const { paths } = fake.deps;
+    const deep = cephPaths(join(paths.state, "d".repeat(40)));
+    const memory = { get: () => undefined, put: () => undefined, delete: () => undefined };
+    for (const type of ["rbd-mirror", "cephfs-mirror"] as const) {
+      const refused = new NodeStandby(type, long, { ...fake.deps, paths: deep, memory }).place(order);
+      await expect(refused, type).rejects.toMatchObject({ code: "PATH_TOO_LONG" });
+    }
+    expect([fake.units.size, fake.calls]).toEqual([0, []]);
   });
 
   it("is refused before anything is changed where its program is not installed", async () => {
