@@ -5,6 +5,7 @@ import { fsidOf } from "./cluster/cluster-facts.ts";
 import { configuredDisks } from "./cluster/cluster-report.ts";
 import type { Daemon } from "./daemon.ts";
 import { addressIn } from "./interface-facts.ts";
+import { exportConditions } from "./nfs.ts";
 
 /** Askings of Ceph in a row without an answer: an election ends sooner. */
 const missesShown = 4;
@@ -79,6 +80,7 @@ export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
       text: `osd.${osd} on ${location} does not run${reason ? `: ${reason}` : ""}`,
     });
   }
+  found.push(...exportConditions(cluster?.document.view().services ?? {}));
   for (const { path, text } of cluster?.document.problems() ?? []) {
     found.push({ code: "DOCUMENT_PROBLEM", severity: "warning", text: `${path || "document"}: ${text}` });
   }

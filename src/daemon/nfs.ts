@@ -5,7 +5,8 @@ import type {
   nfsExportRequest,
 } from "../api/contract/nfs.ts";
 import type { Shape } from "../api/contract/shape.ts";
-import { exportId, exportKey, exportsOf } from "../ceph/control/nfs-exports.ts";
+import type { Condition } from "../api/contract/status.ts";
+import { exportId, exportKey, exportsOf, hiddenExports } from "../ceph/control/nfs-exports.ts";
 import type { NfsExport } from "../ceph/daemons/nfs-config.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
@@ -90,6 +91,14 @@ export function removeExport(cluster: ClusterRuntime, pseudo: string): NfsExport
   if (one === undefined) throw new MicrocephError("NOT_FOUND", `nothing is exported as ${pseudo}`);
   cluster.document.setService(exportKey(pseudo), null);
   return rowOf(one);
+}
+
+/** What clients ask for in vain, although it was exported. */
+export function exportConditions(services: Readonly<Record<string, Json>>): Condition[] {
+  return hiddenExports(exportsOf(services)).map(({ pseudo, behind }) => ({
+    ...{ code: "NFS_EXPORT_HIDDEN", severity: "warning" },
+    text: `no NFS gateway shows ${pseudo}: it was given the number of ${behind}, which was made at the same time; remove it, and create it again: microceph nfs export`,
+  }));
 }
 
 /** Throws FILE_SYSTEM_EXPORTED: what clients have mounted is not taken from under them. */

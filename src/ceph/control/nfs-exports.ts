@@ -19,6 +19,21 @@ export function exportsOf(services: Readonly<Record<string, Json>>): NfsExport[]
     .sort((a, b) => (a.pseudo < b.pseudo ? -1 : 1));
 }
 
+/**
+ * Exports that every gateway leaves out (`ganeshaConfig`): the number of each is that of an earlier path, since two
+ * nodes made both at once.
+ */
+export function hiddenExports(
+  exports: readonly NfsExport[],
+): { readonly pseudo: string; readonly behind: string }[] {
+  const first = new Map<number, string>();
+  return exports.flatMap(({ id, pseudo }) => {
+    const behind = first.get(id);
+    if (behind === undefined) first.set(id, pseudo);
+    return behind === undefined ? [] : [{ pseudo, behind }];
+  });
+}
+
 /** A number for a new export: from its path, so that two nodes that make two at once hardly choose the same. */
 export function exportId(pseudo: string, taken: ReadonlySet<number>): number {
   const most = 65_535;

@@ -4,6 +4,7 @@ import type { ClusterRuntime } from "../../../src/daemon/cluster/cluster-runtime
 import type { Daemon } from "../../../src/daemon/daemon.ts";
 import {
   createExport,
+  exportConditions,
   listExports,
   refuseExported,
   removeExport,
@@ -57,6 +58,25 @@ const asked = {
 };
 
 describe("exports", () => {
+  it("that got one number on two nodes at once are named, but for the one that is shown", async () => {
+    for (const pseudo_path of ["/a", "/b", "/c"])
+      await createExport(cluster, { ...asked, pseudo_path }, signal);
+    expect(exportConditions(services)).toEqual([]);
+    const number = (pseudo: string): number => (services[exportKey(pseudo)] as { id: number }).id;
+    const same = services[exportKey("/c")] as Record<string, Json>;
+    services = { ...services, [exportKey("/c")]: { ...same, id: number("/b") } };
+    expect(exportConditions(services)).toEqual([
+      {
+        ...{ code: "NFS_EXPORT_HIDDEN", severity: "warning" },
+        text: expect.stringMatching(/^no NFS gateway shows \/c: it was given the number of \/b,/),
+      },
+    ]);
+    // As the text says.
+    removeExport(cluster, "/c");
+    await createExport(cluster, { ...asked, pseudo_path: "/c" }, signal);
+    expect(exportConditions(services)).toEqual([]);
+  });
+
   it("are made once, whoever asks again, and never become another", async () => {
     const made = await createExport(cluster, asked, signal);
     expect(made).toEqual(asked);
