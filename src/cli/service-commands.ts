@@ -46,6 +46,7 @@ const noneOf = {
   rgw: "No S3 gateway is wanted.",
   ingress: "No ingress is wanted.",
   nfs: "No NFS gateway is wanted.",
+  mon: "No monitor runs.",
   mgr: "No manager runs.",
   mds: "No metadata server runs.",
   "rbd-mirror": "No rbd-mirror is wanted.",
@@ -152,14 +153,16 @@ export function addServiceCommands(program: Command, io: CliIo): void {
   }
 
   for (const [daemon, what] of [
-    ["mgr", "A manager"],
-    ["mds", "A metadata server"],
+    ["mon", "A monitor on this node, or on others by name, instead of one of those that nobody named"],
+    ["mgr", "A manager on this node, or on others by name; up to three are placed without being asked for"],
+    [
+      "mds",
+      "A metadata server on this node, or on others by name; up to three are placed without being asked for",
+    ],
   ] as const) {
     enable
       .command(daemon)
-      .description(
-        `${what} on this node, or on others by name; up to three are placed without being asked for`,
-      )
+      .description(what)
       .option("--target <node>", "member that runs one; may be given again (this node)", collect, [])
       .option("--wait [bool]", "wait until it runs", truth, true)
       .action(async (options: DisableOptions, command: Command) => {
@@ -238,11 +241,13 @@ export function addServiceCommands(program: Command, io: CliIo): void {
         await session.print(await session.client.disablePanel(panel), () => `${panel} is disabled.\n`);
       });
   }
-  for (const daemon of ["mgr", "mds"] as const) {
+  for (const daemon of ["mon", "mgr", "mds"] as const) {
     disable
       .command(daemon)
       .description(
-        "None on this node, or on others by name; another member runs one instead, if there is one",
+        daemon === "mon"
+          ? "None on this node, or on others by name; another member has one first, or it is refused"
+          : "None on this node, or on others by name; another member runs one instead, if there is one",
       )
       .option("--target <node>", "member that is to run none; may be given again (this node)", collect, [])
       .option("--wait [bool]", "wait until it is taken off", truth, true)

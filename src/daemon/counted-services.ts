@@ -1,14 +1,18 @@
 import type { countedRequest, PlacedReport } from "../api/contract/placed-services.ts";
 import type { Shape } from "../api/contract/shape.ts";
+import { decidedMonitors } from "../ceph/control/ceph-planner.ts";
 import { countedWish } from "../ceph/control/counted-wish.ts";
+import { kinds, monitorOutBody } from "../ceph/control/decisions.ts";
 import { type PlacedDaemon, placedDaemons } from "../ceph/control/placed-daemons.ts";
+import { seatTarget } from "../ceph/plan/seats.ts";
 import type { CountedDaemon } from "../ceph/plan/service-daemons.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { PeerId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
+import type { Entry } from "../state/journal/types.ts";
 import { type NamedMember, namedMembers } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
-import { daemonLimit } from "./cluster/seat-control.ts";
+import { daemonLimit, leavingOf, seatWishOf } from "./cluster/seat-control.ts";
 import type { Daemon } from "./daemon.ts";
 import type { JobTools } from "./jobs.ts";
 import { resolveNode } from "./resolve-node.ts";
@@ -16,11 +20,15 @@ import { runtimeOf } from "./runtime-of.ts";
 
 /** Milliseconds that a job waits; what is wanted stays so, and is followed later. */
 const placingMs = 300_000;
-const words = { mgr: "manager", mds: "metadata server" } as const;
+const namedBody = monitorOutBody.pick({ handle: true });
+const words = { mon: "monitor", mgr: "manager", mds: "metadata server" } as const;
+
+/** What may be wanted, or not, on members by name, and is placed by number for the rest. */
+export type NamedDaemon = CountedDaemon | "mon";
 
 /** What a job waits for. */
 interface Asked {
-  readonly service: CountedDaemon;
+  readonly service: NamedDaemon;
   readonly peers: readonly PeerId[];
   readonly isWanted: boolean;
 }
@@ -28,24 +36,36 @@ interface Asked {
 /** Whether that is what the job of a counted daemon waits for. */
 export function isCounted(asked: Json): boolean {
   const { service } = asked as { readonly service?: unknown };
-  return service === "mgr" || service === "mds";
+  return typeof service === "string" && service in words;
 }
 
-/** Want a manager or metadata server on those members; without a word of where, here. Throws NOT_FOUND, AMBIGUOUS_NODE. */
-export function wantCounted(daemon: Daemon, type: CountedDaemon, asked: Shape<typeof countedRequest>): Json {
+/**
+ * Want one on those members; without a word of where, here. Throws NOT_FOUND, AMBIGUOUS_NODE, and TOO_MANY_MONITORS for
+ * more monitors by name than there are to be.
+ */
+export function wantCounted(daemon: Daemon, type: NamedDaemon, asked: Shape<typeof countedRequest>): Json {
   const cluster = runtimeOf(daemon);
   const peers = named(cluster, asked.targets).map(({ id }) => id);
   const { targets, off } = wishOf(cluster, type);
-  put(cluster, type, [...targets, ...peers], without(off, peers));
+  const wanted = new Set([...targets, ...peers]);
+  const seats = type === "mon" ? seatsByName(cluster) : Number.POSITIVE_INFINITY;
+  if (wanted.size > seats) {
+    const names = namedMembers(cluster).flatMap(({ id, name }) => (wanted.has(id) ? [name] : []));
+    throw new MicrocephError(
+      "TOO_MANY_MONITORS",
+      `monitors would be wanted on ${names.sort().join(", ")}; with so many members there are to be ${seats}`,
+      { data: { seats } },
+    );
+  }
+  put(cluster, type, [...wanted], without(off, peers));
   return { service: type, peers, isWanted: true };
 }
 
-/** Want none there. Throws DAEMON_NEEDED when nobody else runs one, NOT_FOUND for a member that has none. */
-export function unwantCounted(
-  daemon: Daemon,
-  type: CountedDaemon,
-  asked: Shape<typeof countedRequest>,
-): Json {
+/**
+ * Want none there. Throws NOT_FOUND for a member that has none, DAEMON_NEEDED when nobody else runs one, or could have
+ * the monitor.
+ */
+export function unwantCounted(daemon: Daemon, type: NamedDaemon, asked: Shape<typeof countedRequest>): Json {
   const cluster = runtimeOf(daemon);
   const members = named(cluster, asked.targets);
   const peers = members.map(({ id }) => id);
@@ -56,17 +76,52 @@ export function unwantCounted(
     throw new MicrocephError("NOT_FOUND", `${stranger.name} has no ${words[type]}, and none is wanted there`);
   }
   const gone = [...off, ...peers];
-  const left = namedMembers(cluster).filter(
-    ({ id, handle, alive }) => !gone.includes(id) && alive && running.get(handle)?.open === false,
-  );
-  if (left.length === 0) {
-    const names = members.map(({ name }) => name).join(", ");
-    throw new MicrocephError("DAEMON_NEEDED", `no ${words[type]} but that of ${names} would be left`, {
-      data: { type },
-    });
+  const names = members.map(({ name }) => name).join(", ");
+  if (type === "mon") checkMonitorsWithout(cluster, gone, names);
+  else {
+    const left = namedMembers(cluster).filter(
+      ({ id, handle, alive }) => !gone.includes(id) && alive && running.get(handle)?.open === false,
+    );
+    if (left.length === 0) {
+      throw new MicrocephError("DAEMON_NEEDED", `no ${words[type]} but that of ${names} would be left`, {
+        data: { type },
+      });
+    }
   }
   put(cluster, type, without(targets, peers), gone);
   return { service: type, peers, isWanted: false };
+}
+
+/** Throws DAEMON_NEEDED unless there are members enough to have all monitors that there are to be. */
+function checkMonitorsWithout(cluster: ClusterRuntime, gone: readonly PeerId[], names: string): void {
+  const { labels } = cluster.document.view();
+  const staying = stayingMembers(cluster);
+  const able = staying.filter(
+    ({ id, alive }) => alive && !gone.includes(id) && seatWishOf(labels[id]?.seats) !== "away",
+  );
+  const seats = seatsByName(cluster);
+  if (able.length >= seats) return;
+  throw new MicrocephError(
+    "DAEMON_NEEDED",
+    `${seats} monitors are needed, and without ${names} only ${able.length} members are there that could have one`,
+    { data: { type: "mon" } },
+  );
+}
+
+/** How many monitors there are to be. Throws DAEMON_NEEDED for one: it is not moved for a wish that stays. */
+function seatsByName(cluster: ClusterRuntime): number {
+  const seats = seatTarget(stayingMembers(cluster).length);
+  if (seats > 1) return seats;
+  throw new MicrocephError(
+    "DAEMON_NEEDED",
+    "with one or two members there is one monitor, which is needed; it can be moved: microceph cluster migrate",
+    { data: { type: "mon" } },
+  );
+}
+
+function stayingMembers(cluster: ClusterRuntime): NamedMember[] {
+  const { labels } = cluster.document.view();
+  return namedMembers(cluster).filter(({ id }) => leavingOf(labels[id]?.leaving) === null);
 }
 
 function named(cluster: ClusterRuntime, targets: readonly string[]): NamedMember[] {
@@ -78,7 +133,7 @@ function named(cluster: ClusterRuntime, targets: readonly string[]): NamedMember
 const without = (peers: readonly PeerId[], gone: readonly PeerId[]): PeerId[] =>
   peers.filter((peer) => !gone.includes(peer));
 
-function put(cluster: ClusterRuntime, type: CountedDaemon, targets: PeerId[], off: PeerId[]): void {
+function put(cluster: ClusterRuntime, type: NamedDaemon, targets: PeerId[], off: PeerId[]): void {
   const sorted = (peers: PeerId[]): PeerId[] => [...new Set(peers)].sort();
   const isNothing = targets.length === 0 && off.length === 0;
   cluster.document.setService(type, isNothing ? null : { targets: sorted(targets), off: sorted(off) });
@@ -88,7 +143,7 @@ function put(cluster: ClusterRuntime, type: CountedDaemon, targets: PeerId[], of
 /** The wish without members that are none any more. */
 function wishOf(
   cluster: ClusterRuntime,
-  type: CountedDaemon,
+  type: NamedDaemon,
 ): { readonly targets: PeerId[]; readonly off: PeerId[] } {
   const { targets, off } = countedWish(type, cluster.document.view().services);
   const members = cluster.journal.members();
@@ -96,13 +151,28 @@ function wishOf(
   return { targets: present(targets), off: present(off) };
 }
 
-function placedOn(cluster: ClusterRuntime, type: CountedDaemon): Map<string, PlacedDaemon> {
+/** By handle. */
+function placedOn(
+  cluster: ClusterRuntime,
+  type: NamedDaemon,
+): ReadonlyMap<string, Pick<PlacedDaemon, "open">> {
+  if (type === "mon") return monitorsOn(cluster.journal.entries());
   const placed = placedDaemons(cluster.journal.entries()).filter((one) => one.type === type);
   return new Map(placed.map((one) => [one.handle, one]));
 }
 
+function monitorsOn(entries: readonly Entry[]): ReadonlyMap<string, Pick<PlacedDaemon, "open">> {
+  const monitors = new Map<string, { readonly open: boolean }>();
+  for (const { kind, state, body } of entries) {
+    const handle = kind === kinds.monitor && state === "open" ? namedBody.safeParse(body).data?.handle : null;
+    if (handle != null) monitors.set(handle, { open: true });
+  }
+  for (const handle of decidedMonitors(entries)) monitors.set(handle, { open: false });
+  return monitors;
+}
+
 /** Where they are, and where they are wanted by name. */
-export function countedReport(cluster: ClusterRuntime, type: CountedDaemon): PlacedReport {
+export function countedReport(cluster: ClusterRuntime, type: NamedDaemon): PlacedReport {
   const { targets } = wishOf(cluster, type);
   const placed = placedOn(cluster, type);
   const members = namedMembers(cluster).sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -113,7 +183,8 @@ export function countedReport(cluster: ClusterRuntime, type: CountedDaemon): Pla
     return [{ node: name, url: null, state } as const];
   });
   const names = members.filter(({ id }) => targets.includes(id)).map(({ name }) => name);
-  return { wanted: { port: null, tls_port: null, targets: names, count: daemonLimit, vip: null }, nodes };
+  const count = type === "mon" ? seatTarget(stayingMembers(cluster).length) : daemonLimit;
+  return { wanted: { port: null, tls_port: null, targets: names, count, vip: null }, nodes };
 }
 
 /** The job of `enable` and `disable`: waits until it is so on members that are there. Throws DEADLINE_EXCEEDED. */
@@ -126,7 +197,9 @@ export async function followCounted(daemon: Daemon, request: Json, tools: JobToo
     const placed = placedOn(cluster, service);
     return namedMembers(cluster).filter(({ id, handle, alive }) => {
       if (!peers.includes(id) || !alive) return false;
-      return isWanted ? placed.get(handle)?.open !== false : placed.has(handle);
+      if (isWanted) return placed.get(handle)?.open !== false;
+      // The vote goes after the monitor.
+      return placed.has(handle) || (service === "mon" && cluster.voters().includes(id));
     });
   };
   for (let open = left(); open.length > 0; open = left()) {

@@ -371,8 +371,16 @@ export const errorCodes = {
   DAEMON_NEEDED: {
     http: 409,
     exit: 4,
-    meaning: "The last running manager or metadata server cannot be taken away.",
-    remedy: "Have another run first: `microceph enable mgr --target NODE` (or `mds`).",
+    meaning:
+      "The last running manager or metadata server cannot be taken away, nor a monitor that no other member could have.",
+    remedy:
+      "Have another run first: `microceph enable mgr --target NODE` (or `mds`); for a monitor, add a member, or bring one back.",
+  },
+  TOO_MANY_MONITORS: {
+    http: 409,
+    exit: 4,
+    meaning: "Monitors are wanted by name on more members than there are to be monitors.",
+    remedy: "Take one back first: `microceph disable mon --target NODE`. Seven members have five monitors.",
   },
   POOL_NEEDED: {
     http: 409,

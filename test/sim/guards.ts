@@ -12,6 +12,7 @@ import {
   type PresenceGuards,
   slowWitnesses,
 } from "./presence/presence-story.ts";
+import { allSeatGuards, type SeatGuards, seatStory } from "./seats/seat-story.ts";
 
 /** A safety guard of the design, and a simulation over the real cores that finds what happens without it. */
 export interface Guard {
@@ -66,6 +67,11 @@ const lateFounder: Guard["run"] = async (seed, on) => {
   return violation === null ? [] : [violation];
 };
 
+const seats =
+  (guard: keyof SeatGuards): Guard["run"] =>
+  async (seed, on) =>
+    seatStory(seed, { ...allSeatGuards, [guard]: on });
+
 export const guards: readonly Guard[] = [
   {
     name: "confirm before an irreversible step",
@@ -94,6 +100,20 @@ export const guards: readonly Guard[] = [
     found: /ended/,
     seed: 1,
     run: journal("cancelAcknowledgement", allTroubles),
+  },
+  {
+    name: "a seat is given before it is taken",
+    prevents: "a monitor that is not wanted on a host goes before another has its place",
+    found: /fewer than \d are left/,
+    seed: 1,
+    run: seats("givenFirst"),
+  },
+  {
+    name: "yielding of a wish where too few others are there",
+    prevents: "a cluster stays with fewer monitors than it needs, as none is wanted where one could be",
+    found: /seats are needed/,
+    seed: 1,
+    run: seats("yields"),
   },
   {
     name: "one claim at a time",

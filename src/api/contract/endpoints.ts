@@ -759,7 +759,7 @@ export const endpoints = {
   counted: {
     method: "GET",
     path: "/1.0/services/{daemon}",
-    summary: "Managers or metadata servers: where they are, and where they are wanted by name",
+    summary: "Monitors, managers or metadata servers: where they are, and where they are wanted by name",
     params: countedParams,
     reply: placedReport,
     kind: "sync",
@@ -768,7 +768,7 @@ export const endpoints = {
     method: "PUT",
     path: "/1.0/services/{daemon}",
     summary:
-      "Want a manager or metadata server on those members; others are placed by number as before. The job ends when they run, with a PlacedReport",
+      "Want a monitor, manager or metadata server on those members; others are placed by number as before. The job ends when they run, with a PlacedReport",
     params: countedParams,
     body: countedRequest,
     reply: job,

@@ -31,7 +31,7 @@ export const enableIngressRequest = z.strictObject({
   ssl_port: port.optional().describe("where it passes TLS on; as before when it is left out, 443 at first"),
 });
 export const enableMirrorRequest = enableGatewayRequest.pick({ targets: true, count: true, zone: true });
-export const countedParams = z.strictObject({ daemon: z.enum(["mgr", "mds"]) });
+export const countedParams = z.strictObject({ daemon: z.enum(["mon", "mgr", "mds"]) });
 export const countedRequest = z.strictObject({
   targets: z.array(nodeReference).max(1000).default([]).describe("members; none: this node"),
 });

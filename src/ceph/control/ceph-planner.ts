@@ -6,6 +6,7 @@ import type { CallOptions, CephCommands, MonMap } from "../command/commands.ts";
 import { isUnanswered } from "../command/words.ts";
 import { monitorAddresses, speakV2Only } from "../config/monitor-address.ts";
 import { movedMonitors, type PlacedMonitor, planRebuild, planRenumbering } from "../plan/moves.ts";
+import { wishedSeats } from "../plan/seat-wishes.ts";
 import { planSeats, type SeatMember, type SeatStep, seatTarget } from "../plan/seats.ts";
 import { planDaemons, surplusDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
@@ -121,12 +122,20 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     const moved = moves.look(members);
     const voters = await deps.voters();
     const { self } = deps;
+    const wished = wishedSeats(
+      ...([members, voters, decidedMonitors(deps.entries())] as const),
+      countedWish("mon", deps.services()),
+    );
     // Voters do not wait for Ceph, and Ceph is not asked while there is nothing to ask it about.
     const noMonitors = { monitors: null, monitorsInQuorum: [], monitorsLost: [] };
-    let plan = planSeats({ self, members, voters, ...noMonitors });
+    let plan = planSeats({ self, members: wished.members, voters, ...noMonitors });
     let monmap: MonMap | null = null;
     const ceph = deps.ceph();
-    if (plan.next === null && ceph !== null && (moved || !isSettled(deps, members, voters, plan.target))) {
+    if (
+      plan.next === null &&
+      ceph !== null &&
+      (moved || !isSettled(deps, wished.members, voters, plan.target))
+    ) {
       const quorum = await ceph
         .quorumStatus({ deadlineMs: moved ? movedCallMs : callMs, signal })
         .catch((error: unknown) => {
@@ -138,9 +147,10 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
       const monitors = monmap.monitors.map((monitor) => monitor.name as Handle);
       const monitorsInQuorum = quorum.quorum as readonly Handle[];
       const monitorsLost = [...deps.monitorsLost(monitors), ...moves.lost(monmap.monitors, members)];
-      plan = planSeats({ self, members, voters, monitors, monitorsInQuorum, monitorsLost });
+      const seen = { monitors, monitorsInQuorum, monitorsLost };
+      plan = planSeats({ self, members: wished.members, voters, ...seen });
     }
-    deps.explain("seats", plan.reasons);
+    deps.explain("seats", [...wished.reasons, ...plan.reasons]);
     const { next } = plan;
     if (plan.handOver) deps.handOver();
     if (next === null) return [];

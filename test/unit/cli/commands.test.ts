@@ -622,8 +622,12 @@ describe("services", () => {
     }
   });
 
-  test("managers and metadata servers are wanted by name, or not", async () => {
+  test("monitors, managers and metadata servers are wanted by name, or not", async () => {
     await using api = await runServer();
+    await run(api, "enable mon --target n4");
+    expect(api.operations.inputOf("enableCounted")).toEqual({ daemon: "mon", targets: ["n4"] });
+    await run(api, "disable mon --target n1");
+    expect(api.operations.inputOf("disableCounted")).toEqual({ daemon: "mon", targets: ["n1"] });
     await run(api, "enable mds --target n2 --target n3");
     expect(api.operations.inputOf("enableCounted")).toEqual({ daemon: "mds", targets: ["n2", "n3"] });
     await run(api, "disable mgr");

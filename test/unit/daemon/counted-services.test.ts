@@ -12,14 +12,18 @@ import type { JobTools } from "../../../src/daemon/jobs.ts";
 import type { Json } from "../../../src/ids/json.ts";
 import type { Entry } from "../../../src/state/journal/types.ts";
 
-const [one, two, three] = [
+const [one, two, three, four] = [
   "12D3KooWKZEjw6MFfxFf6j3XZn5NqsVA2cdZncrXCo3m5Aikxe3V",
   "12D3KooWS1Cq2Gac3GThF4KDGg67ALTroBeMXEB6wj8Kg8EYfiGw",
   "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp",
+  "12D3KooWJ7W8ASzHL4yKWDQpDzSdX66HmZBdVm6ALvNp2GHW3Dsj",
 ];
 let services: Record<string, Json>;
 let entries: Entry[];
 let dead: string[];
+let labels: Record<string, Record<string, string>>;
+let voters: string[];
+let peers: string[];
 let daemon: Daemon;
 let cluster: ClusterRuntime;
 let ticks: (() => void)[];
@@ -33,21 +37,23 @@ const decided = (revision: number, kind: string, type: string, handle: string, s
 beforeEach(() => {
   services = {};
   dead = [];
+  labels = {};
+  voters = [];
+  peers = [one, two, three] as string[];
   ticks = [];
   entries = [decided(1, "ceph.daemon", "mgr", "n1"), decided(2, "ceph.daemon", "mgr", "n2")];
-  const members = new Map(
-    [one, two, three].map((peer, n) => [peer, { handle: `n${n + 1}`, name: `n${n + 1}` }]),
-  );
+  const members = () => new Map(peers.map((peer, n) => [peer, { handle: `n${n + 1}`, name: `n${n + 1}` }]));
   cluster = {
     self: one,
     document: {
-      view: () => ({ services, labels: {}, nodes: {} }),
+      view: () => ({ services, labels, nodes: {} }),
       setService: (name: string, value: Json) => {
         const { [name]: _, ...rest } = services;
         services = value === null ? rest : { ...rest, [name]: value };
       },
     },
-    journal: { members: () => members, entries: () => entries },
+    journal: { members, entries: () => entries },
+    voters: () => voters,
     presence: { stateOf: (peer: string) => (dead.includes(peer) ? "failed" : "alive") },
     wake: () => undefined,
   } as unknown as ClusterRuntime;
@@ -101,5 +107,77 @@ describe("managers and metadata servers by name", () => {
     const away = wantCounted(daemon, "mgr", { targets: ["n3"] });
     dead = [three ?? ""];
     await followCounted(daemon, away, tools);
+  });
+});
+
+describe("monitors by name", () => {
+  const monitor = (revision: number, n: number, state = "done"): Entry => {
+    const body = { handle: `n${n}`, address: `10.0.0.${n}`, monmapEpoch: revision };
+    return { ...decided(revision, "ceph.mon", "", "", state), body } as unknown as Entry;
+  };
+  beforeEach(() => {
+    entries = [monitor(1, 1), monitor(2, 2), monitor(3, 3)];
+    peers = [one, two, three, four] as string[];
+    voters = [one, two, three] as string[];
+  });
+  const code = (act: () => unknown): string => {
+    try {
+      return JSON.stringify(act());
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+  const off = (...targets: string[]): string => code(() => unwantCounted(daemon, "mon", { targets }));
+
+  it("are taken from a host only where another could have one", () => {
+    expect(off("n4")).toBe("NOT_FOUND");
+    expect(off("n1", "n2")).toBe("DAEMON_NEEDED");
+    dead = [four ?? ""];
+    expect(off("n1")).toBe("DAEMON_NEEDED");
+    dead = [];
+    labels = { [four ?? ""]: { seats: "away" } };
+    expect(off("n1")).toBe("DAEMON_NEEDED");
+    labels = {};
+    peers.pop();
+    expect(off("n1")).toBe("DAEMON_NEEDED");
+    expect(services).toEqual({});
+    peers.push(four ?? "");
+    expect(off("n1")).toContain('"isWanted":false');
+    expect(services.mon).toEqual({ targets: [], off: [one] });
+    expect(off("n2")).toBe("DAEMON_NEEDED");
+    // The only one of two is not moved.
+    labels = { [one ?? ""]: { leaving: "moving" }, [four ?? ""]: { leaving: "moving" } };
+    expect(off("n2")).toBe("DAEMON_NEEDED");
+    expect(code(() => wantCounted(daemon, "mon", { targets: ["n3"] }))).toBe("DAEMON_NEEDED");
+  });
+
+  it("are wanted by name on as many as there are to be", () => {
+    const on = (...targets: string[]): string => code(() => wantCounted(daemon, "mon", { targets }));
+    on("n1", "n2", "n4");
+    expect(services.mon).toMatchObject({ targets: expect.arrayContaining([one, two, four]) });
+    expect(on("n3")).toBe("TOO_MANY_MONITORS");
+    expect(on("n4")).toContain('"isWanted":true');
+    off("n1");
+    on("n3");
+    expect(services.mon).toEqual({ targets: [two, three, four].sort(), off: [one] });
+  });
+
+  it("are waited for with their votes", async () => {
+    const on = wantCounted(daemon, "mon", { targets: ["n4"] });
+    ticks = [() => entries.push(monitor(4, 4, "open")), () => entries.splice(3, 1, monitor(4, 4))];
+    expect(await followCounted(daemon, on, tools)).toMatchObject({
+      ...{ wanted: { targets: ["n4"], count: 3 } },
+      ...{ nodes: [{}, {}, {}, { node: "n4", state: "placed" }] },
+    });
+    expect(ticks).toEqual([]);
+    const asked = unwantCounted(daemon, "mon", { targets: ["n1"] });
+    const out = {
+      ...decided(5, "ceph.mon-out", "", ""),
+      body: { handle: "n1", peer: one, monmapEpoch: 4 },
+    };
+    ticks = [() => entries.push(out as unknown as Entry), () => void voters.shift()];
+    await followCounted(daemon, asked, tools);
+    expect(ticks).toEqual([]);
+    expect(countedReport(cluster, "mon").nodes.map(({ node }) => node)).toEqual(["n2", "n3", "n4"]);
   });
 });

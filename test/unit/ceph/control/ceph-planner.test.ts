@@ -277,6 +277,27 @@ describe("seats", () => {
     ]);
   });
 
+  it("moves the monitor of a host where none is wanted, and says where one stays all the same", async () => {
+    nodes = 4;
+    voters = [0, 1, 2];
+    monitors = ["n0", "n1", "n2"];
+    entries.push(...[1, 2].map((n) => entry(kinds.monitor, monitorOf(`n${n}`))));
+    expect(await plan("seats")).toEqual([]);
+    services = { mon: { targets: [], off: [peer(1)] } };
+    expect(await plan("seats")).toMatchObject([{ kind: kinds.voter, body: { handle: "n3" } }]);
+    services = { mon: { targets: [peer(3)], off: [] } };
+    expect(await plan("seats")).toMatchObject([{ kind: kinds.voter, body: { handle: "n3" } }]);
+    expect(asked).toEqual([]);
+    nodes = 3;
+    services = { mon: { targets: [], off: [peer(1)] } };
+    expect(await plan("seats")).toEqual([]);
+    expect(reasons.get("seats")?.join()).toContain(
+      "no monitor is wanted on n1, but there are too few others",
+    );
+    services = { mon: { targets: "all", off: 7 } };
+    expect(await plan("seats")).toEqual([]);
+  });
+
   it("waits for an address in the public network, and says so", async () => {
     nodes = 3;
     voters = [0, 1, 2];
