@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { MigrationReply, migrationRequest } from "../api/contract/migration.ts";
 import type { Shape } from "../api/contract/shape.ts";
 import { decidedMonitors } from "../ceph/control/ceph-planner.ts";
+import { countedWish } from "../ceph/control/counted-wish.ts";
 import { placedDaemons } from "../ceph/control/placed-daemons.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { isPeerId, type PeerId } from "../ids/ids.ts";
@@ -31,7 +32,7 @@ const memorySchema = z.object({
 
 type Seat = (typeof seats)[number];
 
-/** Throws NOT_FOUND, AMBIGUOUS_NODE, USAGE, MEMBER_DEAD, NOTHING_TO_MOVE. */
+/** Throws NOT_FOUND, AMBIGUOUS_NODE, USAGE, MEMBER_DEAD, NOTHING_TO_MOVE, WISH_CONFLICT. */
 export function checkMigration(daemon: Daemon, asked: Shape<typeof migrationRequest>): void {
   const cluster = runtimeOf(daemon);
   const [from, to] = both(cluster, asked);
@@ -48,12 +49,32 @@ export function checkMigration(daemon: Daemon, asked: Shape<typeof migrationRequ
       throw new MicrocephError("MEMBER_DEAD", hint, { data: { node: name } });
     }
   }
-  if (movable(cluster, from, to).length === 0) {
+  const moved = movable(cluster, from, to);
+  if (moved.length === 0) {
     throw new MicrocephError(
       "NOTHING_TO_MOVE",
       `${from.name} carries no vote, monitor, manager or metadata server that ${to.name} has not got itself`,
     );
   }
+  for (const seat of moved) refuseAgainstWish(cluster, seat, from, to);
+}
+
+/** Throws WISH_CONFLICT: what was said by name for good would move it back, or keep it. */
+function refuseAgainstWish(cluster: ClusterRuntime, seat: Seat, from: NamedMember, to: NamedMember): void {
+  const daemon = seat === "voter" ? "mon" : seat;
+  const { targets, off } = countedWish(daemon, cluster.document.view().services);
+  const told = off.includes(to.id)
+    ? { node: to.name, verb: "disable", contrary: "enable" }
+    : targets.includes(from.id)
+      ? { node: from.name, verb: "enable", contrary: "disable" }
+      : null;
+  if (told === null) return;
+  const { node, verb, contrary } = told;
+  throw new MicrocephError(
+    "WISH_CONFLICT",
+    `\`${verb} ${daemon}\` was said of ${node}: take that back first, by microceph ${contrary} ${daemon} --target ${node}`,
+    { data: { node, daemon } },
+  );
 }
 
 function both(cluster: ClusterRuntime, asked: Shape<typeof migrationRequest>): [NamedMember, NamedMember] {

@@ -128,6 +128,13 @@ export const errorCodes = {
     meaning: "A member that does not answer cannot move what it carries.",
     remedy: "Bring it back, or remove it with --dead if it does not come back. Nothing was changed.",
   },
+  WISH_CONFLICT: {
+    http: 409,
+    exit: 4,
+    meaning: "What is to be moved was said before to stay where it is, or not to be where it is to go.",
+    remedy:
+      "Take that back first (`microceph enable` or `disable` with `mon`, `mgr` or `mds`), or choose another member.",
+  },
   NOTHING_TO_MOVE: {
     http: 409,
     exit: 1,

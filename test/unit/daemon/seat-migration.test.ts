@@ -1,0 +1,69 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { ClusterRuntime } from "../../../src/daemon/cluster/cluster-runtime.ts";
+import type { Daemon } from "../../../src/daemon/daemon.ts";
+import { checkMigration } from "../../../src/daemon/seat-migration.ts";
+import type { Json } from "../../../src/ids/json.ts";
+import type { Entry } from "../../../src/state/journal/types.ts";
+
+const peers = [
+  "12D3KooWKZEjw6MFfxFf6j3XZn5NqsVA2cdZncrXCo3m5Aikxe3V",
+  "12D3KooWS1Cq2Gac3GThF4KDGg67ALTroBeMXEB6wj8Kg8EYfiGw",
+  "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp",
+  "12D3KooWJ7W8ASzHL4yKWDQpDzSdX66HmZBdVm6ALvNp2GHW3Dsj",
+];
+const [first = "", , , last = ""] = peers;
+let services: Record<string, Json>;
+let daemon: Daemon;
+
+const decided = (revision: number, kind: string, body: Json): Entry =>
+  ({
+    ...{ id: `${revision}-a`, kind, body, agent: null, state: "done", handed: false, reason: "" },
+    ...{ number: { generation: 1, revision }, openedNumber: { generation: 1, revision } },
+  }) as unknown as Entry;
+
+beforeEach(() => {
+  services = {};
+  // n1 to n3 have votes and monitors, n1 a manager; n4 has a metadata server alone.
+  const entries = [
+    ...[1, 2, 3].map((n) =>
+      decided(n, "ceph.mon", { handle: `n${n}`, address: `10.0.0.${n}`, monmapEpoch: n }),
+    ),
+    decided(4, "ceph.daemon", { type: "mgr", handle: "n1" }),
+    decided(5, "ceph.daemon", { type: "mds", handle: "n4" }),
+  ];
+  const cluster = {
+    self: first,
+    document: { view: () => ({ services, labels: {}, nodes: {} }) },
+    journal: {
+      members: () => new Map(peers.map((peer, n) => [peer, { handle: `n${n + 1}`, name: `n${n + 1}` }])),
+      entries: () => entries,
+    },
+    presence: { stateOf: () => "alive" },
+    voters: () => peers.slice(0, 3),
+  } as unknown as ClusterRuntime;
+  daemon = { cluster } as unknown as Daemon;
+});
+
+describe("a migration", () => {
+  const migrate = (): void => checkMigration(daemon, { source: "n1", destination: "n4" });
+
+  it.each([
+    ["mon", { targets: [], off: [last] }, "disable mon.*of n4"],
+    ["mgr", { targets: [], off: [last] }, "disable mgr.*of n4"],
+    ["mon", { targets: [first], off: [] }, "enable mon.*of n1"],
+  ])("is refused where %s was said otherwise: %j", (daemon, wish, told) => {
+    services = { [daemon]: wish };
+    expect(migrate).toThrowError(
+      expect.objectContaining({ code: "WISH_CONFLICT", message: expect.stringMatching(told) }),
+    );
+  });
+
+  it("does not mind what was said of others, or of what does not move", () => {
+    services = {
+      mon: { targets: [last], off: [first] },
+      mgr: { targets: [peers[1] ?? ""], off: [] },
+      mds: { targets: [], off: [last] },
+    };
+    expect(migrate).not.toThrow();
+  });
+});
