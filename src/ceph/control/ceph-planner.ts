@@ -122,10 +122,7 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     const moved = moves.look(members);
     const voters = await deps.voters();
     const { self } = deps;
-    const wished = wishedSeats(
-      ...([members, voters, decidedMonitors(deps.entries())] as const),
-      countedWish("mon", deps.services()),
-    );
+    const wished = wishedFor(members, voters);
     // Voters do not wait for Ceph, and Ceph is not asked while there is nothing to ask it about.
     const noMonitors = { monitors: null, monitorsInQuorum: [], monitorsLost: [] };
     let plan = planSeats({ self, members: wished.members, voters, ...noMonitors });
@@ -178,15 +175,22 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     const { self } = deps;
     const voters = await deps.voters();
     if (!members.some(({ peer, handle }) => voters.includes(peer) && !decided.has(handle))) return [];
+    const wished = wishedFor(members, voters).members;
     const noMonitors = { monitors: null, monitorsInQuorum: [], monitorsLost: [] };
-    if (planSeats({ self, members, voters, ...noMonitors }).next?.kind !== "voter") return [];
+    if (planSeats({ self, members: wished, voters, ...noMonitors }).next?.kind !== "voter") return [];
     const { quorum, monMap } = await ceph.quorumStatus({ deadlineMs: callMs, signal });
     const monitors = monMap.monitors.map((monitor) => monitor.name as Handle);
     const monitorsLost = deps.monitorsLost(monitors);
     const monitorsInQuorum = quorum as readonly Handle[];
-    const { beside } = planSeats({ self, members, voters, monitors, monitorsInQuorum, monitorsLost });
+    const { beside } = planSeats({ self, members: wished, voters, monitors, monitorsInQuorum, monitorsLost });
     return beside === null ? [] : monitorProposals(beside, monMap, members);
   };
+
+  /** With what people have said of monitors by name. */
+  function wishedFor(members: readonly PlannedMember[], voters: readonly PeerId[]) {
+    const monitors = decidedMonitors(deps.entries());
+    return wishedSeats(members, voters, monitors, countedWish("mon", deps.services()));
+  }
 
   function monitorProposals(step: SeatStep, monmap: MonMap, members: readonly PlannedMember[]): Proposal[] {
     const { peer, handle, reason } = step;

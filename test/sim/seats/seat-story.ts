@@ -102,7 +102,7 @@ class SeatWorld {
       targets: this.#targets.map(peerOf),
       off: this.#off.map(peerOf),
     });
-    const { next, handOver } = planSeats({
+    const { next, beside, handOver } = planSeats({
       self: peerOf(this.#holder),
       members: this.#weakened(wished.members),
       voters,
@@ -116,7 +116,11 @@ class SeatWorld {
       this.#holder = able.find((number) => number !== this.#holder) ?? this.#holder;
       return true;
     }
-    if (next !== null) this.#carryOut(next, works);
+    // Of two that go on side by side either is done first, or is not done yet when it is planned anew.
+    const both = [next, beside].filter((one) => one !== null);
+    if (this.#random.whole(0, 1) === 1) both.reverse();
+    const done = beside === null ? both : both.slice(0, this.#random.whole(1, 2));
+    for (const one of done) this.#carryOut(one, works);
     return this.#bury() || next !== null;
   }
 
