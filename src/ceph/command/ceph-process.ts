@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { programEnvironment } from "../../process/program-environment.ts";
 
 /** What ended a wait without what was waited for. */
 export type WaitEnd = "late" | "aborted" | "ended";
@@ -26,11 +27,7 @@ export class CephProcess {
     this.#process = spawn(program, args, {
       cwd: "/",
       stdio: "pipe",
-      env: {
-        PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        LANG: "C.UTF-8",
-        PYTHONUNBUFFERED: "1",
-      },
+      env: { ...programEnvironment(), PYTHONUNBUFFERED: "1" },
     });
     this.#process.on("error", (error) => this.#end(error.message));
     // `close` and not `exit`: what it wrote last is read by then.

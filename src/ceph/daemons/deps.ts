@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import type { Logger } from "pino";
+import { programEnvironment } from "../../process/program-environment.ts";
 import type { runProgram } from "../../process/run-program.ts";
 import type { CephDaemonType, CephPaths } from "../config/ceph-paths.ts";
 import type { Runner, UnitSpec } from "../runner/runner.ts";
@@ -22,12 +23,10 @@ export function unitName(type: CephDaemonType, id: string | number): string {
   return `${type}.${id}`;
 }
 
-export const daemonEnvironment = {
-  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  LANG: "C.UTF-8",
+export function daemonEnvironment(): Readonly<Record<string, string>> {
   // As Ceph's own units set it in /etc/default/ceph.
-  TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES: "134217728",
-} as const;
+  return { ...programEnvironment(), TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES: "134217728" };
+}
 
 /** What runs a daemon in the foreground; the same arguments always give the same spec. */
 export function daemonSpec(
@@ -39,7 +38,7 @@ export function daemonSpec(
 ): UnitSpec {
   return {
     argv: [`ceph-${type}`, "-f", "-i", String(id), "-c", paths.cephConf, ...extra],
-    env: { ...daemonEnvironment, ...env },
+    env: { ...daemonEnvironment(), ...env },
     cwd: "/",
     stopSeconds: type === "osd" || type === "mon" ? 60 : 20,
   };

@@ -84,7 +84,7 @@ export async function startIngress(
     deps.runner.ensure(unit, {
       // -W: a master that reloads, -db: in the foreground.
       argv: ["haproxy", "-W", "-db", "-f", haproxy, "-p", paths.pid],
-      env: daemonEnvironment,
+      env: daemonEnvironment(),
       cwd: "/",
       stopSeconds: 30,
     }),
@@ -97,7 +97,7 @@ export async function startIngress(
     vipUnit,
     {
       argv: ["keepalived", "-n", "-l", "-f", keepalived, "-p", `${paths.pid}.vip`, "-r", `${paths.pid}.vrrp`],
-      env: { ...daemonEnvironment, MICROCEPH_VIP: told },
+      env: { ...daemonEnvironment(), MICROCEPH_VIP: told },
       cwd: "/",
       stopSeconds: 10,
     },

@@ -68,7 +68,7 @@ function mirrorSpec(paths: CephPaths, type: "rbd-mirror" | "cephfs-mirror", hand
     argv: [type, "-f", "-c", paths.cephConf, ...identity, ...socket],
     // For each pool, or file system, they connect once more, and find these files by the environment alone
     // (PoolReplayer::init_rados; connect in cephfs_mirror/Utils.cc).
-    env: { ...daemonEnvironment, CEPH_CONF: paths.cephConf, ...key },
+    env: { ...daemonEnvironment(), CEPH_CONF: paths.cephConf, ...key },
     cwd: "/",
     stopSeconds: 20,
   };

@@ -88,7 +88,7 @@ function spec(paths: CephPaths, handle: Handle, settings: NfsSettings): UnitSpec
   return {
     argv: ["ganesha.nfsd", "-F", "-f", config, "-p", pid, "-L", "STDERR", "-N", "NIV_EVENT"],
     env: {
-      ...daemonEnvironment,
+      ...daemonEnvironment(),
       CEPH_CONF: paths.cephConf,
       CEPH_KEYRING: keyring,
       // What it is told is part of what it runs with: it takes these only at its start.

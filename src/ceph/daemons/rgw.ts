@@ -88,7 +88,7 @@ function rgwSpec(paths: CephPaths, handle: Handle, { port, tls }: GatewaySetting
       ...["-f", "-n", entityOf("rgw", handle), "-c", paths.cephConf, "--keyring", keyring],
       `--rgw-frontends=${frontend.join(" ")}`,
     ],
-    env: daemonEnvironment,
+    env: daemonEnvironment(),
     cwd: "/",
     stopSeconds,
   };

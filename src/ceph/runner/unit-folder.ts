@@ -5,6 +5,7 @@ import { z } from "zod";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
 import { exists } from "../../files/exists.ts";
+import { programEnvironment } from "../../process/program-environment.ts";
 import { type ProcessRecord, parseProcessRecord } from "./processes.ts";
 import type { UnitSpec } from "./runner.ts";
 
@@ -30,10 +31,6 @@ const statusSchema = z.object({
 
 export type WrittenStatus = z.infer<typeof statusSchema>;
 
-const defaultEnvironment: Readonly<Record<string, string>> = {
-  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  LANG: "C.UTF-8",
-};
 export const defaultStopSeconds = 20;
 
 const unitPattern = /^[a-z][a-z0-9-]{0,30}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,99})?$/;
@@ -47,7 +44,7 @@ export function checkUnitName(unit: string): void {
 
 /** Identity of a spec: equal for equal programs, arguments, environment and folder, in whatever key order. */
 export function specHash(spec: UnitSpec): string {
-  const env = Object.entries(spec.env ?? defaultEnvironment).sort(([a], [b]) => (a < b ? -1 : 1));
+  const env = Object.entries(spec.env ?? programEnvironment()).sort(([a], [b]) => (a < b ? -1 : 1));
   const canonical = JSON.stringify([spec.argv, env, spec.cwd ?? "/", spec.stopSeconds ?? defaultStopSeconds]);
   return createHash("sha256").update(canonical).digest("hex").slice(0, 32);
 }
@@ -63,7 +60,7 @@ export function quoteForShell(text: string): string {
  * unrecorded; `exec` keeps the process number.
  */
 export function renderRunScript(spec: UnitSpec): string {
-  const environment = Object.entries(spec.env ?? defaultEnvironment).map(([name, value]) => {
+  const environment = Object.entries(spec.env ?? programEnvironment()).map(([name, value]) => {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       throw new MicrocephError("USAGE", "not the name of an environment variable", { data: { name } });
     }
