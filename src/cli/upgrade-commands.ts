@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import type { UpgradePlan, UpgradeReply } from "../api/contract/upgrade.ts";
+import { MicrocephError } from "../errors/microceph-error.ts";
 import type { CliIo } from "./io.ts";
+import { refreshObstacles } from "./refresh-obstacles.ts";
 import { borderedTable } from "./render/table.ts";
 import { Session } from "./session.ts";
 
@@ -24,6 +26,18 @@ export function addUpgradeCommands(cluster: Command, io: CliIo): void {
     .action(async ({ all = false }: { readonly all?: boolean }, command: Command) => {
       const session = new Session(io, command);
       await session.print(await session.client.planUpgrade(all), planText);
+    });
+
+  upgrade
+    .command("check")
+    .description(
+      "Say whether all data is whole and served, so that this node's programs may be replaced; exit code 4 if not",
+    )
+    .action(async (_options: object, command: Command) => {
+      const session = new Session(io, command);
+      const obstacles = refreshObstacles(await session.client.status());
+      if (obstacles.length > 0) throw new MicrocephError("UPGRADE_BLOCKED", obstacles.join("; "));
+      await session.print({ obstacles }, () => "Nothing is in the way.\n");
     });
 
   upgrade
