@@ -1,5 +1,5 @@
 #!/bin/sh
-# npm run package: build what is given to others into dist/packages: see docs/how-to/install.md
+# npm run package [-- snap [--lint]]: build what is given to others into dist/packages: see docs/how-to/install.md
 set -eu
 here=$(dirname "$0")
 command -v dpkg-deb >/dev/null 2>&1 || {
@@ -7,4 +7,8 @@ command -v dpkg-deb >/dev/null 2>&1 || {
   exit 3
 }
 sh "$here/setup.sh" --quiet --without-packages
+if [ "${1:-}" = snap ]; then
+  shift
+  exec sh "$here/run.sh" "$here/package-snap.ts" "$@"
+fi
 exec sh "$here/run.sh" "$here/package.ts" "$@"

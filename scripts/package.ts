@@ -8,6 +8,7 @@ import { buildDeb } from "./package/deb.ts";
 import { buildNpm, npmVersion } from "./package/npm.ts";
 import { run } from "./package/run.ts";
 import { bundledPackages, sbom } from "./package/sbom.ts";
+import { buildVersion } from "./package/version.ts";
 
 const root = join(import.meta.dirname, "..");
 const target = join(root, "dist", "packages");
@@ -19,13 +20,8 @@ if (architecture === undefined) {
   console.error(`Error: there is no package for ${platform} [MISSING_PROGRAM]`);
   process.exit(3);
 }
-const git = (...args: string[]): string => run("git", ["-C", root, ...args]).trim();
-const epoch = Number(process.env.SOURCE_DATE_EPOCH ?? git("log", "-1", "--format=%ct"));
-const stamp = new Date(epoch * 1000).toISOString().replace(/[-:T]/g, "").slice(0, 12);
-const { version: release } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-// Before the release that it leads to.
-const version = `${release}~${stamp}.${git("rev-parse", "--short=8", "HEAD")}`;
-if (git("status", "--porcelain") !== "") {
+const { version, epoch, changed } = buildVersion(root);
+if (changed) {
   console.error(
     "package: the checkout has changes that are not committed; they are in the package all the same",
   );
