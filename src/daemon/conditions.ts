@@ -61,6 +61,15 @@ export function conditions(daemon: Daemon, mesh: MeshStatus): Condition[] {
       text: "this daemon gets too little CPU, or has too much to do: it answers and notices late",
     });
   }
+  const refresh = daemon.refresh?.pending ?? null;
+  if (refresh !== null) {
+    const snap = daemon.settings.snap ?? "microceph";
+    found.push({
+      code: "REFRESH_READY",
+      severity: "info",
+      text: `snapd has ${refresh} of this snap ready, and installs it when it likes unless refreshes are held: snap refresh --hold ${snap} on each member, then snap refresh ${snap} on one after the other`,
+    });
+  }
   const lost = cluster?.seat.lost ?? null;
   if (lost !== null) found.push({ code: "VOTER_STOPPED", severity: "error", text: lost });
   if (lost === null && cluster?.quorum.ownSilent === true) {

@@ -99,6 +99,7 @@ import { turnSite } from "./replication.ts";
 import { migrateSeats } from "./seat-migration.ts";
 import { restartService } from "./service-restart.ts";
 import type { DaemonSettings } from "./settings.ts";
+import { SnapRefresh } from "./snap-refresh.ts";
 import { StaticPeers } from "./static-peers.ts";
 import { joinByToken } from "./token-join.ts";
 import { upgradeCluster } from "./upgrade.ts";
@@ -116,6 +117,8 @@ const heardMs = 5_000;
 export class Daemon {
   readonly settings: DaemonSettings;
   readonly loop = new LoopWatch(() => this.#parts?.health.lookSoon());
+  /** Null outside of a snap. */
+  readonly refresh: SnapRefresh | null;
   readonly disks: NodeDisks;
   /** What touches a disk of this node does so one at a time for each disk. */
   readonly diskTurns = new Exclusive();
@@ -135,6 +138,9 @@ export class Daemon {
     this.settings = settings;
     this.log = deps.log;
     this.#onReset = deps.onReset ?? (() => undefined);
+    const onChange = (): void => this.#parts?.health.lookSoon();
+    this.refresh =
+      settings.snap === undefined ? null : new SnapRefresh({ run: runProgram, log: deps.log, onChange });
     this.disks = new NodeDisks({
       owners: () => diskOwners({ paths: cephPaths(settings.stateDir) }),
       onChange: () => this.#cluster?.upkeep.publishFacts(),
@@ -342,6 +348,7 @@ export class Daemon {
     jobs.resume();
     health.start();
     this.loop.start();
+    this.refresh?.start();
     log.info({ peer: identity.peerId, version: productVersion }, "microcephd is up");
   }
 
@@ -369,6 +376,7 @@ export class Daemon {
     const parts = this.#parts;
     if (parts) {
       this.loop.stop();
+      await this.refresh?.stop();
       parts.health.stop();
       await parts.discovery.stop();
       await parts.membership.stop();

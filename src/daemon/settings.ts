@@ -30,6 +30,8 @@ export interface DaemonSettings {
   readonly logLevel: string;
   /** How what runs Ceph's daemons is started: as processes, or as services of systemd. */
   readonly runner: RunnerKind;
+  /** The snap that this daemon is the service of; undefined outside of one. */
+  readonly snap: string | undefined;
   /** Lobbies to greet by unicast, where no multicast goes. */
   readonly peers: readonly StaticPeer[];
 }
@@ -168,6 +170,8 @@ export function parseSettings(
     clusterName: shownName(values["cluster-name"] ?? "microceph", "--cluster-name"),
     peers: (values.peer ?? []).map((text) => parsePeer(text, lobbyPort)),
     runner: runnerKind(values.runner ?? environment.MICROCEPH_RUNNER ?? "process"),
+    // A daemon that is started from the shell of another snap has that one's variables.
+    snap: environment.MICROCEPH_PROGRAMS === "inherit" ? environment.SNAP_INSTANCE_NAME : undefined,
     logLevel: logLevel(values["log-level"] ?? environment.MICROCEPH_LOG_LEVEL ?? "info"),
   };
 }
