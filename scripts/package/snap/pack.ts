@@ -33,9 +33,10 @@ export function packSnap(tools: string, tree: string, target: string, compressio
       .filter((name) => name.includes("-linux-gnu"))
       .map((name) => join(folder, name));
   });
-  const said = ["pack", `--compression=${compression}`, `--filename=${target}`, tree];
+  const said = ["pack", `--compression=${compression}`, `--filename=${target}.new`, tree];
   run(join(tools, "usr/bin/snap"), said, {
     PATH: `${join(tools, "usr/bin")}:${process.env.PATH ?? ""}`,
     LD_LIBRARY_PATH: libraries.join(":"),
   });
+  renameSync(`${target}.new`, target);
 }
