@@ -15,6 +15,12 @@ export interface VirtualMachineOptions {
   /** More arguments for QEMU: other buses and controllers. */
   readonly extra?: readonly string[];
   readonly memoryMiB?: number;
+  /** The tree that the guest shows as its own, read-only beneath a tmpfs; default: this host's. */
+  readonly tree?: string;
+  /** The script there that becomes number 1 and takes commands in the end; default: scripts/vm/agent.sh. */
+  readonly agent?: string;
+  /** More words for the kernel. */
+  readonly kernel?: string;
 }
 
 export interface CommandResult {
@@ -57,17 +63,17 @@ export class VirtualMachine {
   /** Resolves when the guest takes commands. */
   async boot(): Promise<void> {
     const { name, dir, disks, extra = [], memoryMiB = 3072 } = this.#options;
+    const { tree = "/", agent = join(root, "scripts", "vm", "agent.sh"), kernel = "" } = this.#options;
     const socketPath = join(dir, "control.socket");
-    const agent = join(root, "scripts", "vm", "agent.sh");
     const qemu = spawn(
       "qemu-system-x86_64",
       [
         ...["-accel", "tcg,thread=multi", "-cpu", processor, "-smp", "2", "-m", String(memoryMiB)],
         ...["-nic", "none", "-nographic", "-no-reboot", "-device", "virtio-rng-pci"],
         ...["-kernel", join(cache, "vmlinuz"), "-initrd", join(cache, "initramfs.gz")],
-        ...["-append", `console=ttyS0 quiet panic=-1 hostname=${name} agent=${agent}`],
+        ...["-append", `console=ttyS0 quiet panic=-1 hostname=${name} agent=${agent} ${kernel}`],
         "-virtfs",
-        "local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap",
+        `local,path=${tree},mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap`,
         ...["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=control,name=control"],
         ...["-chardev", `socket,path=${socketPath},server=on,wait=off,id=control`],
         ...disks.flatMap((file, n) => [
