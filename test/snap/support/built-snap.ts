@@ -84,6 +84,7 @@ export function madeBaseSnaps(): string[] {
     const said = { name, version: "0", type, summary: "made for a test", description: "made for a test" };
     writeFileSync(join(tree, "meta", "snap.yaml"), stringify(said));
     const target = join(snapWork, `${name}.snap`);
+    if (existsSync(target) && statSync(target).mtimeMs > statSync(`${base}.stamp`).mtimeMs) return target;
     packSnap(tools, tree, target, "lzo");
     return target;
   });
