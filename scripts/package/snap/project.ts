@@ -46,8 +46,8 @@ const part = z.strictObject({
   "build-snaps": z.array(line).optional(),
   "override-build": z.string().optional(),
   "override-prime": z.string().optional(),
-  /** What is left out: `-usr/share/doc`. */
-  prime: z.array(z.string().regex(/^-[a-z][A-Za-z0-9/._-]*$/)).optional(),
+  // What is left out: "-usr/share/man", "-usr/share/doc/*/examples".
+  prime: z.array(z.string().regex(/^-[a-z][A-Za-z0-9/._*-]*$/)).optional(),
 });
 
 const project = z.strictObject({

@@ -4,6 +4,7 @@ import {
   constants,
   cpSync,
   existsSync,
+  globSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -64,7 +65,9 @@ function stagePackages(archive: Archive, { root, tree, project }: StageOptions):
   rmSync(tree, { recursive: true, force: true });
   archive.fetch(wanted);
   archive.unpack(files, tree);
-  for (const path of leftOut) rmSync(join(tree, path), { recursive: true, force: true });
+  for (const path of leftOut.flatMap((pattern) => globSync(pattern, { cwd: tree }))) {
+    rmSync(join(tree, path), { recursive: true, force: true });
+  }
   run("sh", [python, tree]);
   mkdirSync(join(tree, "usr", "share", "microceph"), { recursive: true });
   writeFileSync(join(tree, "usr", "share", "microceph", "packages"), `${files.join("\n")}\n`);
