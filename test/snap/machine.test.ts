@@ -36,6 +36,7 @@ vmSuite("the snap and a real snapd", () => {
     vm = new VirtualMachine({
       ...{ name: "v1", dir, disks: [disk], tree: machineTree([...bases, image]), agent: `${own}/systemd.sh` },
       kernel: "apparmor=0",
+      memoryMiB: 4096,
     });
     await vm.boot();
     // The base snaps, which a machine of the world outside gets from the store.

@@ -844,6 +844,7 @@ describe("an upgrade", () => {
     expect(plan.stdout).toMatch(/mon\.n1 +\| n1 +\| 16\.2\.15 +\| 18\.2\.7/);
     expect(plan.stdout).toContain("Afterwards all OSDs run reef");
     expect(plan.stdout).toContain("Warning: there are fewer than three monitors\n");
+    expect((await run(api, "cluster upgrade check")).stdout).toBe("Nothing is in the way.\n");
     await run(api, "cluster upgrade plan --all");
     expect(api.operations.inputOf("planUpgrade")).toEqual({ all: true });
     const done = await run(api, "cluster upgrade run --force");
