@@ -92,7 +92,8 @@ export function madeBaseSnaps(): string[] {
 
 /** A folder for view.sh, with the image mounted below; `close` takes the mount away. */
 export function snapView(image: string, cephConfig: string): { readonly folder: string; close(): void } {
-  const folder = join(snapWork, "view");
+  // The lab takes a process for the daemon by such a name among its first words.
+  const folder = join(snapWork, "microcephd-view");
   const mounted = join(folder, "image");
   const unmount = (): void => {
     execFileSync("sh", ["-c", 'while mountpoint -q "$1"; do umount "$1"; done', "sh", mounted]);

@@ -73,7 +73,9 @@ describe("the folder that is packed", () => {
       const tree = { isProgram: there, isFolder: there };
       return lintTree(project, tree, { architecture: "amd64", hookFiles });
     };
-    expect(lacks("bin/daemon")).toEqual(["app daemon: there is no program bin/daemon"]);
+    expect(lacks("bin/microcephd-service")).toEqual([
+      "app daemon: there is no program bin/microcephd-service",
+    ]);
     expect(lacks("meta/hooks/remove")).toEqual(["hook remove may not be executed"]);
     expect(lacks("usr/lib/x86_64-linux-gnu/ceph")).toHaveLength(1);
     const without = hookFiles.filter((hook) => hook !== "remove");
