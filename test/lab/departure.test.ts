@@ -12,6 +12,8 @@ labSuite("members that come and go", () => {
   let cluster: LabCluster;
   /** Members that are left. */
   let survivors: readonly string[] = four;
+  /** Where no monitor is wanted. */
+  let unwanted = "";
   /** The one that was removed as dead, and came back. */
   let removed = "";
   /** Seats: voters by the members' own status, monitors by Ceph's map. */
@@ -78,6 +80,25 @@ labSuite("members that come and go", () => {
     expect(await written("n1")).toBe(text);
   });
 
+  it("have no monitor where none is wanted by name; another has it first", async () => {
+    const holder = (await cluster.holder("n1")).name;
+    unwanted = (await votersOf("n1")).find((name) => name !== holder) ?? "";
+    const printed = await cluster.run(unwanted, "disable", "mon");
+    expect(printed).not.toContain(`${unwanted} `);
+    await seats(
+      holder,
+      four.filter((name) => name !== unwanted),
+    );
+    for (const [code, ...args] of [
+      ["DAEMON_NEEDED", "disable", "mon", "--target", holder],
+      ["WISH_CONFLICT", "cluster", "migrate", holder, unwanted],
+    ] as const) {
+      const { exitCode, stderr } = await cluster.cli("n1", ...args);
+      expect([exitCode, stderr]).toEqual([4, expect.stringContaining(`[${code}]`)]);
+    }
+    await cluster.healthy("n1");
+  });
+
   it("lose their seats to another when they are away for longer than the grace time, and come back without", async () => {
     const holder = (await cluster.holder("n1")).name;
     // On one that stays: what was said a moment before a power loss may have reached nobody.
@@ -86,7 +107,12 @@ labSuite("members that come and go", () => {
     const lost = (await votersOf("n1")).find((name) => name !== holder) ?? "";
     const rest = four.filter((name) => name !== lost);
     await lab.kill(lost, "all");
+    // Also to one that was to have none, as nobody else is left.
     await seats(holder, rest);
+    expect(await cluster.run(holder, "mesh", "explain", "seats")).toContain(
+      `no monitor is wanted on ${unwanted}`,
+    );
+    await cluster.run(holder, "enable", "mon", "--target", unwanted);
     expect(await written(holder)).toBe(text);
     const reasons = (await cluster.journal(holder)).map(({ reason }) => reason).join("\n");
     expect(reasons).toContain(`${lost} is lost: its vote goes to another`);

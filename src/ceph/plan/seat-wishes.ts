@@ -3,11 +3,11 @@ import { type SeatMember, seatTarget } from "./seats.ts";
 import type { CountedWish } from "./service-daemons.ts";
 
 /**
- * The members with what is to become of their seats (vote and monitor, which go together) by these wishes, for the seat planner to follow, which takes no
- * seat before another has it. The number of seats stays as it is: a member that is named takes the seat of one that is
- * not, and where too few others are left a member keeps, or gets, a seat although none is wanted there. What is said
- * of a member's seats already (a migration) comes first. A single seat stays where it is: on its way there would be two
- * monitors, and both needed.
+ * The members with what is to become of their seats (vote and monitor, which go together) by these wishes, for the seat
+ * planner to follow, which takes no seat before another has it. The number of seats stays as it is: a member that is
+ * named takes the seat of one that is not, and where too few others are left a member keeps, or gets, a seat although
+ * none is wanted there. What is said of a member's seats already (a migration) comes first. A single seat stays where it
+ * is: on its way there would be two monitors, and both needed.
  *
  * It depends on who has a vote or is named, and on nothing else that changes while seats move: it stays the same until
  * they have.
