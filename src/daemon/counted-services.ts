@@ -193,6 +193,11 @@ export async function followCounted(daemon: Daemon, request: Json, tools: JobToo
   const cluster = runtimeOf(daemon);
   const { service, peers, isWanted } = request as unknown as Asked;
   const end = performance.now() + placingMs;
+  /** A monitor that was named is there, and the one that gives way has not gone yet. */
+  const isDoubled = (): boolean => {
+    const seats = seatTarget(stayingMembers(cluster).length);
+    return service === "mon" && Math.max(placedOn(cluster, service).size, cluster.voters().length) > seats;
+  };
   const left = (): NamedMember[] => {
     const placed = placedOn(cluster, service);
     return namedMembers(cluster).filter(({ id, handle, alive }) => {
@@ -202,12 +207,18 @@ export async function followCounted(daemon: Daemon, request: Json, tools: JobToo
       return placed.has(handle) || (service === "mon" && cluster.voters().includes(id));
     });
   };
-  for (let open = left(); open.length > 0; open = left()) {
+  for (let open = left(); open.length > 0 || isDoubled(); open = left()) {
     const names = open.map(({ name }) => name).join(", ");
+    const doing =
+      open.length === 0
+        ? "another gives its monitor up"
+        : isWanted
+          ? `it starts on ${names}`
+          : `taking it off ${names}`;
     if (performance.now() > end) {
-      throw new MicrocephError("DEADLINE_EXCEEDED", `${service} still waits, on ${names}; it goes on`);
+      throw new MicrocephError("DEADLINE_EXCEEDED", `${service} still waits: ${doing}; it goes on`);
     }
-    tools.report(20, isWanted ? `it starts on ${names}` : `taking it off ${names}`);
+    tools.report(20, doing);
     await daemon.events.next(tools.signal, 500);
   }
   return countedReport(cluster, service) as unknown as Json;

@@ -7,7 +7,7 @@ import { isUnanswered } from "../command/words.ts";
 import { monitorAddresses, speakV2Only } from "../config/monitor-address.ts";
 import { movedMonitors, type PlacedMonitor, planRebuild, planRenumbering } from "../plan/moves.ts";
 import { wishedSeats } from "../plan/seat-wishes.ts";
-import { planSeats, type SeatMember, type SeatStep, seatTarget } from "../plan/seats.ts";
+import { monitorsSilent, planSeats, type SeatMember, type SeatStep, seatTarget } from "../plan/seats.ts";
 import { planDaemons, surplusDaemons } from "../plan/service-daemons.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import { countedWish } from "./counted-wish.ts";
@@ -128,11 +128,8 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     let plan = planSeats({ self, members: wished.members, voters, ...noMonitors });
     let monmap: MonMap | null = null;
     const ceph = deps.ceph();
-    if (
-      plan.next === null &&
-      ceph !== null &&
-      (moved || !isSettled(deps, wished.members, voters, plan.target))
-    ) {
+    const isAtRest = !moved && isSettled(deps, wished.members, voters, plan.target);
+    if (plan.next === null && ceph !== null && !isAtRest) {
       const quorum = await ceph
         .quorumStatus({ deadlineMs: moved ? movedCallMs : callMs, signal })
         .catch((error: unknown) => {
@@ -147,7 +144,11 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
       const seen = { monitors, monitorsInQuorum, monitorsLost };
       plan = planSeats({ self, members: wished.members, voters, ...seen });
     }
-    deps.explain("seats", [...wished.reasons, ...plan.reasons]);
+    // They were not asked.
+    const reasons = plan.reasons.map((reason) =>
+      isAtRest && reason === monitorsSilent ? `${plan.target} voters and monitors are seated` : reason,
+    );
+    deps.explain("seats", [...wished.reasons, ...reasons]);
     const { next } = plan;
     if (plan.handOver) deps.handOver();
     if (next === null) return [];

@@ -56,6 +56,9 @@ export interface SeatPlan {
   readonly handOver: boolean;
 }
 
+/** Why monitors are not planned while nothing is known of them. */
+export const monitorsSilent = "Ceph's monitors do not answer yet";
+
 /** Seats of voters and monitors for a number of members: 1 for one or two, 3 from three, 5 from seven. */
 export function seatTarget(members: number): number {
   if (members >= 7) return 5;
@@ -126,7 +129,7 @@ export function planSeats(facts: SeatFacts): SeatPlan {
     if (step) return seatsNow(step);
   }
   if (facts.monitors === null) {
-    reasons.push("Ceph's monitors do not answer yet");
+    reasons.push(monitorsSilent);
     return seatsNow(null);
   }
   const monitors =

@@ -264,6 +264,7 @@ describe("seats", () => {
     entries.push(entry(kinds.monitor, monitorOf("n1")), entry(kinds.monitor, monitorOf("n2")));
     expect(await plan("seats")).toEqual([]);
     expect(asked).toEqual([]);
+    expect(reasons.get("seats")).toEqual(["3 voters and monitors are seated"]);
   });
 
   it("asks again when one of those that have seats is to give them to another", async () => {
