@@ -39,6 +39,7 @@ vmSuite("the snap and a real snapd", () => {
       memoryMiB: 4096,
     });
     await vm.boot();
+    await ok("snap wait system seed.loaded");
     // The base snaps, which a machine of the world outside gets from the store.
     for (const base of bases) await ok(`snap install --dangerous ${own}/${basename(base)}`);
   });

@@ -51,9 +51,11 @@ export function machineTree(files: readonly string[]): string {
   cpSync(join(checkout, "scripts/vm/agent.sh"), join(own, "agent.sh"));
   cpSync(join(checkout, "scripts/vm/ceph-extra.conf"), join(own, "ceph-extra.conf"));
   for (const file of files) linkSync(file, join(own, basename(file)));
-  const wants = join(tree, "etc/systemd/system/multi-user.target.wants");
-  mkdirSync(wants, { recursive: true });
-  rmSync(join(wants, "microceph-vm.service"), { force: true });
-  symlinkSync("/opt/microceph-vm/microceph-vm.service", join(wants, "microceph-vm.service"));
+  const unit = "microceph-vm.service";
+  const units = join(tree, "etc/systemd/system");
+  cpSync(join(own, unit), join(units, unit));
+  mkdirSync(join(units, "multi-user.target.wants"), { recursive: true });
+  rmSync(join(units, "multi-user.target.wants", unit), { force: true });
+  symlinkSync(`../${unit}`, join(units, "multi-user.target.wants", unit));
   return tree;
 }
