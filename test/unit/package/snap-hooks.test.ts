@@ -1,5 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -49,6 +58,7 @@ beforeEach(() => {
   );
   program("bin/microceph", "exit 0");
   program("bin/metadata", "exit 0");
+  cpSync(join(hooks, "..", "local", "bin", "settings"), join(folder, "bin/settings"));
   program(
     "usr/lib/microceph-mesh/bin/microcephd",
     'case $1 in --no-*) echo "Error: $1 is unknown" >&2; exit 2 ;; esac',
@@ -80,22 +90,19 @@ describe("the hook configure", () => {
     expect(calls).toEqual([]);
   });
 
-  it("restarts the daemon once for what has changed, and not for what concerns refreshes", () => {
-    expect(hook("configure").calls).toEqual([]);
+  it("restarts the daemon for what it was not started with, and not for what concerns refreshes", () => {
     const settings = {
-      admission: "approve",
-      expect: "5",
-      interfaces: "eth1,br-lan.7",
-      options: "--lease-ttl 20",
+      ...{ admission: "approve", expect: "5", interfaces: "eth1,br-lan.7", options: "--lease-ttl 20" },
     };
     expect(hook("configure", settings)).toMatchObject({
       code: 0,
       calls: ["snapctl restart microceph.daemon"],
     });
-    expect(hook("configure", { ...settings, "refresh-when-unhealthy": "true" })).toMatchObject({
-      code: 0,
-      calls: [],
-    });
+    const line =
+      "admission=approve expect=5 window= log-level= interfaces=eth1,br-lan.7 options=--lease-ttl 20 ";
+    writeFileSync(join(folder, "data", "applied-settings"), line);
+    const more = { ...settings, "refresh-when-unhealthy": "true" };
+    expect(hook("configure", more)).toMatchObject({ code: 0, calls: [] });
     expect(hook("configure").calls).toEqual(["snapctl restart microceph.daemon"]);
   });
 
