@@ -26,6 +26,15 @@ export default defineConfig({
       },
       {
         test: {
+          name: "package",
+          include: ["test/package/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        test: {
           name: "snap",
           include: ["test/snap/**/*.test.ts"],
           fileParallelism: false,

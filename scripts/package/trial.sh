@@ -1,6 +1,7 @@
 #!/bin/sh
 # npm run test:package [RELEASE…]: the Debian package on clean trees of Debian (bookworm, trixie unless told otherwise):
-# as machines with systemd: installed, with three OSDs to HEALTH_OK, rebooted, removed, purged. Last line: N passed, N failed, 0 skipped
+# as machines with systemd: installed, with three OSDs to HEALTH_OK, rebooted, removed, purged. Then in a virtual
+# machine, with a power cut and a shutdown, unless releases are named. Last line: N passed, N failed, 0 skipped
 # MICROCEPH_TRIAL_DEB: a package that is there already. Needs root, debootstrap and Debian's archive; the trees are below $MICROCEPH_TRIAL (/var/tmp) and removed at the end.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -192,6 +193,17 @@ if [ -n "$tgz" ]; then
   check "npm: has both programs" "$prefix/bin/microcephd" --help
   check "npm: is removed" npm uninstall --global --prefix "$prefix" microceph-mesh
   check "npm: leaves no program behind" absent "$prefix/bin/microceph"
+fi
+
+# A kernel of its own, which is started and cut off: as this release of Debian, in a virtual machine.
+if [ $# = 0 ]; then
+  sh "$root/scripts/setup.sh" --quiet --with-vm
+  say "a virtual machine"
+  if MICROCEPH_TRIAL_DEB=$deb sh "$root/scripts/run.sh" "$root/node_modules/vitest/vitest.mjs" run --root "$root" --project package; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+  fi
 fi
 
 echo "$passed passed, $failed failed, 0 skipped"

@@ -5,12 +5,10 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { StatusReport } from "../../src/api/contract/status.ts";
+import { machineTree, machineFolder as own } from "../vm/support/machine-tree.ts";
 import { VirtualMachine } from "../vm/support/virtual-machine.ts";
 import { vmSuite } from "../vm/support/vm-suite.ts";
-import { builtSnap, madeBaseSnaps } from "./support/built-snap.ts";
-import { machineTree } from "./support/machine-tree.ts";
-
-const own = "/opt/microceph-vm";
+import { builtSnap, madeBaseSnaps, snapWork } from "./support/built-snap.ts";
 
 vmSuite("the snap and a real snapd", () => {
   let dir = "";
@@ -33,8 +31,14 @@ vmSuite("the snap and a real snapd", () => {
     const disk = join(dir, "snapd.img");
     writeFileSync(disk, "");
     truncateSync(disk, 8 * 2 ** 30);
+    const tree = machineTree({
+      folder: join(snapWork, "vm", "tree"),
+      packages: ["snapd"],
+      firstScript: join(import.meta.dirname, "support/machine/systemd.sh"),
+      files: [...bases, image],
+    });
     vm = new VirtualMachine({
-      ...{ name: "v1", dir, disks: [disk], tree: machineTree([...bases, image]), agent: `${own}/systemd.sh` },
+      ...{ name: "v1", dir, disks: [disk], tree, agent: `${own}/systemd.sh` },
       kernel: "apparmor=0",
       memoryMiB: 4096,
     });

@@ -128,6 +128,14 @@ export class VirtualMachine {
     return output;
   }
 
+  /** Have it go down in good order, and wait until it has. */
+  async shutDown(): Promise<void> {
+    const closed = this.#qemu === undefined ? undefined : once(this.#qemu, "close");
+    // It may be gone before it has answered.
+    await this.run("systemctl poweroff").catch(() => undefined);
+    await closed;
+  }
+
   /** Cut the power, as a plug that is pulled. */
   async powerOff(): Promise<void> {
     const qemu = this.#qemu;

@@ -11,9 +11,22 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { checkout } from "../../../scripts/lab/layout.ts";
-import { snapWork } from "./built-snap.ts";
 
 const packages = "systemd,systemd-sysv,dbus,iproute2,procps,e2fsprogs";
+
+/** Where a tree has the files of its test. */
+export const machineFolder = "/opt/microceph-vm";
+
+export interface MachineTree {
+  /** Kept from run to run. */
+  readonly folder: string;
+  /** Packages besides systemd, installed once. */
+  readonly packages: readonly string[];
+  /** The script that is number 1 before systemd is; its name is systemd.sh. */
+  readonly firstScript: string;
+  /** What is in the machine's folder besides. */
+  readonly files: readonly string[];
+}
 
 /** The release and the archive of the machine that the tests run on. */
 function release(): { readonly name: string; readonly archive: string } {
@@ -24,9 +37,23 @@ function release(): { readonly name: string; readonly archive: string } {
   return { name, archive: execFileSync("sh", ["-c", script], { encoding: "utf8" }).trim() };
 }
 
-/** A tree of the distribution with systemd and snapd, as debootstrap makes it, once; with these files in /opt/microceph-vm. */
-export function machineTree(files: readonly string[]): string {
-  const tree = join(snapWork, "vm", "tree");
+/** Run a program in the tree, which starts no service. */
+export function inTree(tree: string, program: string, ...args: string[]): void {
+  const policy = join(tree, "usr/sbin/policy-rc.d");
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    execFileSync("chroot", [tree, program, ...args], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive", LANG: "C.UTF-8" },
+    });
+  } finally {
+    rmSync(policy, { force: true });
+  }
+}
+
+/** A tree of the distribution with systemd and these packages, as debootstrap makes it, for a machine that takes commands. */
+export function machineTree(asked: MachineTree): string {
+  const { folder: tree } = asked;
   const stamp = `${tree}.stamp`;
   if (!existsSync(stamp)) {
     const { name, archive } = release();
@@ -35,22 +62,21 @@ export function machineTree(files: readonly string[]): string {
     execFileSync("debootstrap", ["--variant=minbase", `--include=${packages}`, name, tree, archive], {
       stdio: "ignore",
     });
-    // debootstrap does not choose among alternatives, of which snapd has some.
+    // debootstrap does not choose among alternatives, of which some packages have some.
     cpSync("/etc/apt/apt.conf.d", join(tree, "etc/apt/apt.conf.d"), { recursive: true });
-    for (const words of [["update"], ["install", "-y", "--no-install-recommends", "snapd"]]) {
-      execFileSync("chroot", [tree, "apt-get", "-qq", ...words], {
-        stdio: "ignore",
-        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" },
-      });
+    inTree(tree, "apt-get", "-qq", "update");
+    if (asked.packages.length > 0) {
+      inTree(tree, "apt-get", "-qq", "install", "-y", "--no-install-recommends", ...asked.packages);
     }
     writeFileSync(stamp, "");
   }
-  const own = join(tree, "opt/microceph-vm");
+  const own = join(tree, machineFolder);
   rmSync(own, { recursive: true, force: true });
   cpSync(join(import.meta.dirname, "machine"), own, { recursive: true });
+  cpSync(asked.firstScript, join(own, "systemd.sh"));
   cpSync(join(checkout, "scripts/vm/agent.sh"), join(own, "agent.sh"));
   cpSync(join(checkout, "scripts/vm/ceph-extra.conf"), join(own, "ceph-extra.conf"));
-  for (const file of files) linkSync(file, join(own, basename(file)));
+  for (const file of asked.files) linkSync(file, join(own, basename(file)));
   const unit = "microceph-vm.service";
   const units = join(tree, "etc/systemd/system");
   cpSync(join(own, unit), join(units, unit));
