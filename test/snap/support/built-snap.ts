@@ -127,7 +127,7 @@ export function snapView(image: string, cephConfig: string): { readonly folder: 
   put(
     "apps",
     lines(
-      Object.entries(apps).map(([app, { command }]) => [app, command] as const),
+      [...Object.entries(apps).map(([app, { command }]) => [app, command] as const), ["sh", "/bin/sh"]],
       " ",
     ),
   );

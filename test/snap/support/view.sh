@@ -3,7 +3,7 @@
 # image below /snap, layouts as bind mounts, and nothing of the caller's environment. There is no confinement.
 #   view.sh VIEW APP [ARG…]
 # VIEW has base/ and image/ (trees), layout (lines "PLACE SOURCE"), environment ("NAME=VALUE"), apps ("APP COMMAND").
-# The app `daemon` makes the view of this host when there is none; the others enter it.
+# The app `daemon` makes the view of this host when there is none; the others, and a shell as `sh`, enter it.
 set -eu
 view=$1 app=$2
 shift 2
@@ -53,5 +53,6 @@ fi
 alive || { echo "the snap does not run here" >&2; exit 1; }
 command=$(sed -n "s|^$app ||p" "$view/apps")
 [ -n "$command" ] || { echo "the snap has no app $app" >&2; exit 1; }
+case "$command" in /*) ;; *) command=/snap/microceph/x1/$command ;; esac
 # shellcheck disable=SC2046
-exec nsenter --target "$pid" --mount --root --wd -- env -i $(cat "$view/environment") "/snap/microceph/x1/$command" "$@"
+exec nsenter --target "$pid" --mount --root --wd -- env -i $(cat "$view/environment") "$command" "$@"
