@@ -60,7 +60,10 @@ function endGroup(pid: number | undefined): void {
  * one of them only, and the group has its own (sched(7), autogroup).
  */
 const outOfTheWay = [
-  ...["sh", "-c", '(echo 19 > /proc/self/autogroup) 2>/dev/null; exec nice -n 19 "$@"', "out-of-the-way"],
+  "sh",
+  "-c",
+  '(echo 19 > /proc/self/autogroup) 2>/dev/null; exec nice -n 19 "$@"',
+  "out-of-the-way",
 ];
 
 /** Root runs lab tests as it is; others in a machine of their own, or they are skipped and say why. */

@@ -90,6 +90,8 @@ const callMs = 20_000;
 const firstDaemons = { mgr: 1, mds: 0 };
 /** Milliseconds that all others are put off for monitors. */
 const growingMs = 30_000;
+/** Of Ceph nothing is known, or asked. */
+const noMonitors = { monitors: null, monitorsInQuorum: [], monitorsLost: [] };
 /** A monitor is given beside changes of the votes alone. */
 const besideWhich: ReadonlySet<string> = new Set([lanes.seats, lanes.monitors, lanes.rebuild]);
 /** Monitors that have moved are not waited for as long; and how soon it is looked at again, in milliseconds. */
@@ -124,7 +126,6 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     const { self } = deps;
     const wished = wishedFor(members, voters);
     // Voters do not wait for Ceph, and Ceph is not asked while there is nothing to ask it about.
-    const noMonitors = { monitors: null, monitorsInQuorum: [], monitorsLost: [] };
     let plan = planSeats({ self, members: wished.members, voters, ...noMonitors });
     let monmap: MonMap | null = null;
     const ceph = deps.ceph();
@@ -177,7 +178,6 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     const voters = await deps.voters();
     if (!members.some(({ peer, handle }) => voters.includes(peer) && !decided.has(handle))) return [];
     const wished = wishedFor(members, voters).members;
-    const noMonitors = { monitors: null, monitorsInQuorum: [], monitorsLost: [] };
     if (planSeats({ self, members: wished, voters, ...noMonitors }).next?.kind !== "voter") return [];
     const { quorum, monMap } = await ceph.quorumStatus({ deadlineMs: callMs, signal });
     const monitors = monMap.monitors.map((monitor) => monitor.name as Handle);

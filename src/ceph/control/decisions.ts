@@ -167,7 +167,9 @@ export const kinds = {
 
 /** Lanes of the seats: what concerns all of them takes in both the votes and the monitors. */
 export const lanes = {
-  ...{ seats: "seats", votes: "seats/votes", monitors: "seats/monitors" },
+  seats: "seats",
+  votes: "seats/votes",
+  monitors: "seats/monitors",
   rebuild: "rebuild",
 } as const;
 

@@ -113,7 +113,11 @@ export function planSeats(facts: SeatFacts): SeatPlan {
     if (leaving === "dead" && alive) reasons.push(`${handle} was to be removed as dead, but it is alive`);
   }
   const seatsNow = (next: SeatStep | null, beside: SeatStep | null = null): SeatPlan => ({
-    ...{ target, next, beside, reasons, handOver: false },
+    target,
+    next,
+    beside,
+    reasons,
+    handOver: false,
   });
   const buried = takeFromDead(facts, reasons);
   if (buried) return seatsNow(buried);
