@@ -37,7 +37,7 @@ const shared: BuildOptions = {
 function assets(): string[] {
   // Automerge's loader for Node reads this file from its own directory.
   const wasm = "node_modules/@automerge/automerge/dist/mjs/wasm_bindgen_output/nodejs/automerge_wasm_bg.wasm";
-  return [join(root, wasm), ...globSync(join(root, "src", "ceph", "{runner/*.sh,daemons/*.py}"))];
+  return [join(root, wasm), ...globSync(join(root, "src", "ceph", "{runner/*.sh,{command,daemons}/*.py}"))];
 }
 
 const startedAt = new Date();

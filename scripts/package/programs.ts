@@ -1,7 +1,8 @@
 /** What every package has of the checkout, by its path there: both programs, and what they read at run time. */
 export const programs: readonly { readonly path: string; readonly mode: number }[] = [
   ...["bin/microceph", "bin/microcephd", "dist/supervise.sh"].map((path) => ({ path, mode: 0o755 })),
-  ...["dist/microceph.cjs", "dist/microcephd.mjs", "dist/automerge_wasm_bg.wasm", "dist/mgr-bcrypt.py"].map(
-    (path) => ({ path, mode: 0o644 }),
-  ),
+  ...[
+    ...["dist/microceph.cjs", "dist/microcephd.mjs", "dist/automerge_wasm_bg.wasm"],
+    ...["dist/mgr-bcrypt.py", "dist/sitecustomize.py"],
+  ].map((path) => ({ path, mode: 0o644 })),
 ];

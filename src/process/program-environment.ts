@@ -18,3 +18,9 @@ export function programEnvironment(
   });
   return { PATH: systemPath, ...Object.fromEntries(inherited), LANG: "C.UTF-8" };
 }
+
+/** Variables with which a program's Python looks for modules in this folder first. No compiled copies are left there. */
+export function pythonFinds(folder: string): Readonly<Record<string, string>> {
+  const other = programEnvironment().PYTHONPATH;
+  return { PYTHONPATH: other === undefined ? folder : `${folder}:${other}`, PYTHONDONTWRITEBYTECODE: "1" };
+}

@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { programEnvironment } from "../../process/program-environment.ts";
+import { programEnvironment, pythonFinds } from "../../process/program-environment.ts";
 
 /** What ended a wait without what was waited for. */
 export type WaitEnd = "late" | "aborted" | "ended";
@@ -27,7 +27,8 @@ export class CephProcess {
     this.#process = spawn(program, args, {
       cwd: "/",
       stdio: "pipe",
-      env: { ...programEnvironment(), PYTHONUNBUFFERED: "1" },
+      // Its Python finds sitecustomize.py there, which makes each command ten times cheaper.
+      env: { ...programEnvironment(), ...pythonFinds(import.meta.dirname), PYTHONUNBUFFERED: "1" },
     });
     this.#process.on("error", (error) => this.#end(error.message));
     // `close` and not `exit`: what it wrote last is read by then.

@@ -2,7 +2,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { Handle } from "../../ids/ids.ts";
-import { programEnvironment } from "../../process/program-environment.ts";
+import { pythonFinds } from "../../process/program-environment.ts";
 import type { DaemonDeps } from "./deps.ts";
 
 /** Have the manager's Python find our bcrypt first (mgr-bcrypt.py says why). Idempotent. @returns its environment */
@@ -17,7 +17,5 @@ export async function prepareMgrPython(
     await mkdir(folder, { recursive: true, mode: 0o755 });
     await writeFileAtomic(module, text, 0o644);
   }
-  // No compiled copies: what lies in the folder is what we put there.
-  const other = programEnvironment().PYTHONPATH;
-  return { PYTHONPATH: other === undefined ? folder : `${folder}:${other}`, PYTHONDONTWRITEBYTECODE: "1" };
+  return pythonFinds(folder);
 }
