@@ -5,11 +5,28 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], isolate: false, testTimeout: 30_000 } },
-      { test: { name: "sim", include: ["test/sim/**/*.test.ts"], isolate: false, testTimeout: 900_000 } },
+      {
+        test: {
+          name: "sim",
+          include: ["test/sim/**/*.test.ts"],
+          isolate: false,
+          testTimeout: 900_000,
+          hookTimeout: 120_000,
+        },
+      },
       {
         test: {
           name: "lab",
           include: ["test/lab/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: "long",
+          include: ["test/long/**/*.test.ts"],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,

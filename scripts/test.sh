@@ -1,17 +1,14 @@
 #!/bin/sh
-# npm test [-- --project lint|types|unit|sim|lab|vm …] [-- vitest arguments]: see scripts/test.ts
+# npm test [-- --project lint|types|unit|sim|lab|long|vm …] [-- vitest arguments]: see scripts/test.ts
 set -u
 here=$(dirname "$0")
 # Without root the packages cannot be installed; lab tests that miss them are skipped and say so.
 with=
 case " $* " in
   *"--project vm "* | *"--project=vm "*) with=--with-vm ;;
-  *"--project lab "* | *"--project=lab "*) with=--with-clients ;;
+  *"--project lab "* | *"--project=lab "* | *"--project long "* | *"--project=long "*) with=--with-clients ;;
   *" --project"*) ;;
-  *)
-    with=--with-clients
-    if [ "${CI:-}" = true ]; then with="$with --with-vm"; fi
-    ;;
+  *) with=--with-clients ;;
 esac
 if [ "$(id -u)" != 0 ]; then with=--without-packages; fi
 # shellcheck disable=SC2086

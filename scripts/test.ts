@@ -1,5 +1,5 @@
 // All tests, one project after the other, and the sum as the last line: N passed, N failed, N skipped
-//   test.ts [--project lint|types|unit|sim|lab|vm]… [vitest argument…]
+//   test.ts [--project lint|types|unit|sim|lab|long|vm]… [vitest argument…]
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -152,10 +152,14 @@ const steps: Readonly<Record<string, Step>> = {
   unit: async (args, folder) => (await vitest("unit", args, folder)).counts,
   sim: async (args, folder) => (await vitest("sim", args, folder)).counts,
   lab: (args, folder) => onRealParts("lab", args, folder, labSurroundings()),
+  long: (args, folder) => onRealParts("long", args, folder, labSurroundings()),
   vm: (args, folder) => onRealParts("vm", args, folder),
 };
 
-/** Projects asked for, and what is left for vitest. Without any it is all; `vm`, which takes ten minutes, with CI only. */
+/** These take long, and have commands of their own. */
+const byName = ["long", "vm"];
+
+/** Projects asked for, and what is left for vitest. Without any it is all but those. */
 function parse(args: readonly string[]): { projects: string[]; rest: string[] } {
   const projects: string[] = [];
   const rest: string[] = [];
@@ -165,7 +169,7 @@ function parse(args: readonly string[]): { projects: string[]; rest: string[] } 
     if (named === undefined) rest.push(arg);
     else projects.push(named);
   }
-  const usual = Object.keys(steps).filter((project) => project !== "vm" || process.env.CI === "true");
+  const usual = Object.keys(steps).filter((project) => !byName.includes(project));
   return { projects: projects.length > 0 ? projects : usual, rest };
 }
 
@@ -200,7 +204,7 @@ let labSkipped = 0;
 const lines: string[] = [];
 function note(project: string, [counts, seconds]: readonly [Counts, number]): void {
   sum = addCounts(sum, counts);
-  if (project === "lab" || project === "vm") labSkipped += counts.skipped;
+  if (["lab", "long", "vm"].includes(project)) labSkipped += counts.skipped;
   lines.push(`${project.padEnd(6)} ${summaryLine(counts)} (${seconds.toFixed(1)} s)`);
 }
 

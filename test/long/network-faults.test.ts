@@ -3,11 +3,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { JournalEntry } from "../../src/api/contract/journal.ts";
 import type { Health } from "../../src/api/contract/status.ts";
-import { type LabCluster, minutes } from "./support/cluster.ts";
-import { healthyTrio, trio } from "./support/healthy-trio.ts";
-import type { Lab } from "./support/lab.ts";
-import { labSuite } from "./support/lab-suite.ts";
-import { type Watched, watchWhile } from "./support/watch-lease.ts";
+import { type LabCluster, minutes } from "../lab/support/cluster.ts";
+import { healthyTrio, trio } from "../lab/support/healthy-trio.ts";
+import type { Lab } from "../lab/support/lab.ts";
+import { labSuite } from "../lab/support/lab-suite.ts";
+import { type Watched, watchWhile } from "../lab/support/watch-lease.ts";
 
 const lossMs = 15_000;
 

@@ -1,11 +1,11 @@
 // The disk of a node's state fills up, and clocks are set forward and back. Real Ceph.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ApiReply } from "../../scripts/lab/control-socket.ts";
-import { type LabCluster, minutes } from "./support/cluster.ts";
-import { healthyTrio, trio } from "./support/healthy-trio.ts";
-import type { Lab } from "./support/lab.ts";
-import { labSuite } from "./support/lab-suite.ts";
-import { watchWhile } from "./support/watch-lease.ts";
+import { type LabCluster, minutes } from "../lab/support/cluster.ts";
+import { healthyTrio, trio } from "../lab/support/healthy-trio.ts";
+import type { Lab } from "../lab/support/lab.ts";
+import { labSuite } from "../lab/support/lab-suite.ts";
+import { watchWhile } from "../lab/support/watch-lease.ts";
 
 const day = 86_400;
 const hour = 3_600;

@@ -1,8 +1,8 @@
 // Networks that are not one IPv4 subnet: members in two IPv6 subnets, and daemons that speak the second protocol alone.
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { LabCluster, minutes } from "./support/cluster.ts";
-import { Lab } from "./support/lab.ts";
-import { labSuite } from "./support/lab-suite.ts";
+import { LabCluster, minutes } from "../lab/support/cluster.ts";
+import { Lab } from "../lab/support/lab.ts";
+import { labSuite } from "../lab/support/lab-suite.ts";
 
 const three = ["n1", "n2", "n3"];
 /** The second member stands elsewhere; here its packets come over the same wire, as a router would bring them. */

@@ -1,0 +1,13 @@
+// A daemon is ended with SIGKILL at a seeded step of every operation, on real etcd and Ceph. At all of the steps:
+// npm run test:crash. A seed is replayed with CRASH_SEED.
+import { expect, it } from "vitest";
+import { crashPlans, crashSeed } from "../lab/support/crash-plans.ts";
+import { crashTrial } from "../lab/support/crash-trial.ts";
+import { labSuite } from "../lab/support/lab-suite.ts";
+
+labSuite(`a daemon ended in the middle (CRASH_SEED=${crashSeed})`, () => {
+  it.each(crashPlans("all"))("$operation, $victim, step $step: completed, once", async (plan) => {
+    const crashed = await crashTrial("crash", plan);
+    expect(crashed, "the operation was over before").toBeDefined();
+  });
+});
