@@ -98,7 +98,7 @@ export class CephNode {
     this.handle = handle;
     this.deps = deps;
     this.gateway = new NodeGateway(handle, deps);
-    this.ingress = new NodeIngress(handle, deps);
+    this.ingress = new NodeIngress(handle, deps, () => this.commands);
     this.nfs = new NodeNfs(handle, deps, () => this.commands);
     this.mgr = new NodeStandby("mgr", handle, deps);
     this.mds = new NodeStandby("mds", handle, deps);

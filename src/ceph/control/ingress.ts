@@ -1,17 +1,22 @@
-import { MicrocephError } from "../../errors/microceph-error.ts";
+import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
+import type { CephCommands } from "../command/commands.ts";
 import type { DaemonDeps } from "../daemons/deps.ts";
 import {
   checkIngressPrograms,
+  forgetOtherIngressCertificates,
+  ingressCertificate,
   ingressSettings,
+  keepIngressCertificate,
   prepareIngress,
   removeIngress,
   startIngress,
   waitIngressServing,
 } from "../daemons/ingress.ts";
-import type { Backend, IngressSettings } from "../daemons/ingress-config.ts";
+import type { Backend, Front, IngressSettings } from "../daemons/ingress-config.ts";
+import { readCertificate } from "./certificates.ts";
 import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
 
 export interface IngressDeps extends DaemonDeps {
@@ -26,7 +31,12 @@ export interface IngressDeps extends DaemonDeps {
  */
 const addressesKey = "ceph/ingress-addresses";
 const backendsKey = "ceph/ingress-backends";
+const certificateKey = "ceph/ingress-certificate";
 
+const keys = [addressesKey, backendsKey, certificateKey];
+
+/** Milliseconds for a question to the monitors' key store. */
+const secretMs = 20_000;
 /** Milliseconds that haproxy gets to listen. */
 const servingMs = 30_000;
 
@@ -35,10 +45,12 @@ export class NodeIngress {
   readonly #handle: Handle;
   readonly #deps: IngressDeps;
   readonly #here: PlacedHere;
+  readonly #commands: () => CephCommands | null;
 
-  constructor(handle: Handle, deps: IngressDeps) {
+  constructor(handle: Handle, deps: IngressDeps, commands: () => CephCommands | null) {
     this.#handle = handle;
     this.#deps = deps;
+    this.#commands = commands;
     this.#here = new PlacedHere(deps.memory, "ceph/ingress-decision");
   }
 
@@ -48,13 +60,13 @@ export class NodeIngress {
    */
   place(order: {
     readonly settings: IngressSettings;
-    readonly backends: readonly Backend[];
+    readonly front: Front;
     readonly by: DecisionNumber;
     readonly confirm: () => Promise<void>;
     readonly signal: AbortSignal;
   }): Promise<void> {
     return this.#here.inOrder(async () => {
-      const { settings, backends, by, confirm, signal } = order;
+      const { settings, front, by, confirm, signal } = order;
       const deps = this.#deps;
       const { vip, prefix } = settings;
       await checkIngressPrograms(deps);
@@ -70,7 +82,7 @@ export class NodeIngress {
       const before = [...sharedAddresses(deps.memory)].filter((address) => address !== vip);
       deps.memory.put(addressesKey, [...before, vip]);
       await prepareIngress(deps, this.#handle, { ...settings, interface: link });
-      await this.#follow(backends);
+      await this.#follow(front);
       await waitIngressServing(deps, { deadlineMs: servingMs, signal });
       deps.memory.put(addressesKey, [vip]);
     });
@@ -81,39 +93,70 @@ export class NodeIngress {
     return this.#here.isHere;
   }
 
-  /** The gateways are these now. */
-  follow(backends: readonly Backend[]): Promise<void> {
-    return this.#here.inOrder(() => this.#follow(backends));
+  /** The gateways, and the certificate that they show, are these now. Throws what the monitors say of the latter. */
+  follow(front: Front): Promise<void> {
+    return this.#here.inOrder(() => this.#follow(front));
   }
 
-  async #follow(backends: readonly Backend[]): Promise<void> {
-    if ((await ingressSettings(this.#deps, this.#handle)) === null) return;
-    this.#deps.memory.put(
+  async #follow({ backends, certificate }: Front): Promise<void> {
+    const deps = this.#deps;
+    if ((await ingressSettings(deps, this.#handle)) === null) return;
+    deps.memory.put(
       backendsKey,
       backends.map(({ panel, ...one }) => (panel === undefined ? one : { ...one, panel })),
     );
-    await startIngress(this.#deps, this.#handle, backends);
+    deps.memory.put(certificateKey, certificate);
+    let path: string | null = null;
+    try {
+      path = certificate === null ? null : await this.#kept(certificate);
+    } finally {
+      // Without it TLS goes on to the gateways as it is: better than nothing.
+      await startIngress(deps, this.#handle, { backends, certificate: path });
+    }
+    await forgetOtherIngressCertificates(deps, this.#handle, certificate);
+  }
+
+  /** Path of that certificate; null when nobody has it, or haproxy does not take it. */
+  async #kept(digest: string): Promise<string | null> {
+    const here = await ingressCertificate(this.#deps, this.#handle, digest);
+    if (here !== null) return here;
+    const commands = this.#commands();
+    if (commands === null) return null;
+    const pair = await readCertificate(commands, digest, { deadlineMs: secretMs });
+    if (pair === undefined) return null;
+    try {
+      return await keepIngressCertificate(this.#deps, this.#handle, digest, pair);
+    } catch (error) {
+      if (!isMicrocephError(error, "PROGRAM_FAILED")) throw error;
+      this.#deps.log.warn({ error: error.message }, "haproxy does not take the gateways' certificate");
+      return null;
+    }
   }
 
   /** Start it, or adopt it, at boot, before what was known last. */
   start(): Promise<void> {
-    const kept = this.#deps.memory.get(backendsKey);
-    return this.#here.inOrder(() =>
-      startIngress(this.#deps, this.#handle, Array.isArray(kept) ? (kept as Backend[]) : []),
-    );
+    const { memory } = this.#deps;
+    const [backends, digest] = [memory.get(backendsKey), memory.get(certificateKey)];
+    return this.#here.inOrder(async () => {
+      const certificate =
+        typeof digest === "string" ? await ingressCertificate(this.#deps, this.#handle, digest) : null;
+      await startIngress(this.#deps, this.#handle, {
+        backends: Array.isArray(backends) ? (backends as Backend[]) : [],
+        certificate,
+      });
+    });
   }
 
   /** It was taken off this node by that decision. @returns whether it was there */
   drop(by: DecisionNumber): Promise<boolean> {
     return this.#here.drop(by, async () => {
       await removeIngress(this.#deps, this.#handle);
-      this.#deps.memory.delete(backendsKey);
-      this.#deps.memory.delete(addressesKey);
+      for (const key of keys) this.#deps.memory.delete(key);
     });
   }
 
   forget(): void {
-    for (const key of [addressesKey, backendsKey]) this.#deps.memory.delete(key);
+    for (const key of keys) this.#deps.memory.delete(key);
     this.#here.forget();
   }
 }

@@ -9,6 +9,8 @@ export interface PlacedDaemon {
   /** Of a gateway for S3: without, and with TLS; of one for NFS the one it has. */
   readonly port: number | null;
   readonly tlsPort: number | null;
+  /** Digest of the certificate that a gateway for S3 shows. */
+  readonly certificate: string | null;
   /** What it is told, in one word that is the same for the same. */
   readonly settings: string;
   readonly open: boolean;
@@ -53,12 +55,13 @@ function lastWords(
       const { type, handle } = body;
       const port = body.type === "rgw" || body.type === "nfs" ? body.port : null;
       const settings = settingsOf(body);
-      const tlsPort = body.type === "rgw" ? (body.tls?.port ?? null) : null;
+      const tls = body.type === "rgw" ? body.tls : undefined;
       const placed = {
         type,
         handle,
         port,
-        tlsPort,
+        tlsPort: tls?.port ?? null,
+        certificate: tls?.certificate ?? null,
         settings,
         open: entry.state === "open",
         number: entry.openedNumber,

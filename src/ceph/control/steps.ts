@@ -13,7 +13,7 @@ import {
 import { monitorAddresses } from "../config/monitor-address.ts";
 import { hasten } from "../daemons/build-pace.ts";
 import { ensureCephFolders, unitName } from "../daemons/deps.ts";
-import type { Backend } from "../daemons/ingress-config.ts";
+import type { Front } from "../daemons/ingress-config.ts";
 import { keptKey } from "../daemons/keyed-daemon.ts";
 import { prepareMgr, startMgr } from "../daemons/mgr.ts";
 import {
@@ -57,7 +57,7 @@ export interface StepParts {
   /** Default: only this node's own OSDs can be asked. */
   readonly gather?: GatherMaps;
   /** What the ingress stands before; default nothing. */
-  readonly backends?: () => readonly Backend[];
+  readonly front?: () => Front;
   /** What NFS gateways show; default nothing. */
   readonly exports?: () => readonly NfsExport[];
 }
@@ -65,7 +65,7 @@ export interface StepParts {
 /** What a node does for each kind of decision about Ceph; every step may be run again after any crash. */
 export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string, Step> {
   const { gather = (_peer, _entry, store, signal) => contributeMaps(node, store, signal) } = parts;
-  const { backends = () => [], exports = () => [] } = parts;
+  const { front = () => ({ backends: [], certificate: null }), exports = () => [] } = parts;
   const { deps, handle } = node;
 
   const bootstrap: Step = async ({ number, body, payload }, { confirm, signal }) => {
@@ -128,7 +128,7 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
       const { vip, prefix, port, tlsPort } = asked;
       await node.ingress.place({
         settings: { vip, prefix, port, ...(tlsPort === undefined ? {} : { tlsPort }) },
-        backends: backends(),
+        front: front(),
         ...{ by: number, confirm, signal },
       });
       return null;

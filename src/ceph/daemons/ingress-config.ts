@@ -11,7 +11,7 @@ export interface IngressSettings {
   /** Bits of its network. */
   readonly prefix: number;
   readonly port: number;
-  /** Where it passes TLS on to the gateways that speak it; 443 when it is left out. */
+  /** Where it speaks TLS for the gateways that speak it; 443 when it is left out. */
   readonly tlsPort?: number | undefined;
 }
 
@@ -26,6 +26,12 @@ export interface Backend {
 
 const defaultTlsPort = 443;
 
+/** What stands behind the common address, and the digest of the certificate with which it speaks TLS. */
+export interface Front {
+  readonly backends: readonly Backend[];
+  readonly certificate: string | null;
+}
+
 export interface IngressPaths {
   readonly socket: string;
   readonly pid: string;
@@ -34,12 +40,13 @@ export interface IngressPaths {
 
 /**
  * haproxy's configuration. A request whose connection a gateway refuses goes to another; which gateways answer is
- * looked at once a second. `nobody`: whether its workers give root up.
+ * looked at once a second. `nobody`: whether its workers give root up. `certificate`: path of one with its key; null
+ * while it is not here, and TLS is passed on as it is.
  */
 export function haproxyConfig(
   { vip, port, tlsPort = defaultTlsPort }: IngressSettings,
   backends: readonly Backend[],
-  { socket }: Pick<IngressPaths, "socket">,
+  { socket, certificate }: Pick<IngressPaths, "socket"> & { readonly certificate: string | null },
   nobody: boolean,
 ): string {
   const servers = (of: "port" | "tlsPort", panel?: Panel): string[] =>
@@ -56,6 +63,7 @@ export function haproxyConfig(
   // One that restarts refuses connections, which go to another at once: it need not be called down for that, and two
   // that restart one after the other are never both down.
   const pace = "inter 1s fall 3 rise 1 downinter 200ms";
+  const retry = "  retry-on conn-failure empty-response";
   const [figures] = backends.filter(({ panel }) => panel === "prometheus");
   const [dashboard] = backends.filter(({ panel }) => panel === "dashboard");
   return `${[
@@ -81,21 +89,21 @@ export function haproxyConfig(
     "  default_backend gateways",
     "backend gateways",
     ...watched,
-    "  retry-on conn-failure empty-response",
+    retry,
     `  default-server ${pace}`,
     ...plain,
     ...(encrypted.length === 0
       ? []
       : [
           "frontend s3-tls",
-          "  mode tcp",
-          `  bind ${hostPort(vip, tlsPort)} transparent`,
+          ...(certificate === null ? ["  mode tcp"] : []),
+          `  bind ${hostPort(vip, tlsPort)} transparent${certificate === null ? "" : ` ssl crt ${certificate}`}`,
           "  default_backend gateways-tls",
           "backend gateways-tls",
-          "  mode tcp",
+          ...(certificate === null ? ["  mode tcp"] : [retry]),
           ...watched,
-          // It is asked whether it answers, not who it is: the clients see its certificate themselves.
-          `  default-server ${pace} check-ssl verify none`,
+          // Its certificate is for the names that clients use; what goes to a gateway cannot be read on the way.
+          `  default-server ${pace} ${certificate === null ? "check-ssl" : "ssl"} verify none`,
           ...encrypted,
         ]),
     // Of the managers only the one that is active has something to show.

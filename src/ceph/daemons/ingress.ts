@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
@@ -63,20 +63,66 @@ export async function prepareIngress(
   await writeFileAtomic(path, `${JSON.stringify(kept)}\n`);
 }
 
+/** Path of the certificate of this digest, with its key, if it is here. */
+export async function ingressCertificate(
+  deps: Pick<DaemonDeps, "paths">,
+  handle: Handle,
+  digest: string,
+): Promise<string | null> {
+  const path = certificatePath(deps.paths, handle, digest);
+  return (await readFileIfPresent(path)) === undefined ? null : path;
+}
+
+/** Keep a certificate and its key for haproxy, if that takes it. Idempotent. Throws PROGRAM_FAILED when it does not. */
+export async function keepIngressCertificate(
+  deps: DaemonDeps,
+  handle: Handle,
+  digest: string,
+  pair: { readonly certificate: string; readonly key: string },
+): Promise<string> {
+  const { folder } = files(deps.paths, handle);
+  const path = certificatePath(deps.paths, handle, digest);
+  const tried = join(folder, "tried.pem");
+  const trial = join(folder, "tried.cfg");
+  try {
+    await writeFileAtomic(tried, `${pair.certificate}${pair.key}`);
+    await writeFileAtomic(trial, `frontend tried\n  bind unix@${folder}/tried ssl crt ${tried}\n`);
+    await deps.run("haproxy", ["-c", "-q", "-f", trial], { deadlineMs: programMs });
+  } finally {
+    for (const file of [tried, trial]) await rm(file, { force: true });
+  }
+  await writeFileAtomic(path, `${pair.certificate}${pair.key}`);
+  return path;
+}
+
+/** Certificates that haproxy shows no more, and their keys, go. */
+export async function forgetOtherIngressCertificates(
+  deps: Pick<DaemonDeps, "paths">,
+  handle: Handle,
+  digest: string | null,
+): Promise<void> {
+  const { folder } = files(deps.paths, handle);
+  const kept = digest === null ? undefined : certificatePath(deps.paths, handle, digest);
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    if (name.endsWith(".pem") && path !== kept) await rm(path, { force: true });
+  }
+}
+
 /**
- * haproxy before these gateways, and keepalived: started, or adopted; other settings restart them, other gateways
- * are taken over without a connection lost. Idempotent.
+ * haproxy before these gateways, and keepalived: started, or adopted; other settings restart them, other gateways and
+ * another certificate are taken over without a connection lost. Idempotent.
  */
 export async function startIngress(
   deps: DaemonDeps,
   handle: Handle,
-  backends: readonly Backend[],
+  { backends, certificate }: { readonly backends: readonly Backend[]; readonly certificate: string | null },
 ): Promise<void> {
   const settings = await ingressSettings(deps, handle);
   if (settings === null) return;
   const { haproxy, keepalived } = files(deps.paths, handle);
   const paths = ingressPaths(deps.paths, handle);
-  const text = haproxyConfig(settings, backends, paths, await isNobodyMapped());
+  const text = haproxyConfig(settings, backends, { ...paths, certificate }, await isNobodyMapped());
   const before = await readFileIfPresent(haproxy);
   if (before !== text) await writeFileAtomic(haproxy, text);
   const unit = unitName("ingress", handle);
@@ -142,6 +188,10 @@ function files(paths: CephPaths, handle: Handle) {
     keepalived: join(folder, "keepalived.conf"),
     check: join(folder, "check-haproxy"),
   };
+}
+
+function certificatePath(paths: CephPaths, handle: Handle, digest: string): string {
+  return join(files(paths, handle).folder, `${digest.slice(0, 16)}.pem`);
 }
 
 function socketOf(paths: CephPaths): string {

@@ -7,7 +7,7 @@ import type { CephAccess } from "../../ceph/control/decisions.ts";
 import { exportsOf } from "../../ceph/control/nfs-exports.ts";
 import { placedDaemons } from "../../ceph/control/placed-daemons.ts";
 import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
-import type { Backend } from "../../ceph/daemons/ingress-config.ts";
+import type { Backend, Front } from "../../ceph/daemons/ingress-config.ts";
 import type { NfsExport } from "../../ceph/daemons/nfs-config.ts";
 import { type Panel, panelPorts } from "../../ceph/plan/panels.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
@@ -30,6 +30,7 @@ import { DocumentSync } from "../../state/document/document-sync.ts";
 import { AgentFence } from "../../state/journal/agent-fence.ts";
 import { JournalCopy } from "../../state/journal/journal-copy.ts";
 import { JournalSync } from "../../state/journal/journal-sync.ts";
+import { compareNumbers } from "../../state/journal/numbers.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import type { LocalStore } from "../../state/store/local-store.ts";
 import { CephPulse } from "../ceph-pulse.ts";
@@ -194,7 +195,7 @@ export class ClusterRuntime {
       steps: {
         ...cephSteps(deps.cephNode, {
           gather: mapGatherer(this),
-          backends: () => this.backends(),
+          front: () => this.front(),
           exports: () => this.exports(),
         }),
         ...this.seat.steps(),
@@ -348,10 +349,11 @@ export class ClusterRuntime {
   }
 
   /** S3 gateways that are placed, and managers where they have something to show, for the ingress. */
-  backends(): Backend[] {
+  front(): Front {
     const members = [...this.journal.members()];
     const { dashboard, prometheus } = panelPorts(this.document.view().services);
-    return placedDaemons(this.journal.entries()).flatMap(({ type, handle, port, tlsPort }): Backend[] => {
+    const placed = placedDaemons(this.journal.entries());
+    const backends = placed.flatMap(({ type, handle, port, tlsPort }): Backend[] => {
       const peer = members.find(([, member]) => member.handle === handle)?.[0];
       const address = peer === undefined ? null : this.publicAddress(peer);
       if (address === null) return [];
@@ -364,6 +366,10 @@ export class ClusterRuntime {
       };
       return [...shown("dashboard", dashboard), ...shown("prometheus", prometheus)];
     });
+    // While they take another one over in turn it is the one of the latest decision.
+    const certified = placed.filter(({ certificate }) => certificate !== null);
+    const [latest] = certified.sort((a, b) => compareNumbers(b.number, a.number));
+    return { backends, certificate: latest?.certificate ?? null };
   }
 
   /** What NFS gateways show. */

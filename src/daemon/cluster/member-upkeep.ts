@@ -44,7 +44,7 @@ export class MemberUpkeep {
   #telling = false;
   #giving = false;
   /** Gateways that the ingress was told of. */
-  #backends = "";
+  #front = "";
   /** When the monitors last answered, or it was last asked where they are. */
   #silentSince: number;
   readonly #pace: BuildPace;
@@ -277,12 +277,12 @@ export class MemberUpkeep {
   followGateways(): void {
     const { cephNode, log } = this.#runtime.deps;
     if (!cephNode.ingress.isHere) return;
-    const backends = this.#runtime.backends();
-    const text = JSON.stringify(backends);
-    if (text === this.#backends) return;
-    this.#backends = text;
-    cephNode.ingress.follow(backends).catch((error) => {
-      this.#backends = "";
+    const front = this.#runtime.front();
+    const text = JSON.stringify(front);
+    if (text === this.#front) return;
+    this.#front = text;
+    cephNode.ingress.follow(front).catch((error) => {
+      this.#front = "";
       log.warn({ error: messageOf(error) }, "the ingress does not follow the gateways yet");
     });
   }

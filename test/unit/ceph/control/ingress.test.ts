@@ -1,7 +1,8 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { CephCommands } from "../../../../src/ceph/command/commands.ts";
 import { NodeIngress, sharedAddresses } from "../../../../src/ceph/control/ingress.ts";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { handle } from "../../../../src/ids/ids.ts";
@@ -18,24 +19,42 @@ let memory: Map<string, Json>;
 let link: string | null;
 let missing: string;
 let server: Server | undefined;
+/** What the monitors keep, unless they are silent; and whether haproxy refuses what it is asked to check. */
+let secrets: Map<string, string>;
+let silent: boolean;
+let refuses: boolean;
 
 beforeEach(async () => {
   missing = "";
+  secrets = new Map();
+  silent = false;
+  refuses = false;
+  refuses = false;
   link = "eth0";
   memory = new Map();
-  fake = await fakeNode(async (program) => {
+  fake = await fakeNode(async (program, args) => {
     if (program === missing) throw new MicrocephError("MISSING_PROGRAM", `${program} is not installed`);
+    if (program === "haproxy" && args[0] === "-c" && refuses)
+      throw new MicrocephError("PROGRAM_FAILED", "haproxy ended with 1");
     return nothing;
   });
-  ingress = new NodeIngress(self, {
-    ...fake.deps,
-    memory: {
-      get: (name) => memory.get(name),
-      put: (name, value) => void memory.set(name, value),
-      delete: (name) => void memory.delete(name),
+  const secret = async (key: string): Promise<string | undefined> => {
+    if (silent) throw new MicrocephError("CEPH_UNREACHABLE", "the monitors do not answer");
+    return secrets.get(key);
+  };
+  ingress = new NodeIngress(
+    self,
+    {
+      ...fake.deps,
+      memory: {
+        get: (name) => memory.get(name),
+        put: (name, value) => void memory.set(name, value),
+        delete: (name) => void memory.delete(name),
+      },
+      interfaceIn: () => link,
     },
-    interfaceIn: () => link,
-  });
+    () => ({ secret }) as unknown as CephCommands,
+  );
 });
 
 afterEach(async () => {
@@ -51,7 +70,8 @@ const config = (file: string): Promise<string> =>
 /** What it starts is the test's own listener. */
 function place(revision: number, confirm = listen, told = settings): Promise<void> {
   const signal = new AbortController().signal;
-  return ingress.place({ settings: told, backends, by: number(revision), confirm, signal });
+  const front = { backends, certificate: null };
+  return ingress.place({ settings: told, front, by: number(revision), confirm, signal });
 }
 
 async function listen(): Promise<void> {
@@ -74,11 +94,73 @@ describe("the ingress of a node", () => {
   it("starts at boot before the gateways that were known last", async () => {
     await place(5);
     fake.units.clear();
-    await ingress.follow([{ handle: handle("n3"), address: "10.0.0.3", port: 8080, tlsPort: null }]);
+    const third = { handle: handle("n3"), address: "10.0.0.3", port: 8080, tlsPort: null };
+    await ingress.follow({ backends: [third], certificate: null });
     fake.units.clear();
     await ingress.start();
     expect(fake.units.size).toBe(2);
     expect(await config("haproxy.cfg")).toContain("server n3 10.0.0.3:8080 check");
+  });
+
+  describe("before gateways that speak TLS", () => {
+    const encrypted = [{ handle: handle("n2"), address: "10.0.0.2", port: null, tlsPort: 8443 }];
+    const [first, second] = ["1".repeat(64), "2".repeat(64)] as const;
+    const keep = (digest: string, name: string): void => {
+      const pair = { certificate: `${name}\n`, key: `key of ${name}\n` };
+      const text = Buffer.from(JSON.stringify(pair)).toString("base64");
+      secrets.set(`microceph/rgw-certificate/${digest}`, text);
+    };
+    const folder = (): string => fake.deps.paths.dataDir("ingress", self);
+    const pems = async (): Promise<string[]> =>
+      (await readdir(folder())).filter((name) => /pem|tried/.test(name));
+
+    it("shows their certificate, the next one as soon as one gateway does, and keeps no other", async () => {
+      await place(5);
+      keep(first, "one");
+      keep(second, "two");
+      await ingress.follow({ backends: encrypted, certificate: first });
+      expect(await config("haproxy.cfg")).toContain(`ssl crt ${folder()}/${"1".repeat(16)}.pem`);
+      expect(await config(`${"1".repeat(16)}.pem`)).toBe("one\nkey of one\n");
+      expect((await stat(join(folder(), `${"1".repeat(16)}.pem`))).mode & 0o777).toBe(0o600);
+      await ingress.follow({ backends: encrypted, certificate: second });
+      expect(await config("haproxy.cfg")).toContain(`ssl crt ${folder()}/${"2".repeat(16)}.pem`);
+      expect(await pems()).toEqual([`${"2".repeat(16)}.pem`]);
+      // At boot no monitor is asked.
+      silent = true;
+      await ingress.start();
+      expect(await config("haproxy.cfg")).toContain(`ssl crt ${folder()}/${"2".repeat(16)}.pem`);
+      await ingress.follow({ backends, certificate: null });
+      expect(await pems()).toEqual([]);
+    });
+
+    it("passes TLS on while the monitors do not answer, and says so, to be asked again", async () => {
+      await place(5);
+      silent = true;
+      const front = { backends: encrypted, certificate: first };
+      await expect(ingress.follow(front)).rejects.toMatchObject({ code: "CEPH_UNREACHABLE" });
+      expect(await config("haproxy.cfg")).toContain("check-ssl");
+      silent = false;
+      keep(first, "one");
+      await ingress.follow(front);
+      expect(await config("haproxy.cfg")).toContain("ssl crt");
+    });
+
+    it.each([
+      ["nobody has the certificate", () => undefined],
+      [
+        "haproxy does not take it",
+        () => {
+          keep(first, "one");
+          refuses = true;
+        },
+      ],
+    ])("passes TLS on where %s", async (_what, change) => {
+      await place(5);
+      change();
+      await ingress.follow({ backends: encrypted, certificate: first });
+      expect(await config("haproxy.cfg")).toContain("check-ssl");
+      expect(await pems()).toEqual([]);
+    });
   });
 
   it.each<[string, () => void, string]>([
@@ -116,7 +198,7 @@ describe("the ingress of a node", () => {
     expect(await ingress.drop(number(6))).toBe(true);
     expect(fake.calls).toContainEqual(["ip", "addr", "del", "10.0.0.100/24", "dev", "eth0"]);
     expect(ingress.isHere).toBe(false);
-    await ingress.follow(backends);
+    await ingress.follow({ backends, certificate: null });
     await ingress.start();
     expect([fake.units.size, shared()]).toEqual([0, []]);
   });

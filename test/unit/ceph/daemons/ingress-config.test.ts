@@ -8,7 +8,10 @@ const backends = [
   { handle: handle("n2"), address: "10.0.0.2", port: 8080, tlsPort: null },
   { handle: handle("n1"), address: "fd00::1", port: 8080, tlsPort: null },
 ];
-const paths = { socket: "/s/run/haproxy.sock", pid: "/s/run/haproxy.pid", check: "/s/check-haproxy" };
+const paths = {
+  ...{ socket: "/s/run/haproxy.sock", pid: "/s/run/haproxy.pid", check: "/s/check-haproxy" },
+  certificate: null,
+};
 
 describe("haproxy's configuration", () => {
   it("names every gateway, in the same order whatever they came in", () => {
@@ -19,7 +22,18 @@ describe("haproxy's configuration", () => {
     expect(haproxyConfig(sixth, [], paths, true)).toContain("  bind [fd00::64]:443 transparent\n");
   });
 
-  it("passes TLS on to the gateways that speak it, and only where one does", () => {
+  it("speaks TLS itself once it has the certificate, and can send a request again", () => {
+    const one = { handle: handle("n3"), address: "10.0.0.3", port: null, tlsPort: 8443 };
+    const told = { ...paths, certificate: "/s/abc.pem" };
+    const [, encrypted = ""] = haproxyConfig(fourth, [one], told, true).split("frontend s3-tls");
+    expect(encrypted).toContain("  bind 10.0.0.100:443 transparent ssl crt /s/abc.pem\n");
+    expect(encrypted).toMatch(/retry-on conn-failure empty-response\n[\s\S]* ssl verify none\n/);
+    expect(encrypted).not.toMatch(/mode tcp|check-ssl/);
+    // Gateways without TLS are no business of it.
+    expect(haproxyConfig(fourth, backends, told, true)).not.toContain("s3-tls");
+  });
+
+  it("passes TLS on as it is without, and only where a gateway speaks it", () => {
     expect(haproxyConfig(fourth, backends, paths, true)).not.toContain("s3-tls");
     const both = { handle: handle("n3"), address: "10.0.0.3", port: null, tlsPort: 8443 };
     const text = haproxyConfig(fourth, [...backends, both], paths, true);
