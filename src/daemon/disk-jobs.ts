@@ -1,6 +1,5 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { makeCephKey } from "../ceph/config/keyring.ts";
 import { addDisks } from "../ceph/control/add-disks.ts";
 import type { AddRequestDraft } from "../ceph/control/add-request.ts";
 import { controlOsd, type OsdAction, rotateOsdKey } from "../ceph/daemons/osd-control.ts";
@@ -34,7 +33,6 @@ export async function addDisksHere(daemon: Daemon, request: Json, tools: JobTool
       daemons: node.deps,
       ceph: () => commandsOf(cluster),
       newUuid: randomUUID,
-      newKey: () => makeCephKey(randomBytes, daemon.now()),
       inspect: (path) => statDisk(path),
       survey: async () => surveyDisks(await diskOwners(node.deps)),
       readTable: (path) => readTable(path, { run: runProgram }),

@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CephClient } from "../../src/ceph/command/ceph-client.ts";
+import type { NewOsd } from "../../src/ceph/command/commands.ts";
 import { renderCephConf } from "../../src/ceph/config/ceph-conf.ts";
 import { type CephPaths, cephPaths } from "../../src/ceph/config/ceph-paths.ts";
 import {
@@ -143,9 +144,9 @@ describe.skipIf(reason !== undefined)(`the parts of Ceph${reason ? ` (skipped: $
       keys: keyring(),
     });
   const plan = (uuid: string) =>
-    planOsd(node.deps, { uuid, key: key(), source: { kind: "loop", bytes: gib } }, async () => undefined);
+    planOsd(node.deps, { uuid, source: { kind: "loop", bytes: gib } }, async () => undefined);
   const make = (uuid: string, deps: DaemonDeps = node.deps): Promise<OsdId> =>
-    makeOsd(deps, { uuid, register: (id, osdKey) => ceph.osdNew(id, osdKey) });
+    makeOsd(deps, { uuid, register: (each) => ceph.osdNew(each) });
   const rados = (...args: string[]): string =>
     execFileSync("rados", ["-c", node.paths.cephConf, "-p", "test", ...args], { encoding: "utf8" });
   const pidOf = async (unit: string): Promise<number> => {
@@ -356,9 +357,10 @@ describe.skipIf(reason !== undefined)(`the parts of Ceph${reason ? ` (skipped: $
         throw new Error("cut short");
       },
     };
-    const register = async (each: string, osdKey: string): Promise<OsdId> => {
-      id = await ceph.osdNew(each, osdKey);
-      return id;
+    const register = async (each: string): Promise<NewOsd> => {
+      const made = await ceph.osdNew(each);
+      id = made.osd;
+      return made;
     };
     await expect(makeOsd(cut, { uuid, register })).rejects.toThrow("cut short");
     expect((await listOsdPlans(node.deps)).map((each) => each.uuid)).toEqual([uuid]);
@@ -386,7 +388,7 @@ describe.skipIf(reason !== undefined)(`the parts of Ceph${reason ? ` (skipped: $
     const uuid = randomUUID();
     const { path, bytes } = await statDisk(loop);
     const source = { kind: "device", path, bytes } as const;
-    await planOsd(node.deps, { uuid, key: key(), source }, (each) => checkPristine(each));
+    await planOsd(node.deps, { uuid, source }, (each) => checkPristine(each));
     const osd = await make(uuid);
     expect(await readlink(join(node.paths.dataDir("osd", osd), "block"))).toBe(loop);
     // Its own label does not stand in the way of a second run.
@@ -394,9 +396,9 @@ describe.skipIf(reason !== undefined)(`the parts of Ceph${reason ? ` (skipped: $
     for (const touch of [checkPristine, wipeDisk]) {
       await expect(touch(loop)).rejects.toMatchObject({ code: "DISK_IN_USE" });
     }
-    await expect(
-      planOsd(node.deps, { uuid: randomUUID(), key: key(), source }, async () => undefined),
-    ).rejects.toThrow(`osd.${osd} already`);
+    await expect(planOsd(node.deps, { uuid: randomUUID(), source }, async () => undefined)).rejects.toThrow(
+      `osd.${osd} already`,
+    );
     await node.runner.stop(`osd.${osd}`);
     await expect(checkPristine(loop)).rejects.toThrow("holds an OSD (BlueStore)");
     await startOsd(node.deps, osd);

@@ -18,7 +18,6 @@ export interface Caller {
 
 interface StoredOsd {
   readonly uuid: string;
-  readonly key: string;
   up: boolean;
   host: string;
   weight: number;
@@ -171,7 +170,8 @@ export class SimulatedCeph {
       case "destroy":
         return write(said, () => {
           if (osd.up) throw refusal("EBUSY");
-          this.osds[id] = { ...osd, uuid: noUuid, key: "", destroyed: true };
+          this.osds[id] = { ...osd, uuid: noUuid, destroyed: true };
+          this.keys.delete(`osd.${id}`);
           return null;
         });
       case "purge":
@@ -179,6 +179,7 @@ export class SimulatedCeph {
           if (osd.up) throw refusal("EBUSY");
           if (osd.left > 0) this.lost.push(id);
           this.osds[id] = null;
+          this.keys.delete(`osd.${id}`);
           return null;
         });
       default:
@@ -199,6 +200,11 @@ export class SimulatedCeph {
       await caller.step(`ceph ${what}: answered`);
       return answer;
     };
+    const keyFor = (entity: string): Promise<string> =>
+      write(`auth ${entity}`, () => {
+        if (!this.keys.has(entity)) this.keys.set(entity, makeCephKey(randomBytes, 0));
+        return this.keys.get(entity) ?? "";
+      });
     const inMap = (): (StoredOsd & { id: number })[] =>
       this.osds.flatMap((osd, id) => (osd === null ? [] : [{ ...osd, id }]));
     const osdEntries = (): OsdDumpEntry[] =>
@@ -237,23 +243,23 @@ export class SimulatedCeph {
           return osd.left === 0;
         }),
       mgrStat: () => read(() => ({ epoch: 1, available: false, activeName: null })),
-      osdNew: (uuid, key, { id } = {}) =>
-        write("osd new", () => {
+      osdNew: async (uuid, { id } = {}) => {
+        const osd = await write("osd new", () => {
           const index = this.osds.findIndex((osd) => osd?.uuid === uuid);
           const same = this.osds[index];
           const former = id === undefined ? null : this.osds[id];
           if (!same && id !== undefined) {
             if (former?.destroyed !== true) throw refusal("EEXIST");
-            this.osds[id] = { ...former, uuid, key, destroyed: false };
+            this.osds[id] = { ...former, uuid, destroyed: false };
             return id;
           }
           if (!same) {
-            return osdId(this.osds.push({ uuid, key, up: false, host: "", weight: 1, left: 2 }) - 1);
+            return osdId(this.osds.push({ uuid, up: false, host: "", weight: 1, left: 2 }) - 1);
           }
-          if (same.key !== key)
-            throw new MicrocephError("CEPH_REFUSED", "exists", { data: { errno: "EEXIST" } });
           return osdId(index);
-        }),
+        });
+        return { osd, key: await keyFor(`osd.${osd}`) };
+      },
       osdStat: () =>
         read(() => ({
           epoch: 1,
@@ -296,11 +302,7 @@ export class SimulatedCeph {
       configGet: (who, key) => read(() => this.config.get(`${who} ${key}`)),
       configRemove: (who, key) =>
         write(`config rm ${who} ${key}`, () => void this.config.delete(`${who} ${key}`)),
-      authGetOrCreate: (entity) =>
-        write(`auth ${entity}`, () => {
-          if (!this.keys.has(entity)) this.keys.set(entity, makeCephKey(randomBytes, 0));
-          return this.keys.get(entity) ?? "";
-        }),
+      authGetOrCreate: keyFor,
       authRemove: (entity) => write(`auth rm ${entity}`, () => void this.keys.delete(entity)),
     };
     return new Proxy(known, {

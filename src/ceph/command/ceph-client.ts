@@ -1,14 +1,12 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
-import { writeFileAtomic } from "../../files/atomic-file.ts";
+import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.ts";
 import { isOsdId, type OsdId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { runProgram } from "../../process/run-program.ts";
 import type { CephPaths } from "../config/ceph-paths.ts";
-import { isCephKey } from "../config/keyring.ts";
+import { isCephKey, osdCapabilities } from "../config/keyring.ts";
 import { askAdminSocket } from "./admin-socket.ts";
 import { CephChild } from "./ceph-child.ts";
 import type {
@@ -21,6 +19,7 @@ import type {
   MgrStat,
   MonMap,
   MonStatus,
+  NewOsd,
   OsdDump,
   OsdStat,
   OsdTree,
@@ -135,38 +134,10 @@ export class CephClient implements CephCommands {
     return parseAnswer("mds stat", mdsStatSchema, await this.#read(["mds", "stat"], options));
   }
 
-  async osdNew(
-    uuid: string,
-    key: string,
-    options: CallOptions & { readonly id?: OsdId } = {},
-  ): Promise<OsdId> {
-    if (!isCephKey(key)) throw new MicrocephError("USAGE", "the key of an OSD is not a cephx key");
+  async osdNew(uuid: string, options: CallOptions & { readonly id?: OsdId } = {}): Promise<NewOsd> {
     const words = ["osd", "new", uuid, ...(isOsdId(options.id) ? [String(options.id)] : [])];
-    // A file and not standard input: a daemon that is killed between the start of `ceph` and its writing would
-    // leave a `ceph` that reads nothing and registers the OSD without a key, for good.
-    const file = join(this.#paths.run, `osd-new-${uuid}.json`);
-    await writeFileAtomic(file, JSON.stringify({ cephx_secret: key }), 0o600);
-    try {
-      return await this.#osdNew(words, file, key, options);
-    } finally {
-      await rm(file, { force: true });
-    }
-  }
-
-  async #osdNew(words: readonly string[], file: string, key: string, options: CallOptions): Promise<OsdId> {
-    for (let again = 3; ; again -= 1) {
-      try {
-        const answer = await this.#once(words, options, { args: ["-i", file], secrets: [key] });
-        return parseAnswer("osd new", osdNewSchema, answer);
-      } catch (error) {
-        // The same request of a daemon that was killed may be on its way still: the monitors then know the OSD
-        // a moment before its key, and say of the same key that it is another.
-        const early =
-          isMicrocephError(error, "CEPH_REFUSED") && /secrets do not match/.test(messageOf(error));
-        if (!early || again === 0) throw error;
-        await delay(1000, undefined, options.signal ? { signal: options.signal } : {});
-      }
-    }
+    const osd = parseAnswer("osd new", osdNewSchema, await this.run(words, options));
+    return { osd, key: await this.authGetOrCreate(`osd.${osd}`, osdCapabilities, options) };
   }
 
   async osdStat(options?: CallOptions): Promise<OsdStat> {

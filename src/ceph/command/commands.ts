@@ -89,6 +89,12 @@ export interface CephStatus {
   readonly mgr: { readonly available: boolean; readonly standbys: number };
 }
 
+export interface NewOsd {
+  readonly osd: OsdId;
+  /** Its cephx key. */
+  readonly key: string;
+}
+
 export interface OsdStat {
   readonly epoch: number;
   readonly total: number;
@@ -210,8 +216,8 @@ export interface CephCommands {
   mgrStat(options?: CallOptions): Promise<MgrStat>;
   mdsStat(options?: CallOptions): Promise<MdsStat>;
 
-  /** Register an OSD by its uuid; the same uuid gives the same id again. `key` is its cephx key. */
-  osdNew(uuid: string, key: string, options?: CallOptions & { readonly id?: OsdId }): Promise<OsdId>;
+  /** Register an OSD by its uuid; the same uuid gives the same again. `id`: that of one that was destroyed. */
+  osdNew(uuid: string, options?: CallOptions & { readonly id?: OsdId }): Promise<NewOsd>;
   osdStat(options?: CallOptions): Promise<OsdStat>;
   osdTree(options?: CallOptions): Promise<OsdTree>;
   osdDf(options?: CallOptions): Promise<OsdUsage[]>;

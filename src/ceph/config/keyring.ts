@@ -52,7 +52,7 @@ export const mdsCapabilities = {
   osd: "allow *",
 } as const;
 
-/** What `osd new` gives an OSD (Ceph doc: manual deployment). */
+/** Of an OSD (Ceph doc: manual deployment). */
 export const osdCapabilities = {
   mon: "allow profile osd",
   mgr: "allow profile osd",

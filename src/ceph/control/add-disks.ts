@@ -14,7 +14,6 @@ import { type WantedDisks, type WantedOsd, wantedDisks } from "./wanted-disks.ts
 export interface AddDisksDeps extends ChooseDeps, CarrierDeps {
   readonly daemons: DaemonDeps;
   readonly ceph: () => CephCommands;
-  readonly newKey: () => string;
   /** Runs one at a time for each key. */
   readonly exclusive: <T>(keys: readonly string[], act: () => Promise<T>) => Promise<T>;
   readonly onUp: (osd: OsdId) => void;
@@ -175,16 +174,12 @@ async function take(
   const source: OsdSource = osd.source;
   const keys = await diskKeys(osd, deps);
   await deps.exclusive(keys, () =>
-    planOsd(
-      deps.daemons,
-      { uuid: osd.uuid, key: deps.newKey(), source, encrypt, ...parts },
-      async (path, part) => {
-        // What was made for it just now holds at most what lay there before it was made.
-        const fresh = part !== "block" && osd[part]?.kind === "partition";
-        if (wipes[part] || fresh) await deps.wipe(path);
-        await deps.checkDevice(path);
-      },
-    ),
+    planOsd(deps.daemons, { uuid: osd.uuid, source, encrypt, ...parts }, async (path, part) => {
+      // What was made for it just now holds at most what lay there before it was made.
+      const fresh = part !== "block" && osd[part]?.kind === "partition";
+      if (wipes[part] || fresh) await deps.wipe(path);
+      await deps.checkDevice(path);
+    }),
   );
 }
 
@@ -211,9 +206,9 @@ async function make(
     await taken;
     const id = await makeOsd(deps.daemons, {
       uuid: osd.uuid,
-      register: (uuid, key) => {
+      register: (uuid) => {
         const call = { deadlineMs: registerMs, signal: tools.signal };
-        return deps.ceph().osdNew(uuid, key, osd.osd === null ? call : { ...call, id: osdId(osd.osd) });
+        return deps.ceph().osdNew(uuid, osd.osd === null ? call : { ...call, id: osdId(osd.osd) });
       },
       onStep,
       signal: tools.signal,

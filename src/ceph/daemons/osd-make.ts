@@ -6,7 +6,8 @@ import { MicrocephError } from "../../errors/microceph-error.ts";
 import { readFileIfPresent, syncDirectory, writeFileAtomic } from "../../files/atomic-file.ts";
 import { exists } from "../../files/exists.ts";
 import type { OsdId } from "../../ids/ids.ts";
-import { isCephKey, renderKeyring } from "../config/keyring.ts";
+import type { NewOsd } from "../command/commands.ts";
+import { renderKeyring } from "../config/keyring.ts";
 import { type LuksRole, makeLuksKey } from "../disks/luks.ts";
 import { type DaemonDeps, ensureCephFolders } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
@@ -32,7 +33,6 @@ export type OsdSource =
 const planSchema = z.object({
   v: z.literal(1),
   uuid: z.uuid(),
-  key: z.string().refine(isCephKey),
   wal: auxSchema.nullish(),
   db: auxSchema.nullish(),
   /** Whether what its own device holds is encrypted. The key is never here: the monitors keep it. */
@@ -48,15 +48,15 @@ const planSchema = z.object({
   ]),
 });
 
-/** An OSD that is being made, as it is kept on disk until it is finished. */
+/** An OSD that is being made, as it is kept on disk until it is finished. No key of it is there. */
 export type OsdPlan = Readonly<z.infer<typeof planSchema>>;
 
 export type OsdStep = "registering" | "formatting" | "starting" | "up";
 
 export interface MakeOsdOptions {
   readonly uuid: string;
-  /** `CephCommands.osdNew`: gives the same id for the same uuid. */
-  readonly register: (uuid: string, key: string) => Promise<OsdId>;
+  /** `CephCommands.osdNew`: gives the same for the same uuid. */
+  readonly register: (uuid: string) => Promise<NewOsd>;
   /** Awaited before the device is written to; what it throws ends the run with nothing written. */
   readonly confirm?: () => Promise<void>;
   readonly onStep?: (step: OsdStep, osd: OsdId | null) => void;
@@ -79,7 +79,6 @@ export function planOsd(
   deps: DaemonDeps,
   wanted: {
     readonly uuid: string;
-    readonly key: string;
     readonly source: OsdSource;
     readonly wal?: OsdAux | null;
     readonly db?: OsdAux | null;
@@ -87,7 +86,7 @@ export function planOsd(
   },
   checkDevice: (path: string, part: "block" | "wal" | "db") => Promise<void>,
 ): Promise<OsdPlan> {
-  const { uuid, key, source, wal = null, db = null, encrypt = false } = wanted;
+  const { uuid, source, wal = null, db = null, encrypt = false } = wanted;
   return orDiskFull("another OSD", async () => {
     await ensureCephFolders(deps.paths);
     const existing = await readPlan(deps, uuid);
@@ -98,7 +97,7 @@ export function planOsd(
     if (source.kind === "device") await checkDevice(source.path, "block");
     if (wal !== null) await checkDevice(wal.path, "wal");
     if (db !== null) await checkDevice(db.path, "db");
-    const plan = planSchema.parse({ v: 1, uuid, key, source, wal, db, encrypt });
+    const plan = planSchema.parse({ v: 1, uuid, source, wal, db, encrypt });
     const work = workFolder(deps, uuid);
     await mkdir(work, { recursive: true, mode: 0o700 });
     await writeFileAtomic(join(work, planFile), `${JSON.stringify(plan)}\n`);
@@ -164,12 +163,14 @@ export async function abandonOsdPlan(deps: Pick<DaemonDeps, "paths">, uuid: stri
 export async function makeOsd(deps: DaemonDeps, options: MakeOsdOptions): Promise<OsdId> {
   const { uuid, signal, onStep = () => undefined } = options;
   const finished = (await listLocalOsds(deps)).find((osd) => osd.uuid === uuid)?.osd;
-  const osd = finished ?? (await register(deps, options));
-  if (finished === undefined) {
+  const registered = finished === undefined ? await register(deps, options) : undefined;
+  const osd = finished ?? registered?.osd;
+  if (osd === undefined) throw new MicrocephError("INTERNAL", "an OSD is neither finished nor registered");
+  if (registered !== undefined) {
     await options.confirm?.();
     onStep("formatting", osd);
     try {
-      await orDiskFull(`osd.${osd}`, () => format(deps, uuid, osd, signal));
+      await orDiskFull(`osd.${osd}`, () => format(deps, uuid, registered, signal));
     } catch (error) {
       // A mapping that nobody uses would keep the device from being used for anything else.
       const devices = encryptedDevices(partsOf(await requirePlan(deps, uuid)));
@@ -184,10 +185,11 @@ export async function makeOsd(deps: DaemonDeps, options: MakeOsdOptions): Promis
   return osd;
 }
 
-async function register(deps: DaemonDeps, options: MakeOsdOptions): Promise<OsdId> {
+async function register(deps: DaemonDeps, options: MakeOsdOptions): Promise<NewOsd> {
   const plan = await requirePlan(deps, options.uuid);
   options.onStep?.("registering", null);
-  const osd = await options.register(plan.uuid, plan.key);
+  const registered = await options.register(plan.uuid);
+  const { osd } = registered;
   const home = deps.paths.dataDir("osd", osd);
   if (await exists(home)) {
     throw new MicrocephError(
@@ -196,13 +198,13 @@ async function register(deps: DaemonDeps, options: MakeOsdOptions): Promise<OsdI
       { data: { path: home, osd } },
     );
   }
-  return osd;
+  return registered;
 }
 
 async function format(
   deps: DaemonDeps,
   uuid: string,
-  osd: OsdId,
+  { osd, key }: NewOsd,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const plan = await requirePlan(deps, uuid);
@@ -217,7 +219,7 @@ async function format(
   if (plan.wal) await symlink(mapped.get("osd.wal") ?? plan.wal.path, join(work, "block.wal"));
   if (plan.db) await symlink(mapped.get("osd.db") ?? plan.db.path, join(work, "block.db"));
   await writeFileAtomic(join(work, partsFile), `${JSON.stringify(partsOf(plan))}\n`);
-  await writeFileAtomic(join(work, "keyring"), renderKeyring([{ entity: `osd.${osd}`, key: plan.key }]));
+  await writeFileAtomic(join(work, "keyring"), renderKeyring([{ entity: `osd.${osd}`, key }]));
   await runBound(
     deps,
     "ceph-osd",
@@ -226,7 +228,7 @@ async function format(
       ...["-i", String(osd), "--osd-uuid", uuid, "-c", deps.paths.cephConf],
       ...["--osd-data", work, "--osd-objectstore", "bluestore", "--no-mon-config"],
     ],
-    { deadlineMs: mkfsDeadlineMs, secrets: [plan.key], ...(signal ? { signal } : {}) },
+    { deadlineMs: mkfsDeadlineMs, secrets: [key], ...(signal ? { signal } : {}) },
   );
   if ((await readFile(join(work, "fsid"), "utf8").catch(() => "")).trim() !== uuid) {
     throw new MicrocephError("PROGRAM_FAILED", `ceph-osd did not finish the store of osd.${osd}`, {

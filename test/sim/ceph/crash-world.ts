@@ -1,9 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { cephPaths } from "../../../src/ceph/config/ceph-paths.ts";
-import { makeCephKey } from "../../../src/ceph/config/keyring.ts";
 import { addDisks } from "../../../src/ceph/control/add-disks.ts";
 import { Agent, type Order } from "../../../src/ceph/control/agent.ts";
 import { CephNode } from "../../../src/ceph/control/ceph-node.ts";
@@ -29,7 +27,6 @@ import { SimulatedVoters, silent } from "../../support/simulated-voter.ts";
 import { removedIn, runtimeOf, SharedWishes } from "./crash-runtime.ts";
 import { type Seat, sitDown } from "./crash-seat.ts";
 
-const cephKey = makeCephKey(randomBytes, 0);
 const diskJob = "disks";
 const replaceJob = "replace";
 const names = ["n1", "n2", "n3"] as const;
@@ -351,7 +348,6 @@ async function addOneDisk(
       },
       newUuid: () =>
         `aaaaaaaa-bbbb-4ccc-8ddd-00000000${replaces === null ? "00" : "ff"}${name.replace("n", "0")}`,
-      newKey: () => cephKey,
       inspect: async (path) => ({ path, bytes: 4 * 2 ** 30, disk: path, backingFile: null }),
       survey: async () => [],
       readTable: async () => undefined,

@@ -82,14 +82,13 @@ function deps(change: Partial<AddDisksDeps> = {}): AddDisksDeps {
         osdNew: async (uuid: string) => {
           register();
           if (!registered.includes(uuid)) registered.push(uuid);
-          return osdId(registered.indexOf(uuid));
+          return { osd: osdId(registered.indexOf(uuid)), key };
         },
       }) as unknown as CephCommands,
     newUuid: () => {
       uuids += 1;
       return `00000000-0000-4000-8000-${String(uuids).padStart(12, "0")}`;
     },
-    newKey: () => key,
     inspect: async (path) => {
       asked.push(`inspect ${path}`);
       if (path.includes("none")) throw new MicrocephError("NOT_FOUND", `there is no ${path}`);

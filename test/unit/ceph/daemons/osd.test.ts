@@ -4,6 +4,7 @@ import { mkdir, readFile, readlink, stat, statfs, writeFile } from "node:fs/prom
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { NewOsd } from "../../../../src/ceph/command/commands.ts";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
 import { checkLoopSpace } from "../../../../src/ceph/daemons/loop-space.ts";
 import { listLocalOsds } from "../../../../src/ceph/daemons/osd.ts";
@@ -67,14 +68,14 @@ async function answer(osd: OsdId): Promise<void> {
   await new Promise<void>((ready) => server.listen(node.deps.paths.adminSocket("osd", osd), ready));
 }
 
-const register = async (each: string): Promise<OsdId> => {
+const register = async (each: string): Promise<NewOsd> => {
   if (diesAt === "before registering") throw new Error("killed");
   if (!registered.includes(each)) registered.push(each);
   if (diesAt === "after registering") throw new Error("killed");
-  return osdId(registered.indexOf(each));
+  return { osd: osdId(registered.indexOf(each)), key };
 };
 const plan = (source: OsdSource = loop, check: (path: string) => Promise<void> = async () => undefined) =>
-  planOsd(node.deps, { uuid, key, source }, check);
+  planOsd(node.deps, { uuid, source }, check);
 const make = (options: Partial<MakeOsdOptions> = {}): Promise<OsdId> =>
   makeOsd(node.deps, { uuid, register, upDeadlineMs: 5000, ...options });
 
@@ -182,7 +183,7 @@ describe("planning an OSD", () => {
     // Each alone would fit.
     const bytes = Math.floor((bavail * bsize * 0.6) / 4096) * 4096;
     const plans = [randomUUID(), randomUUID()].map((each) =>
-      planOsd(node.deps, { uuid: each, key, source: { kind: "loop", bytes } }, async () => undefined),
+      planOsd(node.deps, { uuid: each, source: { kind: "loop", bytes } }, async () => undefined),
     );
     const results = await Promise.allSettled(plans);
     const made = results.filter(({ status }) => status === "fulfilled");
