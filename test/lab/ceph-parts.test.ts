@@ -409,8 +409,8 @@ describe.skipIf(reason !== undefined)(`the parts of Ceph${reason ? ` (skipped: $
     const second = await makeNode("n2");
     nodes.push(second);
     await configure(second, cluster, [node]);
-    const monMap = await ceph.monMapBinary();
-    const wanted = { handle: second.handle, fsid: cluster, monMap, monKey: keys.mon };
+    const { monitors } = await ceph.monMap();
+    const wanted = { handle: second.handle, fsid: cluster, monitors, monKey: keys.mon };
     expect(await prepareMon(second.deps, wanted)).toBe("made");
     expect(await prepareMon(second.deps, wanted)).toBe("present");
     // Prepared and not started: the map is as it was.

@@ -226,11 +226,6 @@ export class SimulatedCeph {
           monMap: this.monMap(),
         })),
       monMap: () => read(() => this.monMap()),
-      monMapBinary: () =>
-        read(() => {
-          const { fsid, epoch, map } = this.mon;
-          return Buffer.from(JSON.stringify({ fsid, epoch, monitors: map }));
-        }),
       monRemove: (name) => write(`mon remove ${name}`, () => this.mon.remove(name)),
       okToStop: () => read(() => true),
       placementGroupsOf: () => read(() => ["active+clean"]),

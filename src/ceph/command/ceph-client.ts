@@ -110,10 +110,6 @@ export class CephClient implements CephCommands {
     return parseAnswer("mon dump", monMapSchema, await this.#read(["mon", "dump"], options));
   }
 
-  monMapBinary(options?: CallOptions): Promise<Uint8Array> {
-    return this.#binary(["mon", "getmap"], options);
-  }
-
   async monRemove(name: string, options?: CallOptions): Promise<void> {
     await this.run(["mon", "remove", name], options);
   }

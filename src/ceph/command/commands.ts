@@ -206,8 +206,6 @@ export interface CephCommands {
   monStatus(handle: string, options?: CallOptions): Promise<MonStatus>;
   quorumStatus(options?: CallOptions): Promise<QuorumStatus>;
   monMap(options?: CallOptions): Promise<MonMap>;
-  /** The current map in Ceph's binary form, for `ceph-mon --mkfs`. */
-  monMapBinary(options?: CallOptions): Promise<Uint8Array>;
   /** `mon remove NAME`; a name that is not in the map is no error. */
   monRemove(name: string, options?: CallOptions): Promise<void>;
 

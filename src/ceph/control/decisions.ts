@@ -248,8 +248,6 @@ export const bootstrapPayload = z.object({ adminKey: z.string(), monKey: z.strin
 export const monitorPayload = z.object({
   access: cephAccess,
   monKey: z.string().max(200),
-  /** The monitor map, binary, in base64. */
-  monmap: z.string().max(1_000_000),
 });
 export const daemonPayload = z.object({
   access: cephAccess,

@@ -42,8 +42,6 @@ export interface ExecutorDeps {
   /** The secrets, made at the first asking; fenced by the lease. */
   readonly secrets: () => Promise<CephSecrets>;
   readonly access: (signal: AbortSignal) => Promise<CephAccess>;
-  /** Current binary monitor map in base64. */
-  readonly monmap: (signal: AbortSignal) => Promise<string>;
   /** Hand an order to a node's agent and wait for its result. */
   readonly order: (peer: PeerId, order: Order, signal: AbortSignal) => Promise<Json>;
   /** Record that the entry is in an agent's hands: from now on only its acknowledgement can end it early. */
@@ -134,12 +132,8 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
         `${quorum.length} of ${monMap.monitors.length} monitors are in quorum`,
       );
     }
-    const [{ monKey }, access, monmap] = await Promise.all([
-      deps.secrets(),
-      deps.access(signal),
-      deps.monmap(signal),
-    ]);
-    await give(entry, { access, monKey, monmap }, signal);
+    const [{ monKey }, access] = await Promise.all([deps.secrets(), deps.access(signal)]);
+    await give(entry, { access, monKey }, signal);
     const after = await ceph().quorumStatus({ deadlineMs: deps.callMs(), signal });
     if (!after.quorum.includes(handle)) {
       throw new MicrocephError("DEADLINE_EXCEEDED", `monitor ${handle} is not in quorum yet`);

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { OsdId } from "../../ids/ids.ts";
@@ -98,12 +97,12 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
 
   const monitor: Step = async ({ number, body, payload }, { confirm, signal }) => {
     const { address } = monitorBody.parse(body);
-    const { access, monKey, monmap } = monitorPayload.parse(payload);
+    const { access, monKey } = monitorPayload.parse(payload);
     await node.configure(access);
     const running = await monState(deps, handle);
     if (!running?.quorum.includes(handle)) {
-      const monMap = Buffer.from(monmap, "base64");
-      await prepareMon(deps, { handle, fsid: access.fsid, monMap, monKey, signal });
+      const { fsid, monitors } = access;
+      await prepareMon(deps, { handle, fsid, monitors, monKey, signal });
       // From its start on the monitor adds itself to the map: this is the act that cannot be taken back.
       await confirm();
       node.rememberMonAddress(address, number);

@@ -10,7 +10,7 @@ import { askAdminSocket } from "../command/admin-socket.ts";
 import type { CallOptions, MonitorAddress, MonStatus } from "../command/commands.ts";
 import { parseMonStatus } from "../command/schemas.ts";
 import { type KeyringEntry, keyOf, monCapabilities, renderKeyring } from "../config/keyring.ts";
-import { addressVector, monitorAddressVector } from "../config/monitor-address.ts";
+import { addressVector, monitorAddresses, monitorAddressVector } from "../config/monitor-address.ts";
 import type { PlacedMonitor } from "../plan/moves.ts";
 import { type DaemonDeps, ensureCephFolders, startDaemon, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
@@ -39,20 +39,8 @@ export interface BootstrapMon {
  */
 export async function bootstrapMon(deps: DaemonDeps, mon: BootstrapMon): Promise<"made" | "present"> {
   return makeStore(deps, mon, async (folder) => {
-    const monMap = join(folder, "monmap");
-    await deps.run(
-      "monmaptool",
-      [
-        "--create",
-        "--addv",
-        mon.handle,
-        monitorAddressVector(mon.address, mon.v2Only),
-        "--fsid",
-        mon.fsid,
-        monMap,
-      ],
-      { deadlineMs: mkfsDeadlineMs, ...(mon.signal ? { signal: mon.signal } : {}) },
-    );
+    const own = { name: mon.handle, addresses: monitorAddresses(mon.address, mon.v2Only) };
+    await makeMap(deps, mon, [own], folder);
     return [{ entity: "mon.", key: mon.monKey, capabilities: monCapabilities }, ...mon.keys];
   });
 }
@@ -60,8 +48,8 @@ export async function bootstrapMon(deps: DaemonDeps, mon: BootstrapMon): Promise
 export interface PrepareMon {
   readonly handle: Handle;
   readonly fsid: Fsid;
-  /** The cluster's current monmap in Ceph's binary form. */
-  readonly monMap: Uint8Array;
+  /** Those that it asks to let it in: they tell it the map as it is then. */
+  readonly monitors: readonly PlacedMonitor[];
   readonly monKey: string;
   readonly signal?: AbortSignal;
 }
@@ -76,13 +64,29 @@ export async function prepareMon(deps: DaemonDeps, mon: PrepareMon): Promise<"ma
   // Its monitor was away while the others got another key, or were made anew: with this store it never joins them.
   if (isFormer && (await storeFsid(deps, mon.handle)) === mon.fsid) await setMonAside(deps, mon.handle);
   return makeStore(deps, mon, async (folder) => {
-    await writeFileAtomic(join(folder, "monmap"), mon.monMap);
+    await makeMap(deps, mon, mon.monitors, folder);
     return [{ entity: "mon.", key: mon.monKey, capabilities: monCapabilities }];
+  });
+}
+
+/** A map of these monitors, for a store that is being made. */
+async function makeMap(
+  deps: DaemonDeps,
+  { fsid, signal }: StoreOf,
+  monitors: readonly PlacedMonitor[],
+  folder: string,
+): Promise<void> {
+  const members = monitors.flatMap(({ name, addresses }) => ["--addv", name, addressVector(addresses)]);
+  await deps.run("monmaptool", ["--create", ...members, "--fsid", fsid, join(folder, mapFile)], {
+    deadlineMs: mkfsDeadlineMs,
+    ...(signal ? { signal } : {}),
   });
 }
 
 /** Written last: a store with it is whole. */
 export const monMarker = "microceph.json";
+
+const mapFile = "monmap";
 
 type Inputs = (folder: string) => Promise<readonly KeyringEntry[]>;
 type StoreOf = Pick<PrepareMon, "handle" | "fsid" | "signal">;
@@ -126,7 +130,7 @@ async function makeWholeStore(
       [
         "--mkfs",
         ...["-i", mon.handle, "-c", paths.cephConf, "--mon-data", work],
-        ...["--monmap", join(inputs, "monmap"), "--keyring", keyring],
+        ...["--monmap", join(inputs, mapFile), "--keyring", keyring],
       ],
       {
         deadlineMs: mkfsDeadlineMs,

@@ -144,7 +144,6 @@ export class SeatControl {
         if (!access) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
         return access;
       },
-      monmap: (signal) => this.#monmap(signal),
       order: (peer, order, signal) => this.#order(peer, order, signal),
       handed: async (entry) => {
         if (!current(entry).handed) await decider.handed(entry);
@@ -388,13 +387,6 @@ export class SeatControl {
     if (networks === null) return null;
     const { publicNetwork, clusterNetwork } = networks;
     return { fsid, adminKey: secrets.adminKey, publicNetwork, clusterNetwork, monitors };
-  }
-
-  /** The binary monitor map, in base64. */
-  async #monmap(signal: AbortSignal): Promise<string> {
-    const { commands } = this.#runtime.deps.cephNode;
-    if (commands === null) throw new MicrocephError("NOT_INITIALIZED", "Ceph is not bootstrapped yet");
-    return Buffer.from(await commands.monMapBinary({ signal })).toString("base64");
   }
 
   async #addLearner(name: Handle): Promise<{ handle: Handle; peer: PeerId }[]> {

@@ -109,7 +109,6 @@ export function sitDown(parts: SeatParts): Seat {
       const { adminKey } = await secrets();
       return { ...node.access, ...networksOf(copy.entries()), adminKey };
     },
-    monmap: async () => Buffer.from((await node.commands?.monMapBinary()) ?? []).toString("base64"),
     order: (to, body: Order) => ask(to, (agent) => agent.obey(body)),
     handed: async (id) => {
       if (!current(id).handed) await decider.handed(id);

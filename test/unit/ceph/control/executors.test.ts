@@ -88,7 +88,6 @@ const deps: ExecutorDeps = {
   ceph: () => ceph,
   secrets: async () => ({ adminKey: "admin", monKey: "mon" }),
   access: async () => access,
-  monmap: async () => "bWFw",
   order: async (peer: PeerId, order: Order) => {
     calls.push(`order ${order.number.revision} to ${peer === agent}`);
     payloads.push(order.payload);
@@ -152,7 +151,7 @@ describe("a monitor", () => {
     maps.push(joined);
     expect(await run(kinds.monitor, body)).toMatchObject({ state: "done", result: { epoch: 4 } });
     expect(calls).toEqual(["handed", "order 5 to true"]);
-    expect(payloads).toEqual([{ access, monKey: "mon", monmap: "bWFw" }]);
+    expect(payloads).toEqual([{ access, monKey: "mon" }]);
   });
 
   it("is not done before that", async () => {

@@ -243,7 +243,7 @@ describe("a node whose monitors or address have moved", () => {
   });
 
   it("which has a monitor injects the whole map into it, after the confirmation", async () => {
-    await prepareMon(fake.deps, { handle: self, fsid: cluster, monMap: new Uint8Array(), monKey: key });
+    await prepareMon(fake.deps, { handle: self, fsid: cluster, monitors: [], monKey: key });
     await startMon(fake.deps, { handle: self, address: "10.0.0.1" });
     let before: string[] = [];
     const confirm = async (): Promise<void> => {
@@ -264,7 +264,7 @@ describe("a node whose monitors or address have moved", () => {
   });
 
   it("which has a monitor puts the former map back as long as nobody has met with the new one", async () => {
-    await prepareMon(fake.deps, { handle: self, fsid: cluster, monMap: new Uint8Array(), monKey: key });
+    await prepareMon(fake.deps, { handle: self, fsid: cluster, monitors: [], monKey: key });
     await startMon(fake.deps, { handle: self, address: "10.0.0.1" });
     node.rememberMonAddress("10.0.0.1", { generation: 1, revision: 1 });
     const step = cephSteps(node)[kinds.renumber] as Step;
@@ -298,7 +298,7 @@ describe("a node whose monitors or address have moved", () => {
   });
 
   it("which has a monitor does not inject a decision that is overtaken, and starts the monitor again", async () => {
-    await prepareMon(fake.deps, { handle: self, fsid: cluster, monMap: new Uint8Array(), monKey: key });
+    await prepareMon(fake.deps, { handle: self, fsid: cluster, monitors: [], monKey: key });
     node.rememberMonAddress("10.0.0.1", { generation: 1, revision: 1 });
     const confirm = async (): Promise<void> => {
       throw new MicrocephError("STALE_DECISION", "no longer open");

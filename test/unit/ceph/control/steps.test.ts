@@ -126,7 +126,7 @@ const open = async (): Promise<void> => undefined;
 const closed = async (): Promise<void> => {
   throw new MicrocephError("STALE_DECISION", "no longer open");
 };
-const monPayload = { access, monKey: key, monmap: Buffer.from("map").toString("base64") };
+const monPayload = { access, monKey: key };
 const monBody = { ...monitorOrder };
 
 describe("the order for a monitor", () => {
@@ -157,7 +157,7 @@ describe("the order for a monitor", () => {
   });
 
   it.each<[string, Json]>([
-    ["no access", { monKey: key, monmap: "" }],
+    ["no access", { monKey: key }],
     ["an address that is none", monPayload],
   ])("with %s is refused before anything is done", async (what, payload) => {
     const body = what.startsWith("an address") ? { ...monBody, address: "n1.example" } : monBody;
@@ -217,7 +217,7 @@ describe("taking a monitor back", () => {
   /** As an interrupted order leaves it: prepared, started, not answering. */
   async function begun(): Promise<void> {
     await node.configure(access);
-    await prepareMon(fake.deps, { handle: self, fsid: cluster, monMap: Buffer.from("map"), monKey: key });
+    await prepareMon(fake.deps, { handle: self, fsid: cluster, monitors: [], monKey: key });
     await startMon(fake.deps, { handle: self, address: "10.0.0.1" });
   }
 

@@ -10,6 +10,8 @@ const key = makeCephKey((size) => new Uint8Array(size), 0);
 const cluster = fsid("00000000-1111-2222-3333-444444444444");
 const mon = { handle: handle("n1"), fsid: cluster, address: "10.0.0.1", monKey: key, keys: [] };
 
+const monitors = [{ name: "n2", addresses: [{ type: "v2", address: "10.0.0.2:3300" } as const] }];
+
 let node: FakeNode;
 let makesStore: boolean;
 let keyring: string;
@@ -41,18 +43,27 @@ describe("a monitor's store", () => {
     expect(keyring).toContain("[client.admin]");
     expect(await names()).toEqual(["ceph-n1"]);
     expect(await bootstrapMon(node.deps, mon)).toBe("present");
-    expect(await prepareMon(node.deps, { ...mon, monMap: new Uint8Array() })).toBe("present");
+    expect(await prepareMon(node.deps, { ...mon, monitors })).toBe("present");
     expect(node.calls.filter((call) => call.includes("--mkfs"))).toHaveLength(1);
   });
 
   it("of a time when the monitors had another key is set aside, and one is made that can join", async () => {
-    await prepareMon(node.deps, { ...mon, monMap: new Uint8Array() });
+    await prepareMon(node.deps, { ...mon, monitors });
     const home = node.deps.paths.dataDir("mon", "n1");
     await writeFile(join(home, "keyring"), renderKeyring([{ entity: "mon.", key }]));
-    expect(await prepareMon(node.deps, { ...mon, monMap: new Uint8Array() })).toBe("present");
+    expect(await prepareMon(node.deps, { ...mon, monitors })).toBe("present");
     const later = makeCephKey((size) => new Uint8Array(size), 5_000);
-    expect(await prepareMon(node.deps, { ...mon, monKey: later, monMap: new Uint8Array() })).toBe("made");
+    expect(await prepareMon(node.deps, { ...mon, monKey: later, monitors })).toBe("made");
     expect(await names()).toEqual(["ceph-n1", "ceph-n1.aside-1"]);
+  });
+
+  it("that is to join knows those whom it asks", async () => {
+    await prepareMon(node.deps, { ...mon, monitors });
+    expect(node.calls[0]).toEqual([
+      ...["monmaptool", "--create", "--addv", "n2", "[v2:10.0.0.2:3300]", "--fsid", cluster],
+      expect.stringMatching(/monmap$/),
+    ]);
+    expect(node.calls[1]).toEqual(expect.arrayContaining(["--mkfs", "--monmap", node.calls[0]?.at(-1)]));
   });
 
   it("is no store when mkfs says nothing and makes nothing", async () => {
@@ -63,14 +74,14 @@ describe("a monitor's store", () => {
 
   it("is made afresh after mkfs was cut short, and after a kill -9 that left its folders", async () => {
     dies = true;
-    await expect(prepareMon(node.deps, { ...mon, monMap: new Uint8Array([1]) })).rejects.toThrow("killed");
+    await expect(prepareMon(node.deps, { ...mon, monitors })).rejects.toThrow("killed");
     const folder = join(node.deps.paths.data, "mon");
     await mkdir(join(folder, "ceph-n1.new-0123/store.db"), { recursive: true });
     await mkdir(join(folder, "ceph-n1.new-0123.in"));
     // Half a store under the final name, without the marker: an older way of dying.
     await mkdir(join(folder, "ceph-n1/store.db"), { recursive: true });
     dies = false;
-    expect(await prepareMon(node.deps, { ...mon, monMap: new Uint8Array([1]) })).toBe("made");
+    expect(await prepareMon(node.deps, { ...mon, monitors })).toBe("made");
     expect(await names()).toEqual(["ceph-n1"]);
   });
 
