@@ -43,7 +43,20 @@ labSuite("a cluster in operation", () => {
     // What was built is what is installed.
     expect(plan.steps).toEqual([]);
     expect(plan.nodes.map(({ node, problem }) => [node, problem])).toEqual(three.map((node) => [node, ""]));
-    const before = pids();
+    // A manager is in no map of Ceph's before it has said that it is there.
+    const before = await lab.waitFor(
+      "Ceph to know every daemon that runs",
+      async (note) => {
+        const { steps } = JSON.parse(
+          await cluster.run("n1", "cluster", "upgrade", "plan", "--all", "--format", "json"),
+        ) as UpgradePlan;
+        const known = steps.map(({ daemon }) => daemon).sort();
+        const running = pids();
+        note([known, [...running.keys()]]);
+        return `${known}` === `${[...running.keys()].sort()}` && known.length === 12 ? running : undefined;
+      },
+      minutes(3),
+    );
     const kinds = [...before.keys()].map((unit) => unit.split(".")[0]);
     expect(kinds.filter((kind) => kind === "osd")).toHaveLength(3);
     const done = cluster.run("n2", "cluster", "upgrade", "run", "--all", "--format", "json");
