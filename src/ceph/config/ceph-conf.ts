@@ -77,6 +77,9 @@ export function renderCephConf(input: CephConfInput): string {
         ["osd data", `${paths.data}/osd/$cluster-$id`],
         ["keyring", "$osd_data/keyring"],
         ["crush location", `root=default host=${handle}`],
+        // A store that is made, started or stopped closes its device up to sixteen times, and waits for a look at it
+        // each time: 250 ms by default. A hundred OSDs that look more often take a few percent of one core.
+        ["bdev aio poll ms", "25"],
         ...own,
       ],
     ],

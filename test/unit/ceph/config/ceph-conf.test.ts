@@ -60,6 +60,7 @@ public addr = 10.0.0.2
 osd data = /s/data/osd/$cluster-$id
 keyring = $osd_data/keyring
 crush location = root=default host=n2
+bdev aio poll ms = 25
 public addr = 10.0.0.2
 
 [client]
