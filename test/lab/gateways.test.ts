@@ -287,6 +287,12 @@ labSuite("S3 gateways", () => {
       async () => (await shown(`${vip}:443`)).endsWith("first"),
       minutes(2),
     );
+    // It speaks TLS there, and passes nothing on that it cannot read.
+    const configured = three.map((node) =>
+      lab.exec(node, ["sh", "-c", "grep -h 'ssl crt' /var/lib/microceph/data/ingress/*/haproxy.cfg"]),
+    );
+    const speaking = (await Promise.all(configured)).filter(({ exitCode }) => exitCode === 0);
+    expect(speaking).toHaveLength(2);
     const endpoints = JSON.parse(
       await cluster.run("n1", "s3", "user", "key", "alice", "--format", "json"),
     ) as S3User;
