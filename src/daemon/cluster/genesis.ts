@@ -68,11 +68,15 @@ export function genesisPlanner(
     if (!runtime.journal.members().has(runtime.self)) await admitSelf(runtime, decider, key(), epoch);
     const own = runtime.journal.members().get(runtime.self);
     if (own === undefined) return [];
-    runtime.deps.membership.admitted({
+    const { membership } = runtime.deps;
+    const isNews = membership.lifecycle.state !== "member";
+    membership.admitted({
       certificate: own.certificate,
       clusterName: cluster.name,
       contacts: contactsOf(runtime),
     });
+    // Ceph's bootstrap and the others' admission wait for it, and may have been planned a moment before.
+    if (isNews) runtime.wake("admitted");
     return [];
   };
 }

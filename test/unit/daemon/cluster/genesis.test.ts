@@ -88,6 +88,7 @@ let saidAdmission: [string, string | null][];
 let addresses: Map<PeerId, string>;
 let admission: "auto" | "approve" | "closed" | undefined;
 let membershipDies: boolean;
+let woken: string[];
 
 beforeEach(() => {
   state = new FakeState();
@@ -99,6 +100,7 @@ beforeEach(() => {
   addresses = new Map([[self, "10.0.0.1"]]);
   admission = undefined;
   membershipDies = false;
+  woken = [];
 });
 
 function runtime(founded: boolean, as: PeerId = self): ClusterRuntime {
@@ -136,11 +138,13 @@ function runtime(founded: boolean, as: PeerId = self): ClusterRuntime {
         admitted: (given: { certificate: MemberCertificate }) => {
           if (membershipDies) throw new Error("killed before the certificate is kept");
           admitted.push(given);
+          lifecycle = "member";
         },
       },
     },
     publicNetwork: () => "10.0.0.0/24",
     publicAddress: (of: PeerId) => addresses.get(of) ?? null,
+    wake: (reason: string) => void woken.push(reason),
   } as unknown as ClusterRuntime;
 }
 
@@ -175,6 +179,13 @@ describe("a founder", () => {
     expect(await found()).toEqual([]);
     expect(state.writes).toEqual(wholeStory);
     expectFounded();
+  });
+
+  it("has planned again once it is a member, which other plans may have been a moment too early for", async () => {
+    await found();
+    expect(woken).toEqual(["admitted"]);
+    await found();
+    expect(woken).toEqual(["admitted"]);
   });
 
   const deaths = wholeStory.flatMap((what, n) => [
