@@ -119,6 +119,7 @@ export const optionsOfCephConf: ReadonlySet<string> = new Set([
     "ms_bind_msgr1",
     "auth_allow_insecure_global_id_reclaim",
     "bluestore_elastic_shared_blobs",
+    "bdev_aio_poll_ms",
   ],
   ...[
     "run_dir",

@@ -42,8 +42,8 @@ function runtime(): ClusterRuntime {
         return hasIngress;
       },
       drop: async (by: { revision: number }) => dropped("ingress", by.revision),
-      follow: async (gateways: readonly { handle: string }[]) => {
-        followed.push(gateways.map(({ handle }) => handle).join());
+      follow: async (front: { backends: readonly { handle: string }[]; certificate: string | null }) => {
+        followed.push([...front.backends.map(({ handle }) => handle), front.certificate ?? []].flat().join());
         if (unreachable) throw new Error("no ingress");
       },
     },
@@ -97,7 +97,7 @@ function runtime(): ClusterRuntime {
       }),
     },
     voters: () => [voter],
-    backends: () => backends,
+    front: () => ({ backends, certificate }),
     exports: () => [{ pseudo: "/home" }],
     cephView: { refresh: () => undefined, answers: cephAnswers },
     deps: {
@@ -113,6 +113,7 @@ function runtime(): ClusterRuntime {
 }
 
 let backends: { handle: string }[];
+let certificate: string | null;
 let exported: string[];
 let networks: string[];
 let followed: string[];
@@ -127,6 +128,7 @@ function dropped(service: string, revision: number): boolean {
 
 beforeEach(() => {
   backends = [];
+  certificate = null;
   followed = [];
   exported = [];
   networks = [];
@@ -292,7 +294,10 @@ describe("what a member sees to", () => {
     unreachable = false;
     upkeep.look();
     await settle();
-    expect(followed).toEqual(["", "n2", "n2,n3", "n2,n3"]);
+    certificate = "abc";
+    upkeep.followGateways();
+    await settle();
+    expect(followed).toEqual(["", "n2", "n2,n3", "n2,n3", "n2,n3,abc"]);
   });
 
   it("does not look for gateways where there is no ingress, and does once there is", async () => {
