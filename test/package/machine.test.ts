@@ -21,6 +21,8 @@ function builtPackage(): string {
   return newest;
 }
 
+const rados = "timeout 300 rados -c /var/lib/microceph/conf/ceph.conf -p data";
+
 /** A tree with the package as an administrator installs it, and told what an emulated machine needs. */
 function installedTree(): string {
   const image = builtPackage();
@@ -60,7 +62,7 @@ vmSuite("the Debian package in a machine with systemd", () => {
     ok(
       'for n in $(seq 200); do microceph status --format json 2>/dev/null | grep -q \'"status": *"HEALTH_OK"\' && exit; sleep 2; done; microceph status; exit 1',
     );
-  const kept = (): Promise<string> => ok("timeout 300 rados -p data get object -");
+  const kept = (): Promise<string> => ok(`${rados} get object -`);
   const services = async (): Promise<string[]> =>
     (await ok("systemctl list-units --plain --no-legend --state=active 'microceph-*@*'"))
       .split("\n")
@@ -99,7 +101,7 @@ vmSuite("the Debian package in a machine with systemd", () => {
     await ok("microceph cluster bootstrap");
     await ok("microceph disk add loop,1G,3");
     await ok("microceph pool create data");
-    await ok("echo kept >/tmp/object && timeout 300 rados -p data put object /tmp/object");
+    await ok(`echo kept >/tmp/object && ${rados} put object /tmp/object`);
     await healthy();
     const names = await services();
     expect(names).toEqual(

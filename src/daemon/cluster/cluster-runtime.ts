@@ -348,7 +348,7 @@ export class ClusterRuntime {
     return this.document.view().nodes[peer]?.addresses ?? [];
   }
 
-  /** S3 gateways that are placed, and managers where they have something to show, for the ingress. */
+  /** What stands behind the common address: S3 gateways that are placed, and managers that have something to show. */
   front(): Front {
     const members = [...this.journal.members()];
     const { dashboard, prometheus } = panelPorts(this.document.view().services);
