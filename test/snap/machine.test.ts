@@ -115,7 +115,7 @@ vmSuite("the snap and a real snapd", () => {
 
   it("is gone with all that it ran when it is removed", async () => {
     await ok("snap remove --purge microceph");
-    expect((await vm.run("pgrep -l 'ceph-|etcd|^node$'")).output).toBe("");
+    expect((await vm.run("pgrep -l 'ceph-|etcd|^node$' 2>/dev/null")).output).toBe("");
     expect((await vm.run("ls -d /var/snap/microceph /snap/microceph/x1")).output).not.toMatch(/^\//m);
   });
 });
