@@ -163,25 +163,28 @@ export async function abandonOsdPlan(deps: Pick<DaemonDeps, "paths">, uuid: stri
 export async function makeOsd(deps: DaemonDeps, options: MakeOsdOptions): Promise<OsdId> {
   const { uuid, signal, onStep = () => undefined } = options;
   const finished = (await listLocalOsds(deps)).find((osd) => osd.uuid === uuid)?.osd;
-  const registered = finished === undefined ? await register(deps, options) : undefined;
-  const osd = finished ?? registered?.osd;
-  if (osd === undefined) throw new MicrocephError("INTERNAL", "an OSD is neither finished nor registered");
-  if (registered !== undefined) {
-    await options.confirm?.();
-    onStep("formatting", osd);
-    try {
-      await orDiskFull(`osd.${osd}`, () => format(deps, uuid, registered, signal));
-    } catch (error) {
-      // A mapping that nobody uses would keep the device from being used for anything else.
-      const devices = encryptedDevices(partsOf(await requirePlan(deps, uuid)));
-      await lock(deps, { osd, uuid, devices }).catch(() => undefined);
-      throw error;
-    }
-  }
+  const osd = finished ?? (await registerAndFormat(deps, options));
   onStep("starting", osd);
   await startOsd(deps, osd);
   await waitOsdUp(deps, osd, { deadlineMs: options.upDeadlineMs ?? 60_000, ...(signal ? { signal } : {}) });
   onStep("up", osd);
+  return osd;
+}
+
+async function registerAndFormat(deps: DaemonDeps, options: MakeOsdOptions): Promise<OsdId> {
+  const { uuid, signal } = options;
+  const registered = await register(deps, options);
+  const { osd } = registered;
+  await options.confirm?.();
+  options.onStep?.("formatting", osd);
+  try {
+    await orDiskFull(`osd.${osd}`, () => format(deps, uuid, registered, signal));
+  } catch (error) {
+    // A mapping that nobody uses would keep the device from being used for anything else.
+    const devices = encryptedDevices(partsOf(await requirePlan(deps, uuid)));
+    await lock(deps, { osd, uuid, devices }).catch(() => undefined);
+    throw error;
+  }
   return osd;
 }
 
