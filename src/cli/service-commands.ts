@@ -34,6 +34,12 @@ interface NfsOptions {
   readonly v4MinVersion?: number;
 }
 
+interface IngressOptions {
+  readonly vip: string;
+  readonly service?: readonly Fronted[];
+  readonly nfsPort?: number;
+}
+
 interface DisableOptions {
   /** Of NFS only. */
   readonly clusterId?: string;
@@ -41,6 +47,9 @@ interface DisableOptions {
   readonly all?: true;
   readonly wait: boolean;
 }
+
+const fronted = ["rgw", "nfs", "dashboard"] as const;
+type Fronted = (typeof fronted)[number];
 
 const noneOf = {
   rgw: "No S3 gateway is wanted.",
@@ -83,18 +92,29 @@ export function addServiceCommands(program: Command, io: CliIo): void {
 
   enable
     .command("ingress")
-    .description("One address before the S3 gateways: haproxy and keepalived on at least two members")
+    .description("One address before gateways: haproxy and keepalived on at least two members")
     .requiredOption("--vip <address/prefix>", "the common address: 192.0.2.10/24")
     .option("--target <node>", "member that stands ready for it; may be given again", collect, [])
     .option("--count <n>", "so many stand ready in all (2)", wholeNumber)
     .option("--zone <zone>", "those that are not named only there; '*': anywhere (as before)")
     .option("--port <port>", "where it listens (80, or as before)", portNumber)
-    .option("--ssl-port <port>", "where it passes TLS on to the gateways (443, or as before)", portNumber)
+    .option("--ssl-port <port>", "where it speaks TLS for the gateways (443, or as before)", portNumber)
+    .option("--nfs-port <port>", "where it is the address of NFS gateways (2049, or as before)", portNumber)
+    .option(
+      "--service <service>",
+      "whose address it is: rgw, nfs, dashboard; may be given again (rgw and dashboard, or as before)",
+      frontedServices,
+    )
     .option("--wait [bool]", "wait until it is served", truth, true)
-    .action(async (options: EnableOptions & { readonly vip: string }, command: Command) => {
+    .action(async (options: EnableOptions & IngressOptions, command: Command) => {
       const session = new Session(io, command);
       const client = session.client.withoutTarget();
-      const job = await client.enableIngress({ vip: options.vip, ...asked(options) });
+      const { vip, service, nfsPort } = options;
+      const job = await client.enableIngress({
+        ...{ vip, ...asked(options) },
+        ...(service === undefined ? {} : { services: [...new Set(service)] }),
+        ...(nfsPort === undefined || nfsPort === 0 ? {} : { nfs_port: nfsPort }),
+      });
       if (options.wait) await session.finish(job, client);
       await session.print(await client.ingress(), (report) => placedText(report, noneOf.ingress));
     });
@@ -329,6 +349,14 @@ function nfsAsked({ clusterId, bindAddress, bindPort, v4MinVersion }: NfsOptions
     ...(bindPort === undefined || bindPort === 0 ? {} : { bind_port: bindPort }),
     ...(v4MinVersion === undefined ? {} : { v4_min_version: v4MinVersion }),
   };
+}
+
+function frontedServices(text: string, before: readonly Fronted[] = []): Fronted[] {
+  return collect(text, before).map((name) => {
+    const service = fronted.find((one) => one === name);
+    if (service !== undefined) return service;
+    throw new MicrocephError("USAGE", `--service takes ${fronted.join(", ")}, not "${name.slice(0, 40)}"`);
+  });
 }
 
 function minorVersion(text: string): number {

@@ -184,7 +184,7 @@ export function countedReport(cluster: ClusterRuntime, type: NamedDaemon): Place
   });
   const names = members.filter(({ id }) => targets.includes(id)).map(({ name }) => name);
   const count = type === "mon" ? seatTarget(stayingMembers(cluster).length) : daemonLimit;
-  return { wanted: { port: null, tls_port: null, targets: names, count, vip: null }, nodes };
+  return { wanted: { port: null, tls_port: null, nfs_port: null, targets: names, count, vip: null }, nodes };
 }
 
 /** The job of `enable` and `disable`: waits until it is so on members that are there. Throws DEADLINE_EXCEEDED. */

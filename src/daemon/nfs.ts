@@ -6,29 +6,45 @@ import type {
 } from "../api/contract/nfs.ts";
 import type { Shape } from "../api/contract/shape.ts";
 import type { Condition } from "../api/contract/status.ts";
-import { exportId, exportKey, exportsOf, hiddenExports } from "../ceph/control/nfs-exports.ts";
+import {
+  exportId,
+  exportKey,
+  exportsOf,
+  hiddenExports,
+  refuseHiddenClients,
+} from "../ceph/control/nfs-exports.ts";
 import type { NfsExport } from "../ceph/daemons/nfs-config.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
 import type { Daemon } from "./daemon.ts";
 import { listFileSystems } from "./file-systems.ts";
-import { putWish, targetsOf, unwant, wishOf, zoneOf } from "./placed-services.ts";
+import {
+  ingressPorts,
+  putWish,
+  refuseSamePorts,
+  targetsOf,
+  unwant,
+  wishOf,
+  zoneOf,
+} from "./placed-services.ts";
 import { runtimeOf } from "./runtime-of.ts";
 
 const defaultPort = 2049;
 const defaultMinVersion = 1;
 const anyAddress: readonly string[] = ["0.0.0.0", "::"];
 
-/** Want NFS gateways. Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN. @returns what the job waits for */
+/** Want NFS gateways. Throws NOT_FOUND, AMBIGUOUS_NODE, NAME_TAKEN, USAGE. @returns what the job waits for */
 export function wantNfs(daemon: Daemon, asked: Shape<typeof enableNfsRequest>): Json {
   const cluster = runtimeOf(daemon);
   const before = wishOf(cluster, "nfs");
   checkName(before?.cluster, asked.cluster_id);
   const { bind_address: bind } = asked;
+  const port = asked.bind_port ?? before?.port ?? defaultPort;
+  refuseSamePorts([port], ingressPorts(wishOf(cluster, "ingress")));
   return putWish(cluster, "nfs", {
     cluster: asked.cluster_id,
-    port: asked.bind_port ?? before?.port ?? defaultPort,
+    port,
     bind: bind === undefined ? (before?.bind ?? null) : anyAddress.includes(bind) ? null : bind,
     minVersion: asked.v4_min_version ?? before?.minVersion ?? defaultMinVersion,
     targets: targetsOf(cluster, asked, before ?? { targets: [], count: 0 }),
@@ -60,7 +76,7 @@ export function listExports(cluster: ClusterRuntime): NfsExportRow[] {
 
 /**
  * Show a folder of a file system to NFS clients; asked again with the same words it changes nothing. Throws NOT_FOUND,
- * NAME_TAKEN.
+ * NAME_TAKEN, NFS_CLIENTS_HIDDEN.
  */
 export async function createExport(
   cluster: ClusterRuntime,
@@ -68,6 +84,7 @@ export async function createExport(
   signal: AbortSignal,
 ): Promise<NfsExportRow> {
   const { pseudo_path: pseudo, fs, path, read_only: readOnly, squash, clients } = asked;
+  if (wishOf(cluster, "ingress")?.nfsPort !== undefined) refuseHiddenClients([{ pseudo, clients }]);
   const known = (await listFileSystems(cluster, signal)).map(({ name }) => name);
   if (!known.includes(fs)) {
     throw new MicrocephError("NOT_FOUND", `there is no file system ${fs}`, { data: { name: fs } });

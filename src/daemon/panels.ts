@@ -42,7 +42,8 @@ export async function panelReport(
   const address = await activeAddress(cluster, call);
   const scheme = panel === "dashboard" ? "https" : "http";
   const path = panel === "dashboard" ? "/" : "/metrics";
-  const vip = wishFor("ingress", cluster.document.view().services)?.vip ?? null;
+  const ingress = wishFor("ingress", cluster.document.view().services);
+  const vip = ingress?.fronts?.includes("dashboard") === false ? null : (ingress?.vip ?? null);
   const hasIngress = placedReport(cluster, "ingress").nodes.some(({ state }) => state === "placed");
   const urls =
     !enabled || port === null
@@ -125,7 +126,7 @@ async function enable(
   const gateways = wishFor("rgw", services);
   const ingress = wishFor("ingress", services);
   const others = [
-    ...[gateways?.port, gateways?.tls?.port, ingress?.port, ingress?.tlsPort],
+    ...[gateways?.port, gateways?.tls?.port, ingress?.port, ingress?.tlsPort, ingress?.nfsPort],
     ...Object.entries(panelPorts(services)).flatMap(([name, one]) => (name === panel ? [] : [one, one + 1])),
   ];
   const taken = [port, port + 1].find((one) => others.includes(one));

@@ -10,6 +10,7 @@ import type { Shape } from "../api/contract/shape.ts";
 import { keepCertificate, parseCertificate } from "../ceph/control/certificates.ts";
 import { type CertificatePair, daemonBody, kinds } from "../ceph/control/decisions.ts";
 import { type PlacedService, type Wish, wishFor } from "../ceph/control/gateway-planner.ts";
+import { exportsOf, refuseHiddenClients } from "../ceph/control/nfs-exports.ts";
 import { type PlacedDaemon, placedDaemons, settingsOf } from "../ceph/control/placed-daemons.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { hostPort } from "../ids/host-port.ts";
@@ -26,6 +27,7 @@ import { commandsOf, runtimeOf } from "./runtime-of.ts";
 
 const defaultPort = 80;
 const defaultTlsPort = 443;
+const defaultNfsPort = 2049;
 const secretMs = 20_000;
 /** How many stand ready for the common address when nothing else is said. */
 const defaultIngress = 2;
@@ -100,7 +102,10 @@ export async function setCertificate(
   );
 }
 
-/** Want one address before the gateways. Throws NOT_FOUND, USAGE, ADDRESS_IN_USE. @returns what the job waits for */
+/**
+ * Want one address before the gateways. Throws NOT_FOUND, USAGE, ADDRESS_IN_USE, NFS_CLIENTS_HIDDEN. @returns what the
+ * job waits for
+ */
 export async function wantIngress(
   daemon: Daemon,
   asked: Shape<typeof enableIngressRequest>,
@@ -115,7 +120,17 @@ export async function wantIngress(
   const port = asked.port ?? before?.port ?? defaultPort;
   const tlsPort = asked.ssl_port ?? before?.tlsPort ?? defaultTlsPort;
   const gateways = wishOf(cluster, "rgw");
-  refuseSamePorts([gateways?.port ?? null, gateways?.tls?.port ?? null], [port, tlsPort]);
+  const { fronts, nfsPort } = frontsOf(asked, before);
+  if (nfsPort !== undefined) refuseHiddenClients(exportsOf(cluster.document.view().services));
+  const ports = ingressPorts({ port, tlsPort, nfsPort });
+  const others = [gateways?.port, gateways?.tls?.port, wishOf(cluster, "nfs")?.port];
+  refuseSamePorts(
+    others.map((one) => one ?? null),
+    ports,
+  );
+  if (nfsPort === port || nfsPort === tlsPort) {
+    throw new MicrocephError("USAGE", `port ${nfsPort} cannot be for S3 and for NFS`);
+  }
   if (port === tlsPort) throw new MicrocephError("USAGE", `port ${port} cannot be with and without TLS`);
   const members = namedMembers(cluster);
   const owner = members.find(({ id }) => cluster.addressesOf(id).includes(vip));
@@ -129,7 +144,25 @@ export async function wantIngress(
   if (before?.vip !== vip) await assertNobodyAnswers(vip, signal);
   const count = asked.count ?? before?.count ?? (targets.length > 0 ? 0 : defaultIngress);
   const zone = zoneOf(asked.zone, before?.zone);
-  return putWish(cluster, "ingress", { vip, prefix, port, tlsPort, targets, count, ...zone });
+  const of = { ...(fronts === undefined ? {} : { fronts }), ...(nfsPort === undefined ? {} : { nfsPort }) };
+  return putWish(cluster, "ingress", { vip, prefix, port, tlsPort, targets, count, ...zone, ...of });
+}
+
+/** Whose address it is to be, as the document has it. */
+function frontsOf(
+  asked: Pick<Shape<typeof enableIngressRequest>, "services" | "nfs_port">,
+  before: Wish<"ingress"> | null,
+): Pick<Wish<"ingress">, "fronts" | "nfsPort"> {
+  const { services, nfs_port } = asked;
+  const nfsPort = nfs_port ?? before?.nfsPort ?? defaultNfsPort;
+  if (services === undefined) {
+    const isOf = before?.nfsPort !== undefined;
+    return { fronts: before?.fronts, nfsPort: isOf ? nfsPort : undefined };
+  }
+  return {
+    fronts: (["rgw", "dashboard"] as const).filter((one) => services.includes(one)),
+    nfsPort: services.includes("nfs") ? nfsPort : undefined,
+  };
 }
 
 /** Want daemons that copy the images of other sites to here, or folders to there. Throws NOT_FOUND, AMBIGUOUS_NODE. */
@@ -165,17 +198,17 @@ export function zoneOf(asked: string | undefined, before: string | undefined): {
   return zone === undefined || zone === "*" ? {} : { zone };
 }
 
-function ingressPorts(wish: Wish<"ingress"> | null): number[] {
-  return wish === null ? [] : [wish.port, wish.tlsPort ?? defaultTlsPort];
+export function ingressPorts(wish: Pick<Wish<"ingress">, "port" | "tlsPort" | "nfsPort"> | null): number[] {
+  return wish === null ? [] : [wish.port, wish.tlsPort ?? defaultTlsPort, wish.nfsPort ?? []].flat();
 }
 
 /** Both may run on one host, and gateways listen on all of its addresses. */
-function refuseSamePorts(gateways: readonly (number | null)[], ingress: readonly number[]): void {
+export function refuseSamePorts(gateways: readonly (number | null)[], ingress: readonly number[]): void {
   const port = gateways.find((one) => one !== null && ingress.includes(one));
   if (port === undefined) return;
   throw new MicrocephError(
     "USAGE",
-    `gateways and ingress cannot both listen on port ${port}: give one of them another (--port, --ssl-port)`,
+    `gateways and ingress cannot both listen on port ${port}: give one of them another (--port, --ssl-port; NFS: --bind-port, --nfs-port)`,
   );
 }
 
@@ -254,12 +287,15 @@ export function placedReport(cluster: ClusterRuntime, service: PlacedService): P
     if (one === undefined && !wish?.targets.includes(id)) return [];
     const address = vip?.vip ?? cluster.publicAddress(id);
     const state = one === undefined ? "waiting" : one.open ? "being placed" : "placed";
+    const isForNfs = vip?.nfsPort !== undefined && vip.fronts?.includes("rgw") === false;
     const url =
       address === null || service === "rbd-mirror" || service === "cephfs-mirror"
         ? null
         : wish !== null && "cluster" in wish
           ? `nfs://${hostPort(wish.bind ?? address, one?.port ?? wish.port)}`
-          : urlAt(cluster, address, one ?? null, vip);
+          : isForNfs
+            ? `nfs://${hostPort(address, vip?.nfsPort ?? defaultNfsPort)}`
+            : urlAt(cluster, address, one ?? null, vip);
     return [{ node: name, url, state } as const];
   });
   return {
@@ -267,6 +303,7 @@ export function placedReport(cluster: ClusterRuntime, service: PlacedService): P
       ...{ port: "port" in wish ? wish.port : null, count: wish.count },
       targets: namesOf(cluster, wish.targets),
       tls_port: tlsPortOf(cluster, wish),
+      nfs_port: vip?.nfsPort ?? null,
       vip: vip === null ? null : `${vip.vip}/${vip.prefix}`,
     },
     nodes,
@@ -299,7 +336,7 @@ function urlAt(
 export function endpoints(cluster: ClusterRuntime): string[] {
   const ready = (service: PlacedService): string[] =>
     placedReport(cluster, service).nodes.flatMap(({ url, state }) =>
-      url !== null && state === "placed" ? [url] : [],
+      url?.startsWith("http") && state === "placed" ? [url] : [],
     );
   return [...new Set([...ready("ingress"), ...ready("rgw")])];
 }

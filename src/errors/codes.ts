@@ -309,6 +309,14 @@ export const errorCodes = {
     meaning: "A file system cannot be removed while folders of it are exported by NFS.",
     remedy: "`microceph nfs export remove PSEUDO-PATH` first; `microceph nfs export list` shows all.",
   },
+  NFS_CLIENTS_HIDDEN: {
+    http: 409,
+    exit: 4,
+    meaning:
+      "An NFS export for some clients only would be reached at the common address, where gateways see the ingress instead of the client.",
+    remedy:
+      "Show it to all who reach the address (`microceph nfs export remove`, and `create` without `--client`), and say in a firewall who does; or leave NFS out of the ingress: `microceph enable ingress --service`.",
+  },
   REMOTE_IN_USE: {
     http: 409,
     exit: 4,

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { checkout } from "../../scripts/lab/layout.ts";
 import type { PanelReport } from "../../src/api/contract/panels.ts";
 import type { UpgradePlan, UpgradeReply } from "../../src/api/contract/upgrade.ts";
 import { LabCluster, minutes } from "./support/cluster.ts";
@@ -272,9 +273,83 @@ labSuite("a cluster in operation", () => {
     );
     expect(await byClient(["nfs-ls", url("n1", "/shared")])).toContain("by-nfs");
     expect(await cluster.run("n3", "disable", ...service, "--all")).toBe("No NFS gateway is wanted.\n");
+    await atOneAddress(service);
     expect(await cluster.ceph("n1", "auth", "ls")).not.toContain("client.nfs.");
     await cluster.run("n1", "nfs", "export", "remove", "/shared");
     await cluster.run("n1", "cluster", "config", "reset", ...option, "--skip-restart");
+  }
+
+  /** What a client has open and locked is its own still when the host of its gateway dies, and when it comes back. */
+  async function atOneAddress(service: readonly string[]): Promise<void> {
+    const own = (await lab.mesh("n1")).members[0]?.addresses[0] ?? "";
+    const vip = own.replace(/\.\d+$/, ".100");
+    await cluster.run("n3", "enable", ...service, "--count", "2", "--bind-port", "12049");
+    await cluster.run("n3", "enable", "ingress", "--vip", `${vip}/24`, "--service", "nfs");
+    const few = ["/few", "--fs", "home", "--client", own];
+    const { exitCode, stderr } = await cluster.cli("n2", "nfs", "export", "create", ...few);
+    expect([exitCode, stderr]).toEqual([4, expect.stringContaining("[NFS_CLIENTS_HIDDEN]")]);
+
+    const ranks = (): Map<string, string> =>
+      new Map(
+        three.flatMap((node) =>
+          lab.processes(node).flatMap(({ args }): [string, string][] => {
+            const rank = args[0] === "ganesha.nfsd" ? args[args.indexOf("-I") + 1] : undefined;
+            return rank === undefined ? [] : [[`share.${rank}`, node]];
+          }),
+        ),
+      );
+    expect([...ranks().keys()].sort()).toEqual(["share.0", "share.1"]);
+    const here = three.find((node) => ![...ranks().values()].includes(node)) ?? "";
+    const program = join(checkout, "test/lab/support/nfs-client.ts");
+    const client = async (name: string, ...words: string[]): Promise<string> => {
+      const command = [process.execPath, program, join(folder, name), vip, "2049", ...words];
+      return (await lab.run(here, command, minutes(1))).trim();
+    };
+    const until = (answer: RegExp, name: string, ...words: string[]): Promise<string> =>
+      lab.waitFor(
+        `${words.join(" ")} of ${name}: ${answer}`,
+        async (note) => {
+          const said = await client(name, ...words);
+          note(said);
+          return answer.test(said) ? said : undefined;
+        },
+        minutes(6),
+      );
+    const server = (await until(/^ok /, "one", "open", "/shared/locked")).slice("ok ".length);
+    const host = ranks().get(server) ?? "";
+    expect([await client("one", "lock"), await client("one", "write", text)]).toEqual(["ok", "ok"]);
+    await until(/^ok /, "two", "open", "/shared/locked");
+    expect(await client("two", "lock")).toBe("DENIED");
+
+    await lab.cut(host);
+    await lab.kill(host, "all");
+    const from = performance.now();
+    expect(await until(/^ok /, "one", "claim")).toBe(`ok ${server}`);
+    const seconds = (performance.now() - from) / 1000;
+    process.stdout.write(`the host of an NFS gateway killed: its client has its lock again after ${seconds} s\n`);
+    expect(ranks().get(server)).toBe(here);
+    expect(await client("one", "read")).toBe(`ok ${text}`);
+    await until(/^ok /, "three", "open", "/shared/locked");
+    expect(await client("three", "lock")).toBe("DENIED");
+
+    await lab.exec(host, ["ip", "addr", "del", `${vip}/24`, "dev", "eth0"]);
+    await lab.heal(host);
+    await lab.start(host);
+    await cluster.formed(three);
+    await lab.waitFor(
+      `no gateway on ${host} any more`,
+      async (note) => {
+        const running = [...ranks()];
+        note(running);
+        return !running.some(([, node]) => node === host);
+      },
+      minutes(3),
+    );
+    expect(await client("one", "write", `${text} still`)).toBe("ok");
+    expect(await client("three", "lock")).toBe("DENIED");
+    expect(await client("three", "read")).toBe(`ok ${text} still`);
+    await cluster.run("n1", "disable", "ingress", "--all");
+    await cluster.run("n1", "disable", ...service, "--all");
   }
 
   it("sets any option of Ceph, restarts in turn who reads it only at the start, and refuses what is its own", async () => {

@@ -28,7 +28,14 @@ export const enableIngressRequest = z.strictObject({
   count: z.int().min(1).max(1000).optional().describe("how many stand ready in all; 2 at first"),
   zone: zone.optional(),
   port: port.optional().describe("as before when it is left out; 80 at first"),
-  ssl_port: port.optional().describe("where it passes TLS on; as before when it is left out, 443 at first"),
+  ssl_port: port.optional().describe("where it speaks TLS; as before when it is left out, 443 at first"),
+  nfs_port: port.optional().describe("of NFS; as before when it is left out, 2049 at first"),
+  services: z
+    .array(z.enum(["rgw", "nfs", "dashboard"]))
+    .min(1)
+    .max(3)
+    .optional()
+    .describe("whose address it is; as before when it is left out, at first of rgw and dashboard"),
 });
 export const enableMirrorRequest = enableGatewayRequest.pick({ targets: true, count: true, zone: true });
 export const countedParams = z.strictObject({ daemon: z.enum(["mon", "mgr", "mds"]) });
@@ -54,6 +61,8 @@ export const placedReport = z.object({
       port: port.nullable(),
       /** Null: without TLS. */
       tls_port: port.nullable(),
+      /** Of an ingress: where it is the address of NFS gateways; null: it is not. */
+      nfs_port: port.nullable(),
       targets: z.array(name),
       count: z.int(),
       vip: z.string().nullable(),

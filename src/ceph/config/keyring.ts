@@ -65,8 +65,13 @@ export const rgwCapabilities = { mon: "allow rw", osd: "allow rwx", mgr: "allow 
 /** Of the daemon that copies images of other sites (Ceph doc: RBD mirroring, "rbd-mirror daemon"). */
 export const rbdMirrorCapabilities = { mon: "profile rbd-mirror", osd: "profile rbd" } as const;
 
-/** Of an NFS gateway: a client of every file system; which of their folders others see is for it to say. */
-export const nfsCapabilities = { mon: "allow r", mds: "allow rw", osd: "allow rw tag cephfs *=*" } as const;
+/**
+ * Of an NFS gateway: a client of every file system; which of their folders others see is for it to say. In `pool` it
+ * keeps who may claim locks again.
+ */
+export function nfsCapabilities(pool: string): Readonly<Record<string, string>> {
+  return { mon: "allow r", mds: "allow rw", osd: `allow rw tag cephfs *=*, allow rw pool=${pool}` };
+}
 
 /** Of the daemon that copies folders to other sites (Ceph doc: CephFS Snapshot Mirroring). */
 export const cephfsMirrorCapabilities = {
@@ -76,12 +81,11 @@ export const cephfsMirrorCapabilities = {
   mgr: "allow r",
 } as const;
 
-/** Of the daemons whose whole state is their key. */
+/** Of the daemons whose whole state is their key, and whose name is that of their host. */
 export const keyedCapabilities = {
   mgr: mgrCapabilities,
   mds: mdsCapabilities,
   rgw: rgwCapabilities,
-  nfs: nfsCapabilities,
   "rbd-mirror": rbdMirrorCapabilities,
   "cephfs-mirror": cephfsMirrorCapabilities,
 } as const;

@@ -78,6 +78,8 @@ export interface PlannerDeps {
   readonly estimate: (change: CrushChange, call: CallOptions) => Promise<MovedData>;
   /** Plan again after so many milliseconds, also when nothing happens until then; the last asking counts. */
   readonly later: (ms: number) => void;
+  /** Whether something takes connections there; default by trying. */
+  readonly listens?: (place: { readonly host: string; readonly port: number }) => Promise<boolean>;
   /** Let another voter hold the lease. */
   readonly handOver: () => void;
   /** Told once a reason changes, for status and the log. */

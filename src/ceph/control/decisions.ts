@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { fsid, handle, osdId, peerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import { nfsClusterId, nfsRank } from "../../ids/nfs.ts";
 import type { Entry } from "../../state/journal/types.ts";
 import { nfsSettings } from "../daemons/nfs-config.ts";
 
@@ -99,14 +100,23 @@ export const daemonBody = z.discriminatedUnion("type", [
     prefix: z.int().min(1).max(128),
     port,
     tlsPort: port.optional(),
+    /** Where it is the address of NFS gateways, too. */
+    nfsPort: port.optional(),
   }),
-  nfsSettings.extend({ type: z.literal("nfs"), handle: brandedHandle }),
+  nfsSettings.extend({
+    type: z.literal("nfs"),
+    handle: brandedHandle,
+    /** Null: of a decision from before gateways had one; it is placed again. */
+    rank: nfsRank.nullable().default(null),
+  }),
 ]);
 export type DaemonBody = z.infer<typeof daemonBody>;
 /** Take a daemon off a host. */
 export const daemonOutBody = z.object({
   type: z.enum(["mgr", "mds", "rgw", "nfs", "rbd-mirror", "cephfs-mirror", "ingress"]),
   handle: brandedHandle,
+  /** Of an NFS gateway: what it was to clients. */
+  nfs: z.object({ cluster: nfsClusterId, rank: nfsRank }).optional(),
 });
 /** One OSD, known by its uuid too: a number may be given to another one later. */
 const oneOsd = {

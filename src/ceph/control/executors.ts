@@ -1,11 +1,13 @@
 import { isMicrocephError, MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { EntryId, Handle, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import { nfsUser } from "../../ids/nfs.ts";
 import type { OsdRemoval } from "../../state/document/cluster-document.ts";
 import type { Entry } from "../../state/journal/types.ts";
-import type { CephCommands } from "../command/commands.ts";
-import { keyedCapabilities } from "../config/keyring.ts";
+import type { CallOptions, CephCommands } from "../command/commands.ts";
+import { keyedCapabilities, nfsCapabilities } from "../config/keyring.ts";
 import { entityOf } from "../daemons/keyed-daemon.ts";
+import { nfsPool } from "../daemons/nfs-config.ts";
 import type { Order } from "./agent.ts";
 import { readCertificate } from "./certificates.ts";
 import type { Executor, Outcome } from "./controller.ts";
@@ -80,6 +82,13 @@ export interface VoterChange {
   addLearner(handle: Handle): Promise<readonly { handle: Handle; peer: PeerId }[]>;
   /** Promote, waiting until the learner has caught up. */
   promote(handle: Handle, signal: AbortSignal): Promise<void>;
+}
+
+/** Where NFS gateways keep who may claim locks again. Idempotent. */
+async function ensureNfsPool(ceph: CephCommands, call: CallOptions): Promise<void> {
+  const pool = (await ceph.pools(call)).find(({ name }) => name === nfsPool);
+  if (pool === undefined) await ceph.createPool(nfsPool, { ...call, pgNum: 1 });
+  if (pool?.applications.includes("nfs") !== true) await ceph.enableApplication(nfsPool, "nfs", call);
 }
 
 /** What placing a daemon on a host meets there again and again. */
@@ -173,10 +182,15 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     const body = daemonBody.parse(entry.body);
     const { type, handle } = body;
     const call = { deadlineMs: deps.callMs(), signal };
-    const key =
-      type === "ingress"
-        ? ""
-        : await ceph().authGetOrCreate(entityOf(type, handle), keyedCapabilities[type], call);
+    let key = "";
+    if (body.type === "nfs") {
+      if (body.rank === null) return withdraw(entry, "it has no rank", signal);
+      await ensureNfsPool(ceph(), call);
+      const user = nfsUser({ cluster: body.cluster, rank: body.rank });
+      key = await ceph().authGetOrCreate(`client.${user}`, nfsCapabilities(nfsPool), call);
+    } else if (body.type !== "ingress") {
+      key = await ceph().authGetOrCreate(entityOf(body.type, handle), keyedCapabilities[body.type], call);
+    }
     let tls: CertificatePair | undefined;
     if (body.type === "rgw" && body.tls !== undefined) {
       tls = await readCertificate(ceph(), body.tls.certificate, call);
@@ -195,11 +209,14 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
 
   /** Its host, when it is alive, stops it once it hears that this is done. */
   const daemonOut: Executor = async (entry, signal) => {
-    const { type, handle } = daemonOutBody.parse(entry.body);
+    const { type, handle, nfs } = daemonOutBody.parse(entry.body);
     const call = { deadlineMs: deps.callMs(), signal };
     // One that is active hands over first: else Ceph would wait for it until its grace is over.
     if (type === "mgr" || type === "mds") await failOver(ceph(), type, handle, call);
-    if (type !== "ingress") await ceph().authRemove(entityOf(type, handle), call);
+    // An NFS gateway that comes back from the dead has a key that opens nothing: another may have its rank.
+    if (type === "nfs") {
+      if (nfs !== undefined) await ceph().authRemove(`client.${nfsUser(nfs)}`, call);
+    } else if (type !== "ingress") await ceph().authRemove(entityOf(type, handle), call);
     return done(because(`${type}.${handle} is taken off`, entry));
   };
 

@@ -1,14 +1,17 @@
 import { z } from "zod";
-import { isPeerId, type PeerId } from "../../ids/ids.ts";
+import { type Handle, isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import type { NfsIdentity } from "../../ids/nfs.ts";
 import type { Entry } from "../../state/journal/types.ts";
+import { listens } from "../daemons/listens.ts";
 import { nfsSettings } from "../daemons/nfs-config.ts";
 import { planGateways } from "../plan/gateways.ts";
-import type { PlannerDeps } from "./ceph-planner.ts";
+import { nfsRanks } from "../plan/nfs-ranks.ts";
+import type { PlannedMember, PlannerDeps } from "./ceph-planner.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import { liveOsds } from "./crush-facts.ts";
 import { daemonBody, gatewayTls, kinds } from "./decisions.ts";
-import { placedDaemons, settingsOf } from "./placed-daemons.ts";
+import { nfsIdentities, type PlacedDaemon, placedDaemons, settingsOf } from "./placed-daemons.ts";
 
 const callMs = 20_000;
 const lookMs = 5_000;
@@ -32,6 +35,10 @@ const wishes = {
     ...where,
     port,
     tlsPort: port.optional(),
+    /** Where it is the address of NFS gateways; undefined: it is not. */
+    nfsPort: port.optional(),
+    /** Whether it is that of S3 gateways, and of what managers show. */
+    fronts: z.array(z.enum(["rgw", "dashboard"])).optional(),
     vip: z.union([z.ipv4(), z.ipv6()]),
     prefix: z.int().min(1).max(128),
   }),
@@ -49,7 +56,10 @@ export function wishFor<Service extends PlacedService>(
 /** A service where it is wanted: facts from the members and the journal in, proposals out. */
 export function servicePlanner(
   service: PlacedService,
-  deps: Pick<PlannerDeps, "ceph" | "members" | "entries" | "services" | "later" | "explain" | "addressIn">,
+  deps: Pick<
+    PlannerDeps,
+    "ceph" | "members" | "entries" | "services" | "later" | "explain" | "addressIn" | "listens"
+  >,
 ): Planner {
   return async (signal) => {
     const ceph = deps.ceph();
@@ -65,20 +75,34 @@ export function servicePlanner(
     );
     if (wish === null && placed.length === 0) return [];
     const network = wish !== null && "vip" in wish ? `${wish.vip}/${wish.prefix}` : null;
+    const isNfs = service === "nfs";
+    const isFronted = isNfs && wishFor("ingress", deps.services())?.nfsPort !== undefined;
+    const silent = isFronted
+      ? await silentGateways(wish as Wish<"nfs"> | null, members, placed, deps.listens)
+      : null;
+    if (silent?.answering) deps.later(lookMs);
     const plan = planGateways({
-      wish: wish && { settings: settingsOf(wish), targets: wish.targets, count: wish.count, zone: wish.zone },
+      wish: wish && {
+        ...{ settings: settingsOf(wish), targets: wish.targets, count: wish.count, zone: wish.zone },
+        offFirst: isNfs,
+      },
       hosts: members
         // Only who is in the network of the common address can take it.
         .filter(({ addresses }) => network === null || deps.addressIn(addresses, network) !== null)
         .map(({ peer, handle, zone, alive, leaving, servicesLost }) => ({
-          ...{ peer, handle, zone, alive, lost: servicesLost, leaving: leaving !== null },
+          ...{ peer, handle, zone, alive, leaving: leaving !== null },
+          lost: servicesLost || silent?.handles.has(handle) === true,
           refusals: refusalsOf(entries, service, handle),
         })),
       placed,
     });
     const reasons = [...plan.reasons];
     let { place } = plan;
-    if (service === "rgw" && place.length > 0) {
+    const identities = nfsIdentities(entries, (handle, since) =>
+      members.some((member) => member.handle === handle && member.admitted < since.revision),
+    );
+    const identityOf = isNfs && wish !== null ? newIdentities(wish as Wish<"nfs">, identities) : null;
+    if ((service === "rgw" || isNfs) && place.length > 0) {
       // Without an OSD a gateway waits for its pools until it gives up.
       const tree = await ceph.osdTree({ deadlineMs: callMs, signal });
       if (liveOsds(tree).length === 0) {
@@ -92,16 +116,52 @@ export function servicePlanner(
     return [
       ...place.flatMap(({ peer, handle, reason }): Proposal[] => {
         if (wish === null) return [];
-        const { targets: _, count: __, zone: ___, ...told } = wish;
-        const body = { type: service, handle, ...told } as Json;
+        const { targets: _, count: __, zone: ___, fronts: ____, ...told } = { fronts: undefined, ...wish };
+        const rank = identityOf?.(handle);
+        // All are in use until one that is taken off is gone.
+        if (isNfs && rank === undefined) return [];
+        const body = { type: service, handle, ...told, ...(isNfs ? { rank } : {}) } as Json;
         return [{ kind: kinds.daemon, body, agent: peer, reason, lane: lane(handle) }];
       }),
       ...plan.remove.map(({ handle, reason }): Proposal => {
-        const body: Json = { type: service, handle };
+        const nfs = isNfs ? identities.get(handle) : undefined;
+        const body: Json = { type: service, handle, ...(nfs === undefined ? {} : { nfs: { ...nfs } }) };
         return { kind: kinds.daemonOut, body, agent: null, reason, lane: lane(handle) };
       }),
     ];
   };
+}
+
+/**
+ * NFS gateways behind the common address whose hosts are away, and do not answer where clients are sent: another takes
+ * their clients over at once. `answering`: whether one of a host that is away does answer, so that it is left alone.
+ */
+async function silentGateways(
+  wish: Wish<"nfs"> | null,
+  members: readonly PlannedMember[],
+  placed: readonly PlacedDaemon[],
+  isListening: NonNullable<PlannerDeps["listens"]> = listens,
+): Promise<{ readonly handles: ReadonlySet<Handle>; readonly answering: boolean }> {
+  const handles = new Set<Handle>();
+  let answering = false;
+  for (const { handle, port: at } of placed) {
+    const host = members.find((member) => member.handle === handle);
+    const address = wish?.bind ?? host?.address ?? null;
+    if (host === undefined || host.alive || address === null || at === null) continue;
+    if (await isListening({ host: address, port: at })) answering = true;
+    else handles.add(handle);
+  }
+  return { handles, answering };
+}
+
+/** The rank of a gateway that is to run on a host: that which it has, or one that nobody has; undefined: none is left. */
+function newIdentities(
+  wish: Wish<"nfs">,
+  identities: ReadonlyMap<Handle, NfsIdentity>,
+): (handle: Handle) => number | undefined {
+  const used = new Set([...identities.values()].map(({ rank }) => rank));
+  const free = nfsRanks(used, Math.max(wish.count, wish.targets.length)).filter((rank) => !used.has(rank));
+  return (handle) => identities.get(handle)?.rank ?? free.shift();
 }
 
 /** How often placing one there was given up since it last worked. */

@@ -31,9 +31,11 @@ export interface IngressDeps extends DaemonDeps {
  */
 const addressesKey = "ceph/ingress-addresses";
 const backendsKey = "ceph/ingress-backends";
+const ranksKey = "ceph/ingress-ranks";
+const s3Key = "ceph/ingress-s3";
 const certificateKey = "ceph/ingress-certificate";
 
-const keys = [addressesKey, backendsKey, certificateKey];
+const keys = [addressesKey, backendsKey, s3Key, ranksKey, certificateKey];
 
 /** Milliseconds for a question to the monitors' key store. */
 const secretMs = 20_000;
@@ -98,20 +100,26 @@ export class NodeIngress {
     return this.#here.inOrder(() => this.#follow(front));
   }
 
-  async #follow({ backends, certificate }: Front): Promise<void> {
+  async #follow({ backends, s3, ranks, certificate }: Front): Promise<void> {
     const deps = this.#deps;
     if ((await ingressSettings(deps, this.#handle)) === null) return;
     deps.memory.put(
       backendsKey,
-      backends.map(({ panel, ...one }) => (panel === undefined ? one : { ...one, panel })),
+      backends.map(({ panel, rank, ...one }) => ({
+        ...one,
+        ...(panel === undefined ? {} : { panel }),
+        ...(rank === undefined ? {} : { rank }),
+      })),
     );
+    deps.memory.put(s3Key, s3);
+    deps.memory.put(ranksKey, [...ranks]);
     deps.memory.put(certificateKey, certificate);
     let path: string | null = null;
     try {
       path = certificate === null ? null : await this.#kept(certificate);
     } finally {
       // Without it TLS goes on to the gateways as it is: better than nothing.
-      await startIngress(deps, this.#handle, { backends, certificate: path });
+      await startIngress(deps, this.#handle, { backends, s3, ranks, certificate: path });
     }
     await forgetOtherIngressCertificates(deps, this.#handle, certificate);
   }
@@ -136,12 +144,14 @@ export class NodeIngress {
   /** Start it, or adopt it, at boot, before what was known last. */
   start(): Promise<void> {
     const { memory } = this.#deps;
-    const [backends, digest] = [memory.get(backendsKey), memory.get(certificateKey)];
+    const [backends, s3, ranks, digest] = keys.slice(1).map((key) => memory.get(key));
     return this.#here.inOrder(async () => {
       const certificate =
         typeof digest === "string" ? await ingressCertificate(this.#deps, this.#handle, digest) : null;
       await startIngress(this.#deps, this.#handle, {
         backends: Array.isArray(backends) ? (backends as Backend[]) : [],
+        s3: s3 !== false,
+        ranks: Array.isArray(ranks) ? (ranks as number[]) : [],
         certificate,
       });
     });

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { Json } from "../../ids/json.ts";
 import { type NfsExport, nfsExport } from "../daemons/nfs-config.ts";
 
@@ -32,6 +33,22 @@ export function hiddenExports(
     if (behind === undefined) first.set(id, pseudo);
     return behind === undefined ? [] : [{ pseudo, behind }];
   });
+}
+
+/**
+ * Behind a common address a gateway sees the ingress where its client was (nfs-ganesha learns the PROXY protocol with
+ * its version 5), and would let in whom the export does not name. Throws NFS_CLIENTS_HIDDEN.
+ */
+export function refuseHiddenClients(
+  exports: readonly { readonly pseudo: string; readonly clients: readonly string[] }[],
+): void {
+  const paths = exports.filter(({ clients }) => clients.length > 0).map(({ pseudo }) => pseudo);
+  if (paths.length === 0) return;
+  throw new MicrocephError(
+    "NFS_CLIENTS_HIDDEN",
+    `${paths.join(", ")} is for some clients only, and behind a common address gateways cannot tell who asks`,
+    { data: { paths: [...paths] } },
+  );
 }
 
 /** A number for a new export: from its path, so that two nodes that make two at once hardly choose the same. */

@@ -1,5 +1,6 @@
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
+import { nfsUser } from "../../ids/nfs.ts";
 import type { DecisionNumber } from "../../state/journal/types.ts";
 import type { CephCommands } from "../command/commands.ts";
 import { type DaemonDeps, unitName } from "../daemons/deps.ts";
@@ -11,7 +12,6 @@ import {
   removeNfs,
   runsNfs,
   startNfs,
-  userOf,
   waitNfsClaimed,
   waitNfsServing,
 } from "../daemons/nfs.ts";
@@ -50,13 +50,14 @@ export class NodeNfs {
   place(order: {
     readonly key: string;
     readonly settings: NfsSettings;
+    readonly rank: number;
     readonly exports: readonly NfsExport[];
     readonly by: DecisionNumber;
     readonly confirm: () => Promise<void>;
     readonly signal: AbortSignal;
   }): Promise<void> {
     return this.#here.inOrder(async () => {
-      const { key, settings, exports, by, confirm, signal } = order;
+      const { key, settings, rank, exports, by, confirm, signal } = order;
       const deps = this.#deps;
       const handle = this.#handle;
       await checkNfsProgram(deps);
@@ -65,7 +66,7 @@ export class NodeNfs {
       if (settings.port !== own) await assertPortFreeOn(handle, settings.port);
       await confirm();
       this.#here.placed(by);
-      await prepareNfs(deps, { handle, key, told: { settings, exports: [...exports] } });
+      await prepareNfs(deps, { handle, key, told: { settings, rank, exports: [...exports] } });
       await startNfs(deps, handle);
       await waitNfsServing(settings, handle, { deadlineMs: servingMs, signal });
     });
@@ -78,21 +79,24 @@ export class NodeNfs {
   async restart(report: (text: string) => void, signal: AbortSignal): Promise<void> {
     const deps = this.#deps;
     const handle = this.#handle;
+    let since = 0;
     await this.#here.inOrder(async () => {
       const kept = await keptNfs(deps, handle);
       if (kept === null) throw new MicrocephError("NOT_FOUND", `no NFS gateway is on ${handle}`);
+      since = Date.now();
       await deps.runner.restart(unitName("nfs", handle));
       await waitNfsServing(kept.settings, handle, { deadlineMs: servingMs, signal });
     });
     report("clients claim their locks again");
-    await waitNfsClaimed(deps, handle, { deadlineMs: claimMs, signal });
+    await waitNfsClaimed(deps, handle, since, { deadlineMs: claimMs, signal });
   }
 
   /** Take back a placing that does not work out; one that runs already has taken effect. */
-  undo(asked: NfsSettings): Promise<boolean> {
+  undo(asked: NfsSettings & { readonly rank: number }): Promise<boolean> {
     return this.#here.inOrder(async () => {
       const kept = await keptNfs(this.#deps, this.#handle);
-      if (kept === null || settingsOf(kept.settings) !== settingsOf(asked)) return true;
+      if (kept === null || kept.rank !== asked.rank) return true;
+      if (settingsOf(kept.settings) !== settingsOf(asked)) return true;
       if (await runsNfs(this.#deps, this.#handle)) return false;
       await removeNfs(this.#deps, this.#handle);
       this.#here.forget();
@@ -113,10 +117,12 @@ export class NodeNfs {
   /** It was taken off this node by that decision. @returns whether it was there */
   drop(by: DecisionNumber): Promise<boolean> {
     return this.#here.drop(by, async () => {
+      const kept = await keptNfs(this.#deps, this.#handle);
       await removeNfs(this.#deps, this.#handle);
       const ceph = this.#commands();
-      if (ceph === null) return;
-      await endSessions(ceph, userOf(this.#handle), { deadlineMs: sessionsMs }).catch((error: unknown) =>
+      if (ceph === null || kept === null) return;
+      const user = nfsUser({ cluster: kept.settings.cluster, rank: kept.rank });
+      await endSessions(ceph, user, { deadlineMs: sessionsMs }).catch((error: unknown) =>
         this.#deps.log.warn({ error: messageOf(error) }, "its sessions end by themselves in five minutes"),
       );
     });

@@ -5,10 +5,13 @@ import {
   type KeyringEntry,
   keyedCapabilities,
   keyOf,
+  nfsCapabilities,
   osdCapabilities,
   renderKeyring,
 } from "../config/keyring.ts";
 import { entityOf, keptKey, keyedDaemons } from "../daemons/keyed-daemon.ts";
+import { nfsKey } from "../daemons/nfs.ts";
+import { nfsPool } from "../daemons/nfs-config.ts";
 import { listLocalOsds } from "../daemons/osd.ts";
 import type { CephNode } from "./ceph-node.ts";
 
@@ -28,6 +31,8 @@ export async function importOwnKeys(node: CephNode, ceph: CephCommands): Promise
       entries.push({ entity: entityOf(type, handle), key, capabilities: keyedCapabilities[type] });
     }
   }
+  const nfs = await nfsKey(deps, handle);
+  if (nfs !== undefined) entries.push({ ...nfs, capabilities: nfsCapabilities(nfsPool) });
   const registered = new Map((await ceph.osdDump(call)).osds.map(({ id, uuid }) => [id, uuid]));
   for (const { osd, uuid } of await listLocalOsds(deps)) {
     if (registered.get(osd) !== uuid) continue;

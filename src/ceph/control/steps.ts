@@ -64,7 +64,8 @@ export interface StepParts {
 /** What a node does for each kind of decision about Ceph; every step may be run again after any crash. */
 export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string, Step> {
   const { gather = (_peer, _entry, store, signal) => contributeMaps(node, store, signal) } = parts;
-  const { front = () => ({ backends: [], certificate: null }), exports = () => [] } = parts;
+  const { front = () => ({ backends: [], s3: true, ranks: [], certificate: null }), exports = () => [] } =
+    parts;
   const { deps, handle } = node;
 
   const bootstrap: Step = async ({ number, body, payload }, { confirm, signal }) => {
@@ -124,17 +125,19 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
       return null;
     }
     if (asked.type === "ingress") {
-      const { vip, prefix, port, tlsPort } = asked;
+      const { vip, prefix, port, tlsPort, nfsPort } = asked;
       await node.ingress.place({
-        settings: { vip, prefix, port, ...(tlsPort === undefined ? {} : { tlsPort }) },
+        settings: { vip, prefix, port, tlsPort, nfsPort },
         front: front(),
         ...{ by: number, confirm, signal },
       });
       return null;
     }
     if (asked.type === "nfs") {
+      const { rank } = asked;
+      if (rank === null) throw new MicrocephError("STALE_DECISION", "an NFS gateway without a rank");
       const settings = nfsSettings.parse(asked);
-      await node.nfs.place({ key, settings, exports: exports(), by: number, confirm, signal });
+      await node.nfs.place({ key, settings, rank, exports: exports(), by: number, confirm, signal });
       return null;
     }
     const { mgr, mds, mirror, fileMirror } = node;
@@ -202,7 +205,7 @@ export function cephUndo(node: CephNode): Record<string, Undo> {
   };
   const daemon: Undo = async (body) => {
     const asked = daemonBody.parse(body);
-    if (asked.type === "nfs") return node.nfs.undo(asked);
+    if (asked.type === "nfs") return asked.rank === null || node.nfs.undo({ ...asked, rank: asked.rank });
     return asked.type === "rgw" ? node.gateway.undo(asked) : true;
   };
   return {

@@ -13,6 +13,8 @@ export interface IngressSettings {
   readonly port: number;
   /** Where it speaks TLS for the gateways that speak it; 443 when it is left out. */
   readonly tlsPort?: number | undefined;
+  /** Where NFS gateways are reached; undefined: not here. */
+  readonly nfsPort?: number | undefined;
 }
 
 export interface Backend {
@@ -22,6 +24,8 @@ export interface Backend {
   readonly tlsPort: number | null;
   /** A manager, where it is one and no gateway: the ingress listens on the port after its own. */
   readonly panel?: Panel | undefined;
+  /** Of an NFS gateway: what it is to clients. */
+  readonly rank?: number | undefined;
 }
 
 const defaultTlsPort = 443;
@@ -30,6 +34,10 @@ const defaultTlsPort = 443;
 export interface Front {
   readonly backends: readonly Backend[];
   readonly certificate: string | null;
+  /** Whether it is the address of S3 gateways, also while there is none. */
+  readonly s3: boolean;
+  /** Of NFS gateways, whether there is one of each or not: clients are spread over these. */
+  readonly ranks: readonly number[];
 }
 
 export interface IngressPaths {
@@ -44,14 +52,14 @@ export interface IngressPaths {
  * while it is not here, and TLS is passed on as it is.
  */
 export function haproxyConfig(
-  { vip, port, tlsPort = defaultTlsPort }: IngressSettings,
-  backends: readonly Backend[],
+  { vip, port, tlsPort = defaultTlsPort, nfsPort }: IngressSettings,
+  { backends, s3, ranks }: Omit<Front, "certificate">,
   { socket, certificate }: Pick<IngressPaths, "socket"> & { readonly certificate: string | null },
   nobody: boolean,
 ): string {
   const servers = (of: "port" | "tlsPort", panel?: Panel): string[] =>
     backends
-      .filter((one) => one.panel === panel)
+      .filter((one) => one.panel === panel && one.rank === undefined)
       .sort((a, b) => (a.handle < b.handle ? -1 : 1))
       .flatMap((one) => {
         const at = one[of];
@@ -83,15 +91,19 @@ export function haproxyConfig(
     "  timeout server 10m",
     "  option redispatch 1",
     "  retries 5",
-    "frontend s3",
-    // The address is another node's most of the time: this one is ready for it.
-    `  bind ${hostPort(vip, port)} transparent`,
-    "  default_backend gateways",
-    "backend gateways",
-    ...watched,
-    retry,
-    `  default-server ${pace}`,
-    ...plain,
+    ...(s3
+      ? [
+          "frontend s3",
+          // The address is another node's most of the time: this one is ready for it.
+          `  bind ${hostPort(vip, port)} transparent`,
+          "  default_backend gateways",
+          "backend gateways",
+          ...watched,
+          retry,
+          `  default-server ${pace}`,
+          ...plain,
+        ]
+      : []),
     ...(encrypted.length === 0
       ? []
       : [
@@ -133,7 +145,35 @@ export function haproxyConfig(
           "  default-server inter 2s fall 2 rise 1 check-ssl verify none",
           ...servers("tlsPort", "dashboard"),
         ]),
+    ...(nfsPort === undefined || ranks.length === 0 ? [] : nfsFront({ vip, port: nfsPort }, ranks, backends)),
   ].join("\n")}\n`;
+}
+
+/**
+ * NFS: each client has its own gateway, which knows what it has open and locked, and waits for that one rather than be
+ * sent to another. What it has of one that does not answer any more is cut, so that it asks again (RFC 8881, 2.10.13).
+ */
+function nfsFront(
+  at: { readonly vip: string; readonly port: number },
+  ranks: readonly number[],
+  backends: readonly Backend[],
+): string[] {
+  return [
+    "frontend nfs",
+    "  mode tcp",
+    `  bind ${hostPort(at.vip, at.port)} transparent`,
+    `  use_backend nfs-%[src,crc32(1),mod(${ranks.length})]`,
+    ...ranks.flatMap((rank, index) => [
+      `backend nfs-${index}`,
+      "  mode tcp",
+      ...backends
+        .filter((one) => one.rank === rank && one.port !== null)
+        .map(
+          ({ handle, address, port }) =>
+            `  server ${handle} ${hostPort(address, port ?? 0)} check inter 1s fall 3 rise 1 downinter 200ms on-marked-down shutdown-sessions`,
+        ),
+    ]),
+  ];
 }
 
 /** keepalived's configuration: the address goes to one of those whose haproxy runs (VRRP, RFC 5798). */

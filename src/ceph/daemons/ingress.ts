@@ -7,8 +7,8 @@ import type { CephPaths } from "../config/ceph-paths.ts";
 import { type DaemonDeps, daemonEnvironment, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
 import {
-  type Backend,
   checkScript,
+  type Front,
   haproxyConfig,
   type IngressPaths,
   type IngressSettings,
@@ -23,6 +23,7 @@ const keptSchema = z.object({
   prefix: z.int().min(1).max(128),
   port: z.int().min(1).max(65_535),
   tlsPort: z.int().min(1).max(65_535).optional(),
+  nfsPort: z.int().min(1).max(65_535).optional(),
   interface: z.string().min(1).max(32),
 });
 export type KeptIngress = z.infer<typeof keptSchema>;
@@ -58,8 +59,8 @@ export async function prepareIngress(
   const paths = ingressPaths(deps.paths, handle);
   await writeFileAtomic(check, checkScript(paths), 0o700);
   await writeFileAtomic(keepalived, keepalivedConfig(settings, handle, settings.interface, paths));
-  const { vip, prefix, port, tlsPort } = settings;
-  const kept = { vip, prefix, port, tlsPort, interface: settings.interface };
+  const { vip, prefix, port, tlsPort, nfsPort } = settings;
+  const kept = { vip, prefix, port, tlsPort, nfsPort, interface: settings.interface };
   await writeFileAtomic(path, `${JSON.stringify(kept)}\n`);
 }
 
@@ -110,19 +111,19 @@ export async function forgetOtherIngressCertificates(
 }
 
 /**
- * haproxy before these gateways, and keepalived: started, or adopted; other settings restart them, other gateways and
+ * haproxy before these gateways, with the certificate at that path, and keepalived: started, or adopted; other settings restart them, other gateways and
  * another certificate are taken over without a connection lost. Idempotent.
  */
 export async function startIngress(
   deps: DaemonDeps,
   handle: Handle,
-  { backends, certificate }: { readonly backends: readonly Backend[]; readonly certificate: string | null },
+  { certificate, ...behind }: Front,
 ): Promise<void> {
   const settings = await ingressSettings(deps, handle);
   if (settings === null) return;
   const { haproxy, keepalived } = files(deps.paths, handle);
   const paths = ingressPaths(deps.paths, handle);
-  const text = haproxyConfig(settings, backends, { ...paths, certificate }, await isNobodyMapped());
+  const text = haproxyConfig(settings, behind, { ...paths, certificate }, await isNobodyMapped());
   const before = await readFileIfPresent(haproxy);
   if (before !== text) await writeFileAtomic(haproxy, text);
   const unit = unitName("ingress", handle);

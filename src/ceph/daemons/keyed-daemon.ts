@@ -14,21 +14,33 @@ import { prepareMgrPython } from "./mgr-python.ts";
 export type KeyedDaemon = keyof typeof keyedCapabilities;
 export const keyedDaemons = Object.keys(keyedCapabilities) as readonly KeyedDaemon[];
 
+/** With the one that has no name of its host, since it moves: an NFS gateway. */
+type HostedDaemon = KeyedDaemon | "nfs";
+
 /** Name under which a daemon proves to the monitors who it is; some are clients to them. */
 export function entityOf(type: KeyedDaemon, handle: Handle): string {
   return type === "mgr" || type === "mds" ? `${type}.${handle}` : `client.${type}.${handle}`;
 }
 
 /** Write data directory and keyring. Idempotent; a key that changed is replaced. */
-export async function prepareKeyedDaemon(
+export function prepareKeyedDaemon(
   deps: DaemonDeps,
   type: KeyedDaemon,
-  daemon: { readonly handle: Handle; readonly key: string },
+  { handle, key }: { readonly handle: Handle; readonly key: string },
+): Promise<void> {
+  return prepareHostedDaemon(deps, type, { handle, key, entity: entityOf(type, handle) });
+}
+
+/** As `prepareKeyedDaemon`, under a name of its own. */
+export async function prepareHostedDaemon(
+  deps: DaemonDeps,
+  type: HostedDaemon,
+  daemon: { readonly handle: Handle; readonly key: string; readonly entity: string },
 ): Promise<void> {
   await ensureCephFolders(deps.paths);
   const home = deps.paths.dataDir(type, daemon.handle);
   await mkdir(home, { recursive: true, mode: 0o700 });
-  const keyring = renderKeyring([{ entity: entityOf(type, daemon.handle), key: daemon.key }]);
+  const keyring = renderKeyring([{ entity: daemon.entity, key: daemon.key }]);
   const path = join(home, "keyring");
   if ((await readFileIfPresent(path)) !== keyring) await writeFileAtomic(path, keyring);
 }
@@ -39,8 +51,17 @@ export async function keptKey(
   type: KeyedDaemon,
   handle: Handle,
 ): Promise<string | undefined> {
+  return hostedKey(deps, type, { handle, entity: entityOf(type, handle) });
+}
+
+/** As `keptKey`, of one under a name of its own. */
+export async function hostedKey(
+  deps: Pick<DaemonDeps, "paths">,
+  type: HostedDaemon,
+  { handle, entity }: { readonly handle: Handle; readonly entity: string },
+): Promise<string | undefined> {
   const text = await readFileIfPresent(join(deps.paths.dataDir(type, handle), "keyring"));
-  return text === undefined ? undefined : keyOf(text, entityOf(type, handle));
+  return text === undefined ? undefined : keyOf(text, entity);
 }
 
 /** Start it, or adopt the running one. Idempotent. */
@@ -84,7 +105,7 @@ export async function hasKeyedDaemon(
 }
 
 /** Stop it and remove its data directory. Idempotent; its key in the monitors stays. */
-export async function removeKeyedDaemon(deps: DaemonDeps, type: KeyedDaemon, handle: Handle): Promise<void> {
+export async function removeKeyedDaemon(deps: DaemonDeps, type: HostedDaemon, handle: Handle): Promise<void> {
   await deps.runner.stop(unitName(type, handle), { removeAlso: true });
   await rm(deps.paths.dataDir(type, handle), { recursive: true, force: true });
 }

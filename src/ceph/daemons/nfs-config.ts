@@ -1,6 +1,14 @@
 import { z } from "zod";
 import { MicrocephError } from "../../errors/microceph-error.ts";
-import { nfsClient, nfsClusterId, nfsPath, nfsSquash } from "../../ids/nfs.ts";
+import {
+  type NfsIdentity,
+  nfsClient,
+  nfsClusterId,
+  nfsName,
+  nfsPath,
+  nfsSquash,
+  nfsUser,
+} from "../../ids/nfs.ts";
 
 const port = z.int().min(1).max(65_535);
 const address = z.union([z.ipv4(), z.ipv6()]);
@@ -30,20 +38,26 @@ export const nfsExport = z.object({
 });
 export type NfsExport = z.infer<typeof nfsExport>;
 
+/** Where gateways keep who may claim locks again; in a namespace of the service's name. */
+export const nfsPool = ".nfs";
+
 const squashWords = { none: "No_Root_Squash", root: "Root_Squash", all: "All_Squash" } as const;
 const versions = [0, 1, 2];
 
 /**
- * Configuration of `ganesha.nfsd` (ganesha-config(8), ganesha-core-config(8), ganesha-ceph-config(8)). `user` is its
- * name to Ceph without "client.", `folder` where it keeps which clients may reclaim locks after a restart.
+ * Configuration of `ganesha.nfsd` (ganesha-config(8), ganesha-core-config(8), ganesha-ceph-config(8)).
+ * Which clients may claim locks again, it keeps in RADOS under the number of its `rank`; clients
+ * and metadata servers know it by names that say nothing of its host. `conf`: path of ceph.conf.
  */
 export function ganeshaConfig(
   settings: NfsSettings,
   exports: readonly NfsExport[],
-  own: { readonly user: string; readonly folder: string },
+  own: { readonly rank: number; readonly conf: string },
 ): string {
-  if (!/^[A-Za-z0-9._-]+$/.test(own.user) || !/^\/[A-Za-z0-9._/-]+$/.test(own.folder)) {
-    throw new MicrocephError("USAGE", "not a name or folder for an NFS gateway", { data: { ...own } });
+  const identity: NfsIdentity = { cluster: settings.cluster, rank: own.rank };
+  const user = nfsUser(identity);
+  if (!/^[A-Za-z0-9._-]+$/.test(user) || !/^\/[A-Za-z0-9._/-]+$/.test(own.conf)) {
+    throw new MicrocephError("USAGE", "not a name or file for an NFS gateway", { data: { user, ...own } });
   }
   const { port: at, bind, minVersion } = settings;
   const seen = new Set<number>();
@@ -51,10 +65,12 @@ export function ganeshaConfig(
     .sort((a, b) => (a.pseudo < b.pseudo ? -1 : 1))
     // Two that were made at once on two nodes may have one number: the gateway would refuse both.
     .filter(({ id }) => !seen.has(id) && seen.add(id))
-    .map((one) => exportBlock(one, own.user));
+    .map((one) => exportBlock(one, user));
   return [
     "# Written by microcephd; changes here are overwritten.",
     "NFS_CORE_PARAM {",
+    // What it keeps in RADOS is named by its number (-I), not by its host.
+    "\tClustered = true;",
     "\tEnable_NLM = false;",
     "\tEnable_RQUOTA = false;",
     "\tProtocols = 4;",
@@ -65,9 +81,17 @@ export function ganeshaConfig(
     "\tDelegations = false;",
     // As clients send them: users need no name that both sides know.
     "\tOnly_Numeric_Owners = true;",
-    "\tRecoveryBackend = fs;",
-    `\tRecoveryRoot = "${own.folder}";`,
+    "\tRecoveryBackend = rados_ng;",
+    `\tServer_Owner = "${nfsName(identity)}";`,
+    `\tServer_Scope = "${settings.cluster}";`,
     `\tMinor_Versions = ${versions.filter((version) => version >= minVersion).join(", ")};`,
+    "}",
+    "RADOS_KV {",
+    `\tceph_conf = "${own.conf}";`,
+    `\tuserid = "${user}";`,
+    `\tnodeid = "${nfsName(identity)}";`,
+    `\tpool = "${nfsPool}";`,
+    `\tnamespace = "${settings.cluster}";`,
     "}",
     // Without it the host's name is looked up twice, ten seconds each, before it serves.
     "NFS_KRB5 {",

@@ -1,16 +1,24 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { readFileIfPresent, writeFileAtomic } from "../../files/atomic-file.ts";
 import type { Handle } from "../../ids/ids.ts";
+import { nfsRank, nfsUser } from "../../ids/nfs.ts";
 import type { CephPaths } from "../config/ceph-paths.ts";
 import type { UnitSpec } from "../runner/runner.ts";
 import { type DaemonDeps, daemonEnvironment, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
 import { readKept } from "./kept-settings.ts";
-import { entityOf, prepareKeyedDaemon, removeKeyedDaemon } from "./keyed-daemon.ts";
+import { hostedKey, prepareHostedDaemon, removeKeyedDaemon } from "./keyed-daemon.ts";
 import { listens } from "./listens.ts";
-import { ganeshaConfig, type NfsExport, type NfsSettings, nfsExport, nfsSettings } from "./nfs-config.ts";
+import {
+  ganeshaConfig,
+  type NfsExport,
+  type NfsSettings,
+  nfsExport,
+  nfsPool,
+  nfsSettings,
+} from "./nfs-config.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
 const programMs = 20_000;
@@ -18,7 +26,12 @@ const programMs = 20_000;
 const stopSeconds = 30;
 
 /** What starts at boot from local disk alone: settings, and the exports as they were known last. */
-const keptSchema = z.object({ settings: nfsSettings, exports: z.array(nfsExport).max(10_000) });
+const keptSchema = z.object({
+  settings: nfsSettings,
+  /** What was placed before gateways had one has no key for it, and waits to be placed again. */
+  rank: nfsRank.default(0),
+  exports: z.array(nfsExport).max(10_000),
+});
 export type KeptNfs = z.infer<typeof keptSchema>;
 
 /** Throws MISSING_PROGRAM: it is a package of its own. */
@@ -37,8 +50,7 @@ export async function prepareNfs(
   gateway: { readonly handle: Handle; readonly key: string; readonly told: KeptNfs },
 ): Promise<void> {
   const { handle, key, told } = gateway;
-  await prepareKeyedDaemon(deps, "nfs", { handle, key });
-  await mkdir(files(deps.paths, handle).recovery, { recursive: true, mode: 0o700 });
+  await prepareHostedDaemon(deps, "nfs", { handle, key, entity: entityOf(told) });
   await keepNfs(deps, handle, told);
 }
 
@@ -55,14 +67,14 @@ async function keepNfs(deps: Pick<DaemonDeps, "paths">, handle: Handle, told: Ke
 export async function startNfs(deps: DaemonDeps, handle: Handle): Promise<void> {
   const kept = await keptNfs(deps, handle);
   if (kept === null) return;
-  const { settings, exports } = kept;
-  const { config, recovery } = files(deps.paths, handle);
-  const text = ganeshaConfig(settings, exports, { user: userOf(handle), folder: recovery });
+  const { settings, rank, exports } = kept;
+  const { config } = files(deps.paths, handle);
+  const text = ganeshaConfig(settings, exports, { rank, conf: deps.paths.cephConf });
   const before = await readFileIfPresent(config);
   if (before !== text) await writeFileAtomic(config, text);
   const unit = unitName("nfs", handle);
   const { status, action } = await orDiskFull(unit, () =>
-    deps.runner.ensure(unit, spec(deps.paths, handle, settings), { restartIfChanged: true }),
+    deps.runner.ensure(unit, spec(deps.paths, handle, kept), { restartIfChanged: true }),
   );
   // It reads its exports again (ganesha.nfsd(8)).
   if (before !== text && action === "unchanged" && status.pid !== null) process.kill(status.pid, "SIGHUP");
@@ -82,11 +94,12 @@ export async function followExports(
 }
 
 /** `ganesha.nfsd` in the foreground (ganesha.nfsd(8)). Ceph's libraries find file and key by the environment alone. */
-function spec(paths: CephPaths, handle: Handle, settings: NfsSettings): UnitSpec {
+function spec(paths: CephPaths, handle: Handle, { settings, rank }: KeptNfs): UnitSpec {
   const { config, keyring, pid } = files(paths, handle);
   const { port, bind, minVersion } = settings;
+  const logging = ["-L", "STDERR", "-N", "NIV_EVENT"];
   return {
-    argv: ["ganesha.nfsd", "-F", "-f", config, "-p", pid, "-L", "STDERR", "-N", "NIV_EVENT"],
+    argv: ["ganesha.nfsd", "-F", "-I", String(rank), "-f", config, "-p", pid, ...logging],
     env: {
       ...daemonEnvironment(),
       CEPH_CONF: paths.cephConf,
@@ -114,23 +127,36 @@ export async function waitNfsServing(
 
 /**
  * Wait until every client of the former run has claimed its locks again, or ganesha waits for them no more: then it
- * forgets who they were (`fs_clean_old_recov_dir`). Throws DEADLINE_EXCEEDED.
+ * writes down, at once, who its clients are now (`rados_ng_cleanup_old`). `since`: by this host's clock, in
+ * milliseconds, a moment when it did not run. Throws DEADLINE_EXCEEDED.
  */
 export async function waitNfsClaimed(
-  deps: Pick<DaemonDeps, "paths">,
+  deps: Pick<DaemonDeps, "paths" | "run">,
   handle: Handle,
+  since: number,
   wait: WaitOptions,
 ): Promise<void> {
-  const former = join(files(deps.paths, handle).recovery, "v4old");
+  const kept = await keptNfs(deps, handle);
+  if (kept === null) return;
+  const { keyring } = files(deps.paths, handle);
+  const identity = ["-c", deps.paths.cephConf, "-n", entityOf(kept), "--keyring", keyring];
+  const place = ["-p", nfsPool, "-N", kept.settings.cluster];
   await waitUntil(
     `clients of the NFS gateway of ${handle} to claim their locks again`,
     async () => {
-      const names = await readdir(former, { recursive: true }).catch(() => []);
-      // One folder for each ganesha that shares it, and in it one for each client.
-      return names.some((name) => name.includes("/")) ? undefined : true;
+      const { stdout } = await deps.run("rados", [...identity, ...place, "stat2", `node${kept.rank}_recov`], {
+        deadlineMs: programMs,
+      });
+      return writtenAt(stdout) >= since ? true : undefined;
     },
     { intervalMs: 500, ...wait },
   );
+}
+
+/** Milliseconds; of `.nfs/node0_recov mtime 2026-01-02T03:04:05.678901+0000, size 0` (rados(8), `stat2`). */
+function writtenAt(said: string): number {
+  const [, time = "", zone = ""] = / mtime (\S+\.\d{3})\d*([+-]\d{4}),/.exec(said) ?? [];
+  return Date.parse(`${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
 }
 
 /** Whether the program of this node's gateway runs. */
@@ -145,9 +171,21 @@ export async function removeNfs(deps: DaemonDeps, handle: Handle): Promise<void>
   await removeKeyedDaemon(deps, "nfs", handle);
 }
 
-/** Its name to Ceph's libraries, which put "client." before it. */
-export function userOf(handle: Handle): string {
-  return entityOf("nfs", handle).slice("client.".length);
+/** Name and key of the NFS gateway of this node; undefined when it has none. */
+export async function nfsKey(
+  deps: Pick<DaemonDeps, "paths">,
+  handle: Handle,
+): Promise<{ readonly entity: string; readonly key: string } | undefined> {
+  const kept = await keptNfs(deps, handle);
+  if (kept === null) return undefined;
+  const entity = entityOf(kept);
+  const key = await hostedKey(deps, "nfs", { handle, entity });
+  return key === undefined ? undefined : { entity, key };
+}
+
+/** Its name to the monitors. */
+function entityOf({ settings, rank }: Pick<KeptNfs, "settings" | "rank">): string {
+  return `client.${nfsUser({ cluster: settings.cluster, rank })}`;
 }
 
 function files(paths: CephPaths, handle: Handle) {
@@ -156,7 +194,6 @@ function files(paths: CephPaths, handle: Handle) {
     kept: join(folder, "told.json"),
     config: join(folder, "ganesha.conf"),
     keyring: join(folder, "keyring"),
-    recovery: join(folder, "recovery"),
     pid: join(paths.run, "ganesha.pid"),
   };
 }

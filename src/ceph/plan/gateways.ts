@@ -10,6 +10,8 @@ export interface ServiceWish {
   readonly count: number;
   /** Only there are those that nobody named; undefined: anywhere. */
   readonly zone?: string | undefined;
+  /** One is taken off where it is before another may run in its place. */
+  readonly offFirst?: boolean;
 }
 
 export interface GatewayHost {
@@ -58,11 +60,13 @@ export function planGateways({ wish, hosts, placed }: GatewayFacts): GatewayPlan
   const isFree = ({ zone }: GatewayHost): boolean => wish.zone === undefined || zone === wish.zone;
   const others = staying.filter((host) => !targets.includes(host) && isFree(host));
   const free = Math.max(0, wish.count - targets.length);
+  const candidates = others.filter((host) => host.alive && !host.lost && !isPlaced(host));
+  // What must be taken off first is left where it is lost, unless somebody can have it.
+  const isLeft = wish.offFirst === true && candidates.length === 0;
   const kept = others
-    .filter((host) => isPlaced(host) && !host.lost)
+    .filter((host) => isPlaced(host) && (isLeft || !host.lost))
     .sort((a, b) => Number(b.alive) - Number(a.alive))
     .slice(0, free);
-  const candidates = others.filter((host) => host.alive && !host.lost && !isPlaced(host));
   const chosen = spread(candidates, [...targets, ...kept], free - kept.length);
   const wanted = [...targets, ...kept, ...chosen];
 
@@ -76,7 +80,7 @@ export function planGateways({ wish, hosts, placed }: GatewayFacts): GatewayPlan
   const missing = free - kept.length - chosen.length;
   if (missing > 0) reasons.push(`${missing} more would be placed, but no other member is there`);
   const lost = others.filter((host) => isPlaced(host) && host.lost);
-  for (const { handle } of lost) reasons.push(`${handle} has been away for longer than the grace time`);
+  for (const { handle } of lost) reasons.push(`${handle} is away, for longer than is waited for it`);
 
   const settingsOf = (host: GatewayHost): string | undefined =>
     placed.find(({ handle }) => handle === host.handle)?.settings;
@@ -90,7 +94,7 @@ export function planGateways({ wish, hosts, placed }: GatewayFacts): GatewayPlan
     placed.some(
       ({ handle, settings, open }) => handle === host.handle && settings === wish.settings && !open,
     );
-  const ready = wanted.every((host) => !host.alive || isThere(host));
+  const ready = wish.offFirst === true || wanted.every((host) => !host.alive || isThere(host));
   const unwanted = hosts.filter((host) => isPlaced(host) && !wanted.includes(host));
   const remove = ready
     ? unwanted.map(({ handle }) => ({ handle, reason: `it is not wanted there any more: ${reason}` }))

@@ -4,11 +4,13 @@ import { Agent } from "../../ceph/control/agent.ts";
 import type { CephNode } from "../../ceph/control/ceph-node.ts";
 import { decidedMonitors } from "../../ceph/control/ceph-planner.ts";
 import type { CephAccess } from "../../ceph/control/decisions.ts";
+import { wishFor } from "../../ceph/control/gateway-planner.ts";
 import { exportsOf } from "../../ceph/control/nfs-exports.ts";
 import { placedDaemons } from "../../ceph/control/placed-daemons.ts";
 import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
 import type { Backend, Front } from "../../ceph/daemons/ingress-config.ts";
 import type { NfsExport } from "../../ceph/daemons/nfs-config.ts";
+import { nfsRanks } from "../../ceph/plan/nfs-ranks.ts";
 import { type Panel, panelPorts } from "../../ceph/plan/panels.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { ClusterId, Fsid, Handle, PeerId } from "../../ids/ids.ts";
@@ -348,16 +350,24 @@ export class ClusterRuntime {
     return this.document.view().nodes[peer]?.addresses ?? [];
   }
 
-  /** What stands behind the common address: S3 gateways that are placed, and managers that have something to show. */
+  /** What stands behind the common address: gateways that are placed, and managers that have something to show. */
   front(): Front {
     const members = [...this.journal.members()];
-    const { dashboard, prometheus } = panelPorts(this.document.view().services);
-    const placed = placedDaemons(this.journal.entries());
-    const backends = placed.flatMap(({ type, handle, port, tlsPort }): Backend[] => {
+    const { services } = this.document.view();
+    const ingress = wishFor("ingress", services);
+    const isFronted = (what: "rgw" | "dashboard"): boolean => ingress?.fronts?.includes(what) ?? true;
+    const { dashboard, prometheus } = isFronted("dashboard") ? panelPorts(services) : {};
+    const entries = this.journal.entries();
+    const placed = placedDaemons(entries);
+    const backends = placed.flatMap(({ type, handle, port, tlsPort, nfs }): Backend[] => {
       const peer = members.find(([, member]) => member.handle === handle)?.[0];
       const address = peer === undefined ? null : this.publicAddress(peer);
       if (address === null) return [];
-      if (type === "rgw") return [{ handle, address, port, tlsPort }];
+      if (type === "rgw") return isFronted("rgw") ? [{ handle, address, port, tlsPort }] : [];
+      if (nfs !== null && ingress?.nfsPort !== undefined) {
+        const bind = wishFor("nfs", services)?.bind ?? address;
+        return [{ handle, address: bind, port, tlsPort, rank: nfs.rank }];
+      }
       if (type !== "mgr") return [];
       const shown = (panel: Panel, at: number | undefined): Backend[] => {
         if (at === undefined) return [];
@@ -369,7 +379,15 @@ export class ClusterRuntime {
     // While they take another one over in turn it is the one of the latest decision.
     const certified = placed.filter(({ certificate }) => certificate !== null);
     const [latest] = certified.sort((a, b) => compareNumbers(b.number, a.number));
-    return { backends, certificate: latest?.certificate ?? null };
+    const used = backends.flatMap(({ rank }) => rank ?? []);
+    const wish = wishFor("nfs", services);
+    const wanted = wish === null ? 0 : Math.max(wish.count, wish.targets.length);
+    return {
+      backends,
+      s3: isFronted("rgw"),
+      ranks: ingress?.nfsPort === undefined ? [] : nfsRanks(new Set(used), wanted),
+      certificate: latest?.certificate ?? null,
+    };
   }
 
   /** What NFS gateways show. */

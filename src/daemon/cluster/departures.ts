@@ -2,12 +2,14 @@ import { z } from "zod";
 import type { CallOptions } from "../../ceph/command/commands.ts";
 import { isRefusal } from "../../ceph/command/words.ts";
 import type { Executor, Planner } from "../../ceph/control/controller.ts";
+import { placedDaemons } from "../../ceph/control/placed-daemons.ts";
 import { entityOf, keyedDaemons } from "../../ceph/daemons/keyed-daemon.ts";
 import { type DeparturePlan, planDepartures } from "../../ceph/plan/departure.ts";
 import type { SeatMember } from "../../ceph/plan/seats.ts";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import { type Handle, isHandle, isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
+import { nfsUser } from "../../ids/nfs.ts";
 import { signTombstone } from "../../mesh/identity/certificate.ts";
 import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
 import type { ClusterDocument } from "../../state/document/cluster-document.ts";
@@ -133,6 +135,10 @@ export class Departures {
       });
     }
     for (const type of keyedDaemons) await ceph.authRemove(entityOf(type, handle), call());
+    const placed = placedDaemons(this.#runtime.journal.entries());
+    for (const { nfs } of placed.filter((one) => one.handle === handle)) {
+      if (nfs !== null) await ceph.authRemove(`client.${nfsUser(nfs)}`, call());
+    }
   }
 }
 

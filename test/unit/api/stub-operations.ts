@@ -172,7 +172,7 @@ export class StubOperations implements Operations {
   jobResult: Job["result"] = null;
   maintenanceError = "";
   placedReport: PlacedReport = {
-    wanted: { port: 80, targets: [], count: 2, vip: null, tls_port: null },
+    wanted: { port: 80, targets: [], count: 2, vip: null, tls_port: null, nfs_port: null },
     nodes: [
       { node: "n1", url: "http://10.0.0.1:80", state: "placed" },
       { node: "n2", url: null, state: "waiting" },

@@ -143,7 +143,15 @@ beforeEach(() => {
   again = [];
   leaving = new Map();
   seatWishes = new Map();
+  dead = [];
+  answering = [];
+  probed = [];
 });
+
+/** Members that are away; addresses at which something listens, and those that were tried. */
+let dead: string[];
+let answering: string[];
+let probed: string[];
 
 let seatWishes: ReadonlyMap<number, SeatWish> = new Map();
 
@@ -154,7 +162,8 @@ function planners() {
     self: peer(0),
     members: () =>
       Array.from({ length: nodes }, (_, n) => ({
-        ...{ peer: peer(n), handle: handle(`n${n}`), zone: null, alive: true, admitted: n },
+        ...{ peer: peer(n), handle: handle(`n${n}`), zone: null, admitted: n },
+        alive: !dead.includes(`n${n}`),
         leaving: leaving.get(n) ?? null,
         seats: seatWishes.get(n) ?? null,
         address: noAddress ? null : (addresses.get(n) ?? `10.0.0.${n}`),
@@ -181,6 +190,10 @@ function planners() {
       estimated.push(change);
       return { copies: 1, bytes: wouldMove, pools: [] };
     },
+    listens: async ({ host, port }) => {
+      probed.push(`${host}:${port}`);
+      return answering.includes(host);
+    },
     handOver: () => undefined,
     explain: (subject, why) => void reasons.set(subject, why),
     now: () => now,
@@ -188,7 +201,7 @@ function planners() {
 }
 
 async function plan(
-  name: "seats" | "monitorsBeside" | "daemons" | "gateways" | "crush",
+  name: "seats" | "monitorsBeside" | "daemons" | "gateways" | "nfs" | "crush",
   made = planners(),
 ): Promise<readonly Proposal[]> {
   return (await made[name]?.(new AbortController().signal, 1)) ?? [];
@@ -440,6 +453,71 @@ describe("gateways", () => {
     entries = [...before, ...had(3)];
     expect(await plan("gateways")).toEqual([]);
     expect((await plan("daemons")).map(({ lane }) => lane)).not.toContain("mgr.n2");
+  });
+});
+
+describe("NFS gateways", () => {
+  const told = { cluster: "share", port: 2049, bind: null, minVersion: 1 };
+  const nfs = (name: string, rank: number, state?: Entry["state"]): Entry =>
+    entry(kinds.daemon, { type: "nfs", handle: name, ...told, rank }, state);
+  const off = (name: string, rank: number): Json => ({
+    ...{ type: "nfs", handle: name, nfs: { cluster: "share", rank } },
+  });
+  const shown = async (): Promise<[string, Json][]> =>
+    (await plan("nfs")).map(({ kind, body }) => [kind, body]);
+  beforeEach(() => {
+    nodes = 3;
+    hosts = ["n0"];
+    services = { nfs: { ...told, targets: [], count: 2 } };
+  });
+
+  it("have a rank each, the lowest that nobody has", async () => {
+    expect((await plan("nfs")).map(({ body }) => body)).toEqual([
+      { type: "nfs", handle: "n0", ...told, rank: 0 },
+      { type: "nfs", handle: "n1", ...told, rank: 1 },
+    ]);
+    entries.push(nfs("n2", 1));
+    expect((await plan("nfs")).map(({ body }) => body)).toEqual([
+      { type: "nfs", handle: "n0", ...told, rank: 0 },
+    ]);
+    // With other settings each keeps its own.
+    services = { nfs: { ...told, port: 2050, targets: [], count: 1 } };
+    expect((await plan("nfs")).map(({ body }) => body)).toEqual([
+      { type: "nfs", handle: "n2", ...told, port: 2050, rank: 1 },
+    ]);
+  });
+
+  it("behind the common address are taken over at once when host and gateway are silent, by one at a time", async () => {
+    entries.push(nfs("n0", 0), nfs("n1", 1));
+    dead = ["n1"];
+    answering = ["10.0.0.1"];
+    expect(await shown()).toEqual([]);
+    expect(probed).toEqual([]);
+    services = {
+      ...services,
+      ingress: { vip: "10.0.0.9", prefix: 24, port: 80, targets: [], count: 2, nfsPort: 2049 },
+    };
+    // Its daemon alone is dead.
+    expect(await shown()).toEqual([]);
+    expect([probed, again.length]).toEqual([["10.0.0.1:2049"], 1]);
+    answering = [];
+    expect(await shown()).toEqual([[kinds.daemonOut, off("n1", 1)]]);
+    // Until it cannot serve any more, nobody has its rank.
+    entries.push(entry(kinds.daemonOut, off("n1", 1), "open"));
+    expect(await shown()).toEqual([]);
+    entries.pop();
+    entries.push(entry(kinds.daemonOut, off("n1", 1)));
+    expect(await shown()).toEqual([[kinds.daemon, { type: "nfs", handle: "n2", ...told, rank: 1 }]]);
+  });
+
+  it("stay where they are when nobody else could have them", async () => {
+    entries.push(nfs("n0", 0), nfs("n1", 1));
+    services = {
+      ...services,
+      ingress: { vip: "10.0.0.9", prefix: 24, port: 80, targets: [], count: 2, nfsPort: 2049 },
+    };
+    dead = ["n1", "n2"];
+    expect(await shown()).toEqual([]);
   });
 });
 

@@ -61,6 +61,10 @@ const ceph = {
     settings.set(`${who} ${key}`, value);
   },
   pools: async () => pools,
+  createPool: async (name: string, { pgNum }: { pgNum: number }) =>
+    void calls.push(`create ${name} ${pgNum}`),
+  enableApplication: async (name: string, application: string) =>
+    void calls.push(`enable ${name} ${application}`),
   setPool: async (pool: string, key: string, value: string) =>
     void calls.push(`pool ${pool} ${key} ${value}`),
   osdTree: async () => ({
@@ -354,6 +358,31 @@ describe("a gateway", () => {
     const off = await run(kinds.daemonOut, { type: "rgw", handle: "n1" }, { agent: null });
     expect(off).toMatchObject({ state: "done" });
     expect(calls).toEqual(["forget client.rgw.n1"]);
+  });
+});
+
+describe("an NFS gateway", () => {
+  const body = { type: "nfs", handle: "n1", cluster: "share", port: 2049, bind: null, minVersion: 1 };
+
+  it("is one of its service to Ceph, whatever its host, and finds a pool for what it must not forget", async () => {
+    expect(await run(kinds.daemon, { ...body, rank: 2 })).toMatchObject({ state: "done" });
+    expect(payloads).toEqual([{ access, key: "key of client.nfs.share.2" }]);
+    expect(calls.slice(0, 2)).toEqual(["create .nfs 1", "enable .nfs nfs"]);
+    pools = [pool(".nfs", { applications: ["nfs"] })];
+    calls = [];
+    await run(kinds.daemon, { ...body, rank: 2 });
+    expect(calls[0]).toBe("handed");
+  });
+
+  it("is not made without a rank", async () => {
+    expect(await run(kinds.daemon, body)).toMatchObject({ state: "abandoned", reason: "it has no rank" });
+    expect(payloads).toEqual([]);
+  });
+
+  it("that is taken off loses its key: if it lives, it opens nothing, and another may have its rank", async () => {
+    const off = { type: "nfs", handle: "n1", nfs: { cluster: "share", rank: 2 } };
+    expect(await run(kinds.daemonOut, off, { agent: null })).toMatchObject({ state: "done" });
+    expect(calls).toEqual(["forget client.nfs.share.2"]);
   });
 });
 

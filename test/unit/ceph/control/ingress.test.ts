@@ -1,9 +1,10 @@
-import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CephCommands } from "../../../../src/ceph/command/commands.ts";
 import { NodeIngress, sharedAddresses } from "../../../../src/ceph/control/ingress.ts";
+import type { IngressSettings } from "../../../../src/ceph/daemons/ingress-config.ts";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { handle } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
@@ -63,14 +64,15 @@ afterEach(async () => {
   await fake.remove();
 });
 
+const rest = { s3: true, ranks: [] };
 const shared = (): string[] => [...sharedAddresses({ get: (name) => memory.get(name) })];
 const config = (file: string): Promise<string> =>
   readFile(join(fake.deps.paths.dataDir("ingress", self), file), "utf8");
 
 /** What it starts is the test's own listener. */
-function place(revision: number, confirm = listen, told = settings): Promise<void> {
+function place(revision: number, confirm = listen, told: IngressSettings = settings): Promise<void> {
   const signal = new AbortController().signal;
-  const front = { backends, certificate: null };
+  const front = { backends, ...rest, certificate: null };
   return ingress.place({ settings: told, front, by: number(revision), confirm, signal });
 }
 
@@ -95,11 +97,22 @@ describe("the ingress of a node", () => {
     await place(5);
     fake.units.clear();
     const third = { handle: handle("n3"), address: "10.0.0.3", port: 8080, tlsPort: null };
-    await ingress.follow({ backends: [third], certificate: null });
+    await ingress.follow({ backends: [third], ...rest, certificate: null });
     fake.units.clear();
     await ingress.start();
     expect(fake.units.size).toBe(2);
     expect(await config("haproxy.cfg")).toContain("server n3 10.0.0.3:8080 check");
+  });
+
+  it("starts at boot before NFS gateways, whether one of each rank was known or not", async () => {
+    await place(5, listen, { ...settings, nfsPort: 2049 });
+    const nfs = { handle: handle("n3"), address: "10.0.0.3", port: 12_049, tlsPort: null, rank: 4 };
+    await ingress.follow({ backends: [nfs], s3: false, ranks: [0, 4], certificate: null });
+    const before = await config("haproxy.cfg");
+    expect(before).toContain("backend nfs-1\n  mode tcp\n  server n3 10.0.0.3:12049");
+    await rm(join(fake.deps.paths.dataDir("ingress", self), "haproxy.cfg"));
+    await ingress.start();
+    expect(await config("haproxy.cfg")).toBe(before);
   });
 
   describe("before gateways that speak TLS", () => {
@@ -118,25 +131,25 @@ describe("the ingress of a node", () => {
       await place(5);
       keep(first, "one");
       keep(second, "two");
-      await ingress.follow({ backends: encrypted, certificate: first });
+      await ingress.follow({ backends: encrypted, ...rest, certificate: first });
       expect(await config("haproxy.cfg")).toContain(`ssl crt ${folder()}/${"1".repeat(16)}.pem`);
       expect(await config(`${"1".repeat(16)}.pem`)).toBe("one\nkey of one\n");
       expect((await stat(join(folder(), `${"1".repeat(16)}.pem`))).mode & 0o777).toBe(0o600);
-      await ingress.follow({ backends: encrypted, certificate: second });
+      await ingress.follow({ backends: encrypted, ...rest, certificate: second });
       expect(await config("haproxy.cfg")).toContain(`ssl crt ${folder()}/${"2".repeat(16)}.pem`);
       expect(await pems()).toEqual([`${"2".repeat(16)}.pem`]);
       // At boot no monitor is asked.
       silent = true;
       await ingress.start();
       expect(await config("haproxy.cfg")).toContain(`ssl crt ${folder()}/${"2".repeat(16)}.pem`);
-      await ingress.follow({ backends, certificate: null });
+      await ingress.follow({ backends, ...rest, certificate: null });
       expect(await pems()).toEqual([]);
     });
 
     it("passes TLS on while the monitors do not answer, and says so, to be asked again", async () => {
       await place(5);
       silent = true;
-      const front = { backends: encrypted, certificate: first };
+      const front = { backends: encrypted, ...rest, certificate: first };
       await expect(ingress.follow(front)).rejects.toMatchObject({ code: "CEPH_UNREACHABLE" });
       expect(await config("haproxy.cfg")).toContain("check-ssl");
       silent = false;
@@ -157,7 +170,7 @@ describe("the ingress of a node", () => {
     ])("passes TLS on where %s", async (_what, change) => {
       await place(5);
       change();
-      await ingress.follow({ backends: encrypted, certificate: first });
+      await ingress.follow({ backends: encrypted, ...rest, certificate: first });
       expect(await config("haproxy.cfg")).toContain("check-ssl");
       expect(await pems()).toEqual([]);
     });
@@ -198,7 +211,7 @@ describe("the ingress of a node", () => {
     expect(await ingress.drop(number(6))).toBe(true);
     expect(fake.calls).toContainEqual(["ip", "addr", "del", "10.0.0.100/24", "dev", "eth0"]);
     expect(ingress.isHere).toBe(false);
-    await ingress.follow({ backends, certificate: null });
+    await ingress.follow({ backends, ...rest, certificate: null });
     await ingress.start();
     expect([fake.units.size, shared()]).toEqual([0, []]);
   });

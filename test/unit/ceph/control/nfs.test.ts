@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CephCommands } from "../../../../src/ceph/command/commands.ts";
@@ -24,8 +24,8 @@ let fake: FakeNode;
 let nfs: NodeNfs;
 let memory: Map<string, Json>;
 let hasProgram: boolean;
-/** Whose sessions there are at the metadata server, by their numbers. */
-let sessions: Map<number, string>;
+/** Whose sessions there are at the metadata server, and from where, by their numbers. */
+let sessions: Map<number, readonly [string, string]>;
 let isSilent: boolean;
 const ceph = {
   mdsStat: async () => ({ active: ["n3"], standby: [], fileSystems: [] }),
@@ -33,11 +33,15 @@ const ceph = {
     if (isSilent) throw new Error("silent");
     if (server !== "mds.n3") return [];
     if (verb === "evict") sessions.delete(Number(what.slice("id=".length)));
-    return [...sessions].map(([id, entity_id]) => ({ id, client_metadata: { entity_id } }));
+    return [...sessions].map(([id, [entity_id, address]]) => ({
+      ...{ id, inst: `client.${id} v1:${address}:0/1745`, client_metadata: { entity_id } },
+    }));
   },
 } as unknown as CephCommands;
 let pid: number | null;
 let port = 0;
+/** When it wrote down last who its clients are. */
+let written = 0;
 const { listen, stopListening } = testListener();
 
 beforeEach(async () => {
@@ -45,14 +49,20 @@ beforeEach(async () => {
   pid = null;
   isSilent = false;
   sessions = new Map([
-    [4, "nfs.n1"],
-    [5, "nfs.n2"],
-    [6, "admin"],
-    [7, "nfs.n1"],
+    [4, ["nfs.share.3", "127.0.0.1"]],
+    [5, ["nfs.share.2", "127.0.0.1"]],
+    [6, ["admin", "127.0.0.1"]],
+    [7, ["nfs.share.3", "[::1]"]],
+    // The one that has its rank now.
+    [8, ["nfs.share.3", "192.0.2.1"]],
   ]);
-  fake = await fakeNode(async () => {
+  fake = await fakeNode(async (program, args) => {
     if (!hasProgram) throw new Error("missing");
-    return nothing;
+    if (program !== "rados") return nothing;
+    expect(args.slice(-6)).toEqual(["-p", ".nfs", "-N", "share", "stat2", "node3_recov"]);
+    // Two hours before Greenwich.
+    const time = new Date(written - 2 * 3_600_000).toISOString().replace("Z", "789-0200");
+    return { ...nothing, stdout: `.nfs/node3_recov mtime ${time}, size 0\n` };
   });
   memory = new Map();
   const { runner } = fake.deps;
@@ -93,7 +103,7 @@ function place(
 ): Promise<void> {
   const settings = { cluster: "share", port, bind: null, minVersion };
   const signal = new AbortController().signal;
-  return nfs.place({ key, settings, exports: [home], by: number(revision), confirm, signal });
+  return nfs.place({ key, settings, rank: 3, exports: [home], by: number(revision), confirm, signal });
 }
 
 const folder = (): string => fake.deps.paths.dataDir("nfs", "n1");
@@ -103,12 +113,14 @@ describe("the NFS gateway of a node", () => {
   it("is started with what it is told, and is found there again at boot", async () => {
     await place(5);
     const spec = fake.units.get("nfs.n1");
-    expect(spec?.argv.slice(0, 4)).toEqual(["ganesha.nfsd", "-F", "-f", join(folder(), "ganesha.conf")]);
+    expect(spec?.argv.slice(0, 6)).toEqual(
+      ["ganesha.nfsd", "-F", "-I", "3", "-f", join(folder(), "ganesha.conf")], //
+    );
     expect(spec?.env).toMatchObject({
       CEPH_CONF: fake.deps.paths.cephConf,
       CEPH_KEYRING: join(folder(), "keyring"),
     });
-    expect(await readFile(join(folder(), "keyring"), "utf8")).toContain("[client.nfs.n1]");
+    expect(await readFile(join(folder(), "keyring"), "utf8")).toContain("[client.nfs.share.3]");
     expect(await config()).toContain('Pseudo = "/home"');
     fake.units.clear();
     await nfs.start();
@@ -129,8 +141,7 @@ describe("the NFS gateway of a node", () => {
     const { signal } = new AbortController();
     await expect(nfs.restart(() => undefined, signal)).rejects.toMatchObject({ code: "NOT_FOUND" });
     await place(5);
-    const former = join(folder(), "recovery", "v4old", "node0");
-    await mkdir(join(former, "::ffff:192.0.2.13-(26:Linux NFSv4.2 n9)"), { recursive: true });
+    written = Date.now() - 1000;
     let isDone = false;
     const waits = new Promise<string>((resolve) => {
       void nfs.restart(resolve, signal).then(() => {
@@ -140,7 +151,7 @@ describe("the NFS gateway of a node", () => {
     expect(await waits).toBe("clients claim their locks again");
     expect(await nfs.follow([])).toBe(true);
     expect(isDone).toBe(false);
-    await rm(former, { recursive: true });
+    written = Date.now() + 1000;
     await vi.waitFor(() => expect(isDone).toBe(true), { timeout: 10_000 });
   });
 
@@ -176,19 +187,21 @@ describe("the NFS gateway of a node", () => {
     await nfs.start();
     expect(fake.units.size).toBe(0);
     // A metadata server that takes over would wait for them.
-    expect([...sessions.keys()]).toEqual([5, 6]);
+    expect([...sessions.keys()]).toEqual([5, 6, 8]);
   });
 
   it("goes also where no metadata server tells of its sessions", async () => {
     await place(5);
     isSilent = true;
     expect(await nfs.drop(number(6))).toBe(true);
-    expect([fake.units.size, sessions.size]).toEqual([0, 4]);
+    expect([fake.units.size, sessions.size]).toEqual([0, 5]);
   });
 
   it("is taken back where it does not run, and only what was asked", async () => {
     await place(5);
-    const asked = { cluster: "share", port, bind: null, minVersion: 1 };
+    const asked = { cluster: "share", port, bind: null, minVersion: 1, rank: 3 };
+    expect(await nfs.undo({ ...asked, rank: 2 })).toBe(true);
+    expect(fake.units.size).toBe(1);
     expect(await nfs.undo({ ...asked, port: 1 })).toBe(true);
     expect(fake.units.size).toBe(1);
     expect(await nfs.undo(asked)).toBe(true);

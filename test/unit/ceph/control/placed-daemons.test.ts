@@ -1,6 +1,11 @@
 import { expect, it } from "vitest";
 import { kinds } from "../../../../src/ceph/control/decisions.ts";
-import { daemonOffBy, placedDaemons } from "../../../../src/ceph/control/placed-daemons.ts";
+import {
+  daemonOffBy,
+  nfsIdentities,
+  placedDaemons,
+  settingsOf,
+} from "../../../../src/ceph/control/placed-daemons.ts";
 import { entryId, handle } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
 import type { Entry, EntryState } from "../../../../src/state/journal/types.ts";
@@ -34,6 +39,23 @@ it("the last decision about a daemon holds, and one that was given up is none", 
     "rgw 80",
   ]);
   expect(shown(entry(3, kinds.daemon, rgw(80)), entry(4, kinds.daemonOut, off, "open"))).toEqual([]);
+});
+
+it("an NFS gateway has its rank until it is taken off, and one from before there were any is placed again", () => {
+  const told = { cluster: "share", port: 2049, bind: null, minVersion: 1 };
+  const nfs = (name: string, rank?: number): Json => ({
+    ...{ type: "nfs", handle: name, ...told, ...(rank === undefined ? {} : { rank }) },
+  });
+  const out = { type: "nfs", handle: "n2", nfs: { cluster: "share", rank: 1 } };
+  const both = [entry(3, kinds.daemon, nfs("n1")), entry(4, kinds.daemon, nfs("n2", 1))];
+  const ranks = (...entries: Entry[]): [string, number][] =>
+    [...nfsIdentities(entries, (name) => name !== "n9")].map(([name, { rank }]) => [name, rank]);
+  const stranger = entry(5, kinds.daemon, nfs("n9", 2));
+  expect(ranks(...both, stranger)).toEqual([["n2", 1]]);
+  expect(ranks(...both, entry(6, kinds.daemonOut, out, "open"))).toEqual([["n2", 1]]);
+  expect(ranks(...both, entry(6, kinds.daemonOut, out))).toEqual([]);
+  const [old, now] = placedDaemons(both);
+  expect([old?.settings === settingsOf(told), now?.settings === settingsOf(told)]).toEqual([false, true]);
 });
 
 it("a host takes its daemon off once that is done, and not when it was placed again since", () => {

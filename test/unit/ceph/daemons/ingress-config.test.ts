@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { checkScript, haproxyConfig, keepalivedConfig } from "../../../../src/ceph/daemons/ingress-config.ts";
+import {
+  checkScript,
+  type Front,
+  haproxyConfig,
+  type IngressSettings,
+  keepalivedConfig,
+} from "../../../../src/ceph/daemons/ingress-config.ts";
 import { handle } from "../../../../src/ids/ids.ts";
 
 const fourth = { vip: "10.0.0.100", prefix: 24, port: 80 };
@@ -13,44 +19,50 @@ const paths = {
   certificate: null,
 };
 
+const haproxy = (
+  told: IngressSettings,
+  backends: Front["backends"],
+  ...rest: [Parameters<typeof haproxyConfig>[2], boolean]
+): string => haproxyConfig(told, { backends, s3: true, ranks: [] }, ...rest);
+
 describe("haproxy's configuration", () => {
   it("names every gateway, in the same order whatever they came in", () => {
-    const text = haproxyConfig(fourth, backends, paths, true);
+    const text = haproxy(fourth, backends, paths, true);
     expect(text).toContain("  server n1 [fd00::1]:8080 check\n  server n2 10.0.0.2:8080 check\n");
-    expect(haproxyConfig(fourth, [...backends].reverse(), paths, true)).toBe(text);
+    expect(haproxy(fourth, [...backends].reverse(), paths, true)).toBe(text);
     expect(text).toContain("  bind 10.0.0.100:80 transparent\n");
-    expect(haproxyConfig(sixth, [], paths, true)).toContain("  bind [fd00::64]:443 transparent\n");
+    expect(haproxy(sixth, [], paths, true)).toContain("  bind [fd00::64]:443 transparent\n");
   });
 
   it("speaks TLS itself once it has the certificate, and can send a request again", () => {
     const one = { handle: handle("n3"), address: "10.0.0.3", port: null, tlsPort: 8443 };
     const told = { ...paths, certificate: "/s/abc.pem" };
-    const [, encrypted = ""] = haproxyConfig(fourth, [one], told, true).split("frontend s3-tls");
+    const [, encrypted = ""] = haproxy(fourth, [one], told, true).split("frontend s3-tls");
     expect(encrypted).toContain("  bind 10.0.0.100:443 transparent ssl crt /s/abc.pem\n");
     expect(encrypted).toMatch(/retry-on conn-failure empty-response\n[\s\S]* ssl verify none\n/);
     expect(encrypted).not.toMatch(/mode tcp|check-ssl/);
     // Gateways without TLS are no business of it.
-    expect(haproxyConfig(fourth, backends, told, true)).not.toContain("s3-tls");
+    expect(haproxy(fourth, backends, told, true)).not.toContain("s3-tls");
   });
 
   it("passes TLS on as it is without, and only where a gateway speaks it", () => {
-    expect(haproxyConfig(fourth, backends, paths, true)).not.toContain("s3-tls");
+    expect(haproxy(fourth, backends, paths, true)).not.toContain("s3-tls");
     const both = { handle: handle("n3"), address: "10.0.0.3", port: null, tlsPort: 8443 };
-    const text = haproxyConfig(fourth, [...backends, both], paths, true);
+    const text = haproxy(fourth, [...backends, both], paths, true);
     const [plain = "", encrypted = ""] = text.split("frontend s3-tls");
     expect(plain).not.toContain("n3");
     expect(encrypted).toContain("  bind 10.0.0.100:443 transparent\n");
     expect(encrypted).toContain("  server n3 10.0.0.3:8443 check\n");
     expect(encrypted).not.toContain("n1");
-    expect(haproxyConfig({ ...fourth, tlsPort: 8443 }, [both], paths, true)).toContain(
+    expect(haproxy({ ...fourth, tlsPort: 8443 }, [both], paths, true)).toContain(
       "10.0.0.100:8443 transparent",
     );
   });
 
   it("shows what the active manager has to show, at the ports after the managers' own", () => {
-    expect(haproxyConfig(fourth, backends, paths, true)).not.toMatch(/prometheus|dashboard/);
+    expect(haproxy(fourth, backends, paths, true)).not.toMatch(/prometheus|dashboard/);
     const manager = { handle: handle("n1"), address: "10.0.0.1" };
-    const text = haproxyConfig(
+    const text = haproxy(
       fourth,
       [
         { ...manager, port: 9283, tlsPort: null, panel: "prometheus" },
@@ -66,9 +78,26 @@ describe("haproxy's configuration", () => {
     expect(text.split("frontend prometheus")[0]).not.toMatch(/:9283|:8443/);
   });
 
+  it("sends each NFS client to a gateway of its own, and to no other while that one is away", () => {
+    const nfs = { ...fourth, nfsPort: 2049 };
+    const gateway = (n: number, rank: number) => ({
+      ...{ handle: handle(`n${n}`), address: `10.0.0.${n}`, port: 12_049, tlsPort: null, rank },
+    });
+    const text = haproxyConfig(nfs, { backends: [gateway(3, 2)], s3: false, ranks: [0, 2] }, paths, true);
+    expect(text).toContain("frontend nfs\n  mode tcp\n  bind 10.0.0.100:2049 transparent\n");
+    expect(text).toContain("  use_backend nfs-%[src,crc32(1),mod(2)]\n");
+    expect(text.split("backend nfs-0\n")[1]?.split("backend nfs-1\n")).toEqual([
+      "  mode tcp\n",
+      expect.stringMatching(/^ {2}mode tcp\n {2}server n3 10\.0\.0\.3:12049 check .* shutdown-sessions\n$/),
+    ]);
+    // Of S3 nothing is there.
+    expect(text).not.toMatch(/s3|:80 /);
+    expect(haproxyConfig(nfs, { backends: [], s3: true, ranks: [] }, paths, true)).not.toContain("nfs");
+  });
+
   it("gives root up where there is a user for it", () => {
-    expect(haproxyConfig(fourth, [], paths, true)).toContain("  user nobody\n");
-    expect(haproxyConfig(fourth, [], paths, false)).not.toContain("nobody");
+    expect(haproxy(fourth, [], paths, true)).toContain("  user nobody\n");
+    expect(haproxy(fourth, [], paths, false)).not.toContain("nobody");
   });
 });
 

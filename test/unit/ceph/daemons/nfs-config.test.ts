@@ -8,7 +8,7 @@ import {
 } from "../../../../src/ceph/daemons/nfs-config.ts";
 
 const settings: NfsSettings = { cluster: "share", port: 2049, bind: null, minVersion: 1 };
-const own = { user: "nfs.n1", folder: "/var/lib/microceph/data/nfs/ceph-n1/recovery" };
+const own = { rank: 3, conf: "/var/lib/microceph/ceph.conf" };
 const home: NfsExport = {
   ...{ id: 7, pseudo: "/home", fs: "home", path: "/", readOnly: false, squash: "none", clients: [] },
 };
@@ -23,8 +23,14 @@ describe("the configuration of an NFS gateway", () => {
       "\tBind_Addr = 10.0.0.1;",
       "\tMinor_Versions = 1, 2;",
       "\tActive_krb5 = false;",
-      `\tRecoveryRoot = "${own.folder}";`,
-      '\t\tUser_Id = "nfs.n1";',
+      "\tRecoveryBackend = rados_ng;",
+      '\tServer_Owner = "share.3";',
+      '\tServer_Scope = "share";',
+      `\tceph_conf = "${own.conf}";`,
+      '\tuserid = "nfs.share.3";',
+      '\tnodeid = "share.3";',
+      '\tnamespace = "share";',
+      '\t\tUser_Id = "nfs.share.3";',
       '\t\tFilesystem = "home";',
     ]) {
       expect(text.split("\n")).toContain(line);
@@ -73,9 +79,9 @@ describe("the configuration of an NFS gateway", () => {
     expect(nfsExport.safeParse({ ...home, [field]: value }).success).toBe(false);
   });
 
-  it("takes no name or folder of its own that would", () => {
-    expect(() => ganeshaConfig(settings, [], { ...own, user: 'a"' })).toThrow("not a name");
-    expect(() => ganeshaConfig(settings, [], { ...own, folder: "/a b" })).toThrow("not a name");
+  it("takes no name or file of its own that would", () => {
+    expect(() => ganeshaConfig({ ...settings, cluster: 'a"' }, [], own)).toThrow("not a name");
+    expect(() => ganeshaConfig(settings, [], { ...own, conf: "/a b" })).toThrow("not a name");
   });
 });
 

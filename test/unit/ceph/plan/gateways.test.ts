@@ -93,6 +93,15 @@ describe("gateways", () => {
     expect(plan({ ...asked, placed: [placed(1), placed(2)] })).toMatchObject({ place: [], remove: ["n1"] });
   });
 
+  it("are taken off it first where no two may be one, unless nobody could have it", () => {
+    const lost = host(1, { alive: false, lost: true });
+    const asked = { wish: wish({ count: 1, offFirst: true }), placed: [placed(1)] };
+    expect(plan({ ...asked, hosts: [lost, host(2)] })).toMatchObject({ place: ["n2"], remove: ["n1"] });
+    expect(plan({ ...asked, hosts: [lost, host(2, { alive: false })] })).toMatchObject({
+      ...{ place: [], remove: [] },
+    });
+  });
+
   it("that were asked for by name wait for their host", () => {
     const hosts = [host(1, { alive: false, lost: true }), host(2)];
     expect(plan({ hosts, wish: wish({ targets: [peer(1)] }), placed: [placed(1)] })).toMatchObject({
