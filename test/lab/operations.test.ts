@@ -326,7 +326,9 @@ labSuite("a cluster in operation", () => {
     const from = performance.now();
     expect(await until(/^ok /, "one", "claim")).toBe(`ok ${server}`);
     const seconds = (performance.now() - from) / 1000;
-    process.stdout.write(`the host of an NFS gateway killed: its client has its lock again after ${seconds} s\n`);
+    process.stdout.write(
+      `the host of an NFS gateway killed: its client has its lock again after ${seconds} s\n`,
+    );
     expect(ranks().get(server)).toBe(here);
     expect(await client("one", "read")).toBe(`ok ${text}`);
     await until(/^ok /, "three", "open", "/shared/locked");

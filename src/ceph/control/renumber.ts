@@ -2,7 +2,7 @@ import { z } from "zod";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { EntryId, PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
-import type { Entry } from "../../state/journal/types.ts";
+import type { DecisionNumber, Entry } from "../../state/journal/types.ts";
 import type { QuorumStatus } from "../command/commands.ts";
 import { unitName } from "../daemons/deps.ts";
 import { injectMonMap, monState, readMonMap, startMon, storeFsid } from "../daemons/mon.ts";
@@ -26,11 +26,19 @@ import { quorumOrNull } from "./quorum-or-null.ts";
 /** Decisions that say which monitors there are, all of them. */
 export const wholeMaps: readonly string[] = [kinds.renumber, kinds.rebuild];
 
+/** The last whole map that was carried out. */
+export interface Renumbering extends RenumberBody {
+  readonly entry: string;
+  readonly number: DecisionNumber;
+}
+
 /** The last whole map that was carried out: where the monitors are to be found since, and in which network. */
-export function renumberingOf(entries: readonly Entry[]): (RenumberBody & { readonly entry: string }) | null {
+export function renumberingOf(entries: readonly Entry[]): Renumbering | null {
   const last = entries.findLast(({ kind, state }) => wholeMaps.includes(kind) && state === "done");
   const body = last === undefined ? undefined : renumberBody.safeParse(last.body).data;
-  return last === undefined || body === undefined ? null : { ...body, entry: last.id };
+  return last === undefined || body === undefined
+    ? null
+    : { ...body, entry: last.id, number: last.openedNumber };
 }
 
 /** How to reach Ceph once the monitors are where this decision says. */
@@ -156,6 +164,30 @@ export function renumberStep(node: CephNode): Step {
       await startMon(deps, { handle, address });
       return { address };
     });
+}
+
+/**
+ * The monitor of a host that was away when the others met at new addresses: it knows none of these, and is given the
+ * map with which they met. @returns whether it was to be moved
+ */
+export function catchUp(node: CephNode, done: Renumbering, isLast: () => boolean): Promise<boolean> {
+  const { deps, handle } = node;
+  return node.inOrder(async () => {
+    const own = done.monitors.find(({ name }) => name === handle)?.addresses[0];
+    const before = node.monAddress();
+    if (own === undefined || before === null || !isLast()) return false;
+    const address = hostOf(own.address);
+    // One that was moved by the decision, or made since, knows; a host that has moved on waits for the next.
+    if (address === before || !deps.hasAddress(address) || deps.hasAddress(before)) return false;
+    const status = await monState(deps, handle);
+    if (status === undefined || !matches(status.monMap, done)) {
+      await deps.runner.stop(unitName("mon", handle), { removeAlso: true });
+      await injectMonMap(deps, { handle, monitors: done.monitors });
+    }
+    node.rememberMonAddress(address, done.number);
+    await startMon(deps, { handle, address });
+    return true;
+  });
 }
 
 /**

@@ -4,7 +4,7 @@ import { purgedOsds } from "../../ceph/control/osd-removal.ts";
 import { importOwnKeys } from "../../ceph/control/own-keys.ts";
 import { daemonOffBy } from "../../ceph/control/placed-daemons.ts";
 import { lastRekey } from "../../ceph/control/rekey.ts";
-import { accessAfter, renumberingOf, wholeMaps } from "../../ceph/control/renumber.ts";
+import { accessAfter, catchUp, renumberingOf, wholeMaps } from "../../ceph/control/renumber.ts";
 import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
@@ -125,6 +125,9 @@ export class MemberUpkeep {
       if (networks !== null) await cephNode.followNetworks(networks);
       const { access } = cephNode;
       const isLast = (): boolean => renumberingOf(journal.entries())?.entry === body?.entry;
+      if (body !== null && this.#runtime.hasMonitorSeat && (await catchUp(cephNode, body, isLast))) {
+        log.info({ move: body.entry }, "the monitor was away when the others moved, and has their map now");
+      }
       if (body === null || access === null) return cephNode.followMove(null, isLast);
       const moved = accessAfter(access, body);
       const { publicNetwork, clusterNetwork } = networks ?? moved;

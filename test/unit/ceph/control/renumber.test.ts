@@ -9,7 +9,13 @@ import { CephNode } from "../../../../src/ceph/control/ceph-node.ts";
 import type { Outcome } from "../../../../src/ceph/control/controller.ts";
 import { type CephAccess, kinds } from "../../../../src/ceph/control/decisions.ts";
 import type { ExecutorDeps } from "../../../../src/ceph/control/executors.ts";
-import { accessAfter, renumberExecutor, renumberingOf } from "../../../../src/ceph/control/renumber.ts";
+import {
+  accessAfter,
+  catchUp,
+  type Renumbering,
+  renumberExecutor,
+  renumberingOf,
+} from "../../../../src/ceph/control/renumber.ts";
 import { cephSteps, cephUndo } from "../../../../src/ceph/control/steps.ts";
 import { prepareMon, startMon } from "../../../../src/ceph/daemons/mon.ts";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
@@ -261,6 +267,29 @@ describe("a node whose monitors or address have moved", () => {
     ]);
     expect(fake.units.get("mon.n1")?.argv.slice(-2)).toEqual(["--public-addr", "10.9.0.1"]);
     expect(node.monAddress()).toBe("10.9.0.1");
+  });
+
+  it("which was away when the others met gives its monitor their map, once, and at the address that it has", async () => {
+    await prepareMon(fake.deps, { handle: self, fsid: cluster, monitors: [], monKey: key });
+    node.rememberMonAddress("10.0.0.1", { generation: 1, revision: 1 });
+    const met = renumberingOf([decided("done")]) as Renumbering;
+    fake.calls.length = 0;
+    const injected = (): number => fake.calls.filter((call) => call.includes("--inject-monmap")).length;
+    // Where it was, or on the way; and others have been decided since.
+    expect(await catchUp(node, met, () => true)).toBe(false);
+    addresses = ["10.7.0.1"];
+    expect(await catchUp(node, met, () => true)).toBe(false);
+    addresses = ["10.9.0.1"];
+    expect(await catchUp(node, met, () => false)).toBe(false);
+    expect([injected(), fake.units.has("mon.n1")]).toEqual([0, true]);
+    expect(await catchUp(node, met, () => true)).toBe(true);
+    expect(injected()).toBe(1);
+    expect(fake.units.get("mon.n1")?.argv.slice(-2)).toEqual(["--public-addr", "10.9.0.1"]);
+    expect(node.monAddress()).toBe("10.9.0.1");
+    expect(await catchUp(node, met, () => true)).toBe(false);
+    // Not the monitor that a later decision took out.
+    expect(await node.dropMonitor({ generation: 1, revision: 8 })).toBe(true);
+    expect(await catchUp(node, met, () => true)).toBe(false);
   });
 
   it("which has a monitor puts the former map back as long as nobody has met with the new one", async () => {
