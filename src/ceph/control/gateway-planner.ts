@@ -97,6 +97,7 @@ export function servicePlanner(
       placed,
     });
     const reasons = [...plan.reasons];
+    if (isFronted && wish !== null) reasons.push(...waiting(wish, members, placed));
     let { place } = plan;
     const identities = nfsIdentities(entries, (handle, since) =>
       members.some((member) => member.handle === handle && member.admitted < since.revision),
@@ -152,6 +153,22 @@ async function silentGateways(
     else handles.add(handle);
   }
   return { handles, answering };
+}
+
+/** Whose clients wait when the host of their gateway dies, since nobody may take it over. */
+function waiting(
+  { targets }: Pick<Wish<"nfs">, "targets">,
+  members: readonly PlannedMember[],
+  placed: readonly PlacedDaemon[],
+): string[] {
+  const isSpare = ({ handle, alive, leaving }: PlannedMember): boolean =>
+    alive && leaving === null && !placed.some((one) => one.handle === handle);
+  if (!members.some(isSpare))
+    return ["no member stands by: clients of a gateway whose host dies wait for it"];
+  const named = members.filter(({ peer }) => targets.includes(peer)).map(({ handle }) => handle);
+  return named.length === 0
+    ? []
+    : [`${named.join(", ")} was asked for by name: when it dies, its clients wait`];
 }
 
 /** The rank of a gateway that is to run on a host: that which it has, or one that nobody has; undefined: none is left. */

@@ -127,8 +127,8 @@ export async function waitNfsServing(
 
 /**
  * Wait until every client of the former run has claimed its locks again, or ganesha waits for them no more: then it
- * writes down, at once, who its clients are now (`rados_ng_cleanup_old`). `since`: by this host's clock, in
- * milliseconds, a moment when it did not run. Throws DEADLINE_EXCEEDED.
+ * writes down, at once, who its clients are now (`rados_ng_cleanup_old`), if there was one. `since`: by this host's
+ * clock, in milliseconds, a moment when it did not run. Throws DEADLINE_EXCEEDED.
  */
 export async function waitNfsClaimed(
   deps: Pick<DaemonDeps, "paths" | "run">,
@@ -141,14 +141,15 @@ export async function waitNfsClaimed(
   const { keyring } = files(deps.paths, handle);
   const identity = ["-c", deps.paths.cephConf, "-n", entityOf(kept), "--keyring", keyring];
   const place = ["-p", nfsPool, "-N", kept.settings.cluster];
+  const ask = async (word: string): Promise<string> => {
+    const words = [...identity, ...place, word, `node${kept.rank}_recov`];
+    return (await deps.run("rados", words, { deadlineMs: programMs })).stdout;
+  };
+  const isOver = async (): Promise<boolean> =>
+    (await ask("listomapkeys")).trim() === "" || writtenAt(await ask("stat2")) >= since;
   await waitUntil(
     `clients of the NFS gateway of ${handle} to claim their locks again`,
-    async () => {
-      const { stdout } = await deps.run("rados", [...identity, ...place, "stat2", `node${kept.rank}_recov`], {
-        deadlineMs: programMs,
-      });
-      return writtenAt(stdout) >= since ? true : undefined;
-    },
+    async () => ((await isOver()) ? true : undefined),
     { intervalMs: 500, ...wait },
   );
 }

@@ -516,8 +516,15 @@ describe("NFS gateways", () => {
       ...services,
       ingress: { vip: "10.0.0.9", prefix: 24, port: 80, targets: [], count: 2, nfsPort: 2049 },
     };
+    await shown();
+    expect(reasons.get("nfs")).toEqual(["2 are wanted in all: n0, n1"]);
     dead = ["n1", "n2"];
     expect(await shown()).toEqual([]);
+    expect(reasons.get("nfs")?.at(-1)).toMatch(/^no member stands by/);
+    dead = [];
+    services = { ...services, nfs: { ...told, targets: [peer(1)], count: 2 } };
+    await shown();
+    expect(reasons.get("nfs")?.at(-1)).toBe("n1 was asked for by name: when it dies, its clients wait");
   });
 });
 

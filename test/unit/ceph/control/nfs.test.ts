@@ -40,12 +40,14 @@ const ceph = {
 } as unknown as CephCommands;
 let pid: number | null;
 let port = 0;
+let formerClients: string;
 /** When it wrote down last who its clients are. */
 let written = 0;
 const { listen, stopListening } = testListener();
 
 beforeEach(async () => {
   hasProgram = true;
+  formerClients = "5432109876543210\n";
   pid = null;
   isSilent = false;
   sessions = new Map([
@@ -59,7 +61,9 @@ beforeEach(async () => {
   fake = await fakeNode(async (program, args) => {
     if (!hasProgram) throw new Error("missing");
     if (program !== "rados") return nothing;
-    expect(args.slice(-6)).toEqual(["-p", ".nfs", "-N", "share", "stat2", "node3_recov"]);
+    const [word] = args.slice(-2);
+    expect(args.slice(-6)).toEqual(["-p", ".nfs", "-N", "share", word, "node3_recov"]);
+    if (word === "listomapkeys") return { ...nothing, stdout: formerClients };
     // Two hours before Greenwich.
     const time = new Date(written - 2 * 3_600_000).toISOString().replace("Z", "789-0200");
     return { ...nothing, stdout: `.nfs/node3_recov mtime ${time}, size 0\n` };
@@ -153,6 +157,13 @@ describe("the NFS gateway of a node", () => {
     expect(isDone).toBe(false);
     written = Date.now() + 1000;
     await vi.waitFor(() => expect(isDone).toBe(true), { timeout: 10_000 });
+  });
+
+  it("serves at once after a restart when nobody was its client", async () => {
+    await place(5);
+    formerClients = "";
+    written = 0;
+    await nfs.restart(() => undefined, new AbortController().signal);
   });
 
   it("is told of other exports while it runs, and only of news", async () => {
