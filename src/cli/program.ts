@@ -19,8 +19,33 @@ import { formats } from "./session.ts";
 import { addStatusCommand } from "./status-command.ts";
 import { addWaitreadyCommand } from "./waitready-command.ts";
 
-/** The whole command line, for running it and for its reference page. */
-export function buildProgram(io: CliIo): Command {
+/** What adds commands, and the words at which they start; in the order in which help lists them. */
+const groups: readonly {
+  readonly words: readonly string[];
+  readonly add: (to: Command, io: CliIo) => void;
+}[] = [
+  { words: ["init"], add: addInitCommand },
+  { words: ["cluster"], add: addClusterCommands },
+  { words: ["disk"], add: addDiskCommands },
+  { words: ["mesh"], add: addMeshCommands },
+  { words: ["enable", "certificate", "disable"], add: addServiceCommands },
+  { words: ["s3"], add: addS3Commands },
+  { words: ["pool"], add: addPoolCommands },
+  { words: ["fs"], add: addFileSystemCommands },
+  { words: ["nfs"], add: addNfsCommands },
+  { words: ["remote", "replication"], add: addReplicationCommands },
+  { words: ["client"], add: addClientCommands },
+  { words: ["log"], add: addLogCommands },
+  { words: ["events", "metrics"], add: addEventCommands },
+  { words: ["status"], add: addStatusCommand },
+  { words: ["waitready"], add: addWaitreadyCommand },
+];
+
+/**
+ * The command line: with all commands for help, for the reference page and where the arguments name none of them;
+ * else with those of the named group alone, because describing all takes longer than running most of them.
+ */
+export function buildProgram(io: CliIo, args: readonly string[] = []): Command {
   const program = new Command("microceph")
     .description("Ceph that clusters itself: asks the microcephd of this node")
     .version("", "--version", "print the versions of the product, Ceph, etcd and the mesh protocol")
@@ -41,30 +66,31 @@ export function buildProgram(io: CliIo): Command {
       // Usage errors are reported with their code, once, in runCli.
       writeErr: () => undefined,
     });
-  addInitCommand(program, io);
-  addClusterCommands(program, io);
-  addDiskCommands(program, io);
-  addMeshCommands(program, io);
-  addServiceCommands(program, io);
-  addS3Commands(program, io);
-  addPoolCommands(program, io);
-  addFileSystemCommands(program, io);
-  addNfsCommands(program, io);
-  addReplicationCommands(program, io);
-  addClientCommands(program, io);
-  addLogCommands(program, io);
-  addEventCommands(program, io);
-  addStatusCommand(program, io);
-  addWaitreadyCommand(program, io);
+  const word = commandWord(program, args);
+  const named = groups.find(({ words }) => word !== undefined && words.includes(word));
+  for (const { add } of named === undefined ? groups : [named]) add(program, io);
   for (const command of [program, ...program.commands]) {
     if (command.commands.length > 0) command.usage("[options] COMMAND");
   }
   return program;
 }
 
+/** The word at which commander will look for a command: the first that is neither an option nor an option's value. */
+function commandWord(program: Command, args: readonly string[]): string | undefined {
+  for (let at = 0; at < args.length; at += 1) {
+    const arg = args[at] ?? "";
+    if (!arg.startsWith("-")) return arg;
+    const option = program.options.find(({ long, short }) => arg === long || arg === short);
+    if (option?.required) at += 1;
+    // `--format=json`, or one that only a command has: commander knows.
+    else if (option === undefined) return undefined;
+  }
+  return undefined;
+}
+
 /** Run one command line (without program names); the exit code. Everything is printed. */
 export async function runCli(args: readonly string[], io: CliIo): Promise<ExitCode> {
-  const program = buildProgram(io);
+  const program = buildProgram(io, args);
   if (args.length === 0) {
     program.outputHelp();
     return 0;
