@@ -1,5 +1,5 @@
-// Bundle the two programs into dist/. Each start of a bundled program is two to three times faster than from
-// sources (a bundle of CommonJS for the short-lived CLI, of ES modules for the daemon).
+// Bundle the two programs into dist/, each as three files: NAME.cjs, which Node is started with, the program NAME.js,
+// and NAME.cache, what V8 has compiled of it. A start is several times faster than from sources.
 //   build.ts [--quiet]
 import {
   copyFileSync,
@@ -13,25 +13,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
-import { type BuildOptions, build } from "esbuild";
+import { bundleProgram, bundleStart } from "./build/bundle.ts";
+import { makeCache } from "./build/cache.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const quiet = process.argv.includes("--quiet");
-
-const shared: BuildOptions = {
-  absWorkingDir: root,
-  bundle: true,
-  platform: "node",
-  target: "node26",
-  sourcemap: true,
-  minifySyntax: true,
-  // Without comments the text is ASCII: V8 keeps one byte for each character, and a third fewer of them.
-  minifyWhitespace: true,
-  lineLimit: 160,
-  legalComments: "none",
-  logLevel: "warning",
-};
 
 /** Files that the bundles read at run time, found beside themselves. */
 function assets(): string[] {
@@ -44,36 +31,16 @@ const startedAt = new Date();
 mkdirSync(dist, { recursive: true });
 const work = mkdtempSync(join(dist, ".build-"));
 try {
+  const at = (name: string): string => join(work, name);
   await Promise.all([
-    build({
-      ...shared,
-      entryPoints: ["src/cli/main.ts"],
-      outfile: join(work, "microceph.cjs"),
-      format: "cjs",
-      banner: { js: 'const importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },
-      define: {
-        "import.meta.url": "importMetaUrl",
-        "import.meta.dirname": "__dirname",
-        "import.meta.filename": "__filename",
-      },
-    }),
-    build({
-      ...shared,
-      entryPoints: ["src/daemon/main.ts"],
-      outfile: join(work, "microcephd.mjs"),
-      format: "esm",
-      // CommonJS packages inside an ES module expect these.
-      banner: {
-        js: [
-          'import { createRequire as bundleCreateRequire } from "node:module";',
-          "const require = bundleCreateRequire(import.meta.url);",
-          "const __filename = import.meta.filename;",
-          "const __dirname = import.meta.dirname;",
-        ].join("\n"),
-      },
-    }),
+    bundleProgram("src/cli/main.ts", at("microceph.js")),
+    bundleProgram("src/daemon/main.ts", at("microcephd.js")),
+    bundleStart(at("microceph.cjs")),
+    bundleStart(at("microcephd.cjs")),
   ]);
-  for (const asset of assets()) copyFileSync(asset, join(work, basename(asset)));
+  for (const asset of assets()) copyFileSync(asset, at(basename(asset)));
+  makeCache(at("microceph.js"), ["--state-dir", at("none"), "status"]);
+  makeCache(at("microcephd.js"), ["--help"]);
   // Younger sources than this make the build stale, also those changed while it ran.
   writeFileSync(join(work, ".built"), "");
   utimesSync(join(work, ".built"), startedAt, startedAt);

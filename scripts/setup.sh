@@ -125,8 +125,8 @@ node_runs() { sh scripts/run.sh -e 0 2>/dev/null; }
 
 build_is_current() {
   [ $with_build = yes ] || return 0
-  [ -f dist/.built ] && [ -f dist/microceph.cjs ] && [ -f dist/microcephd.mjs ] &&
-    [ -z "$(find src scripts/build.ts package.json package-lock.json -newer dist/.built -print -quit)" ]
+  [ -f dist/.built ] && [ -f dist/microceph.cache ] && [ -f dist/microcephd.cache ] &&
+    [ -z "$(find src scripts/build scripts/build.ts package.json package-lock.json -newer dist/.built -print -quit)" ]
 }
 
 vm_cache=node_modules/.cache/vm

@@ -43,7 +43,7 @@ export const bench: Bench = {
     for (const node of nodes) await cluster.run(node, "disk", "add", "loop,1G,1");
     await cluster.healthy("n1");
     const daemonOf = (node: string): number =>
-      lab.processes(node).find(({ args }) => args.some((word) => word.endsWith("microcephd.mjs")))?.pid ?? 0;
+      lab.processes(node).find(({ args }) => args.some((word) => word.endsWith("microcephd.cjs")))?.pid ?? 0;
     return {
       comparisons: [
         {

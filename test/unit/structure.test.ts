@@ -10,6 +10,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   files: [],
   process: ["errors"],
+  start: [],
   version: [],
   discovery: ["errors", "ids"],
   mesh: ["errors", "files", "ids", "version"],

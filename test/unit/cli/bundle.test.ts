@@ -1,29 +1,25 @@
-import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bundleProgram, bundleStart } from "../../../scripts/build/bundle.ts";
+import { makeCache } from "../../../scripts/build/cache.ts";
 import { runServer } from "../api/running-server.ts";
 
 let directory = "";
 let program = "";
 let bundled: string[] = [];
 
+const file = (suffix: string): string => join(directory, `microceph.${suffix}`);
+
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "mc-cli-"));
   program = join(directory, "microceph.cjs");
-  const { metafile } = await build({
-    entryPoints: [resolve("src/cli/main.ts")],
-    outfile: program,
-    bundle: true,
-    platform: "node",
-    target: "node26",
-    format: "cjs",
-    metafile: true,
-    logLevel: "error",
-  });
-  bundled = Object.keys(metafile.inputs);
+  await bundleStart(program);
+  const { inputs } = await bundleProgram("src/cli/main.ts", file("js"));
+  bundled = Object.keys(inputs);
+  makeCache(file("js"), ["--state-dir", join(directory, "none"), "status"]);
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -54,7 +50,7 @@ function run(
   });
 }
 
-describe("the program as one file", () => {
+describe("the program as it is packed", () => {
   test("carries commander and no other library", () => {
     const packages = new Set(
       bundled.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []),
@@ -88,5 +84,37 @@ describe("the program as one file", () => {
     const ended = await run(["--state-dir", directory, "status"]);
     expect(ended.code).toBe(3);
     expect(ended.stderr).toMatch(/^Error: no daemon answers on .* \[DAEMON_NOT_RUNNING\]\nHint: /);
+  });
+
+  test.each(["microceph", "microcephd"])(
+    "starts from its code cache, as bin/%s starts Node",
+    async (name) => {
+      const script = await readFile(join("bin", name), "utf8");
+      const options = /exec "\$node" (.*)"\$root\/dist\//.exec(script)?.[1]?.split(" ").filter(Boolean);
+      const look = [
+        'import { readFileSync } from "node:fs";',
+        `import { compileProgram } from "${resolve("src/start/program.ts")}";`,
+        "const [js, cache] = process.argv.slice(1);",
+        'console.log(compileProgram(readFileSync(js, "latin1"), js, readFileSync(cache)).cached);',
+      ].join("\n");
+      const args = [...(options ?? ["--none"]), "--input-type=module", "-e", look, file("js"), file("cache")];
+      expect(execFileSync(process.execPath, args, { encoding: "utf8" })).toBe("true\n");
+      expect((await stat(file("cache"))).size).toBeGreaterThan(50_000);
+    },
+  );
+
+  test("has the same code cache wherever and whenever it is made", async () => {
+    const cache = await readFile(file("cache"));
+    expect(cache.includes(directory, "latin1")).toBe(false);
+    makeCache(file("js"), ["--state-dir", join(directory, "elsewhere"), "status"]);
+    expect(cache.equals(await readFile(file("cache")))).toBe(true);
+  });
+
+  test("runs without a code cache, and with half of one", async () => {
+    const usage = { code: 2, stdout: "", stderr: expect.stringContaining("unknown command 'nothing'") };
+    await truncate(file("cache"), 40_000);
+    expect(await run(["nothing"])).toEqual(usage);
+    await rm(file("cache"));
+    expect(await run(["nothing"])).toEqual(usage);
   });
 });
