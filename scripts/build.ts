@@ -33,7 +33,7 @@ const work = mkdtempSync(join(dist, ".build-"));
 try {
   const at = (name: string): string => join(work, name);
   await Promise.all([
-    bundleProgram("src/cli/main.ts", at("microceph.js")),
+    bundleProgram("src/cli/main.ts", at("microceph.js"), { lateModules: true }),
     bundleProgram("src/daemon/main.ts", at("microcephd.js")),
     bundleStart(at("microceph.cjs")),
     bundleStart(at("microcephd.cjs")),

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -17,7 +17,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "mc-cli-"));
   program = join(directory, "microceph.cjs");
   await bundleStart(program);
-  const { inputs } = await bundleProgram("src/cli/main.ts", file("js"));
+  const { inputs } = await bundleProgram("src/cli/main.ts", file("js"), { lateModules: true });
   bundled = Object.keys(inputs);
   makeCache(file("js"), ["--state-dir", join(directory, "none"), "status"]);
 });
@@ -56,6 +56,18 @@ describe("the program as it is packed", () => {
       bundled.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []),
     );
     expect([...packages]).toEqual(["commander"]);
+  });
+
+  test("loads of Node's modules only what a command needs", () => {
+    const look =
+      'process.on("exit", () => console.log(process.moduleLoadList.join("\\n"))); require(process.argv[1]);';
+    const args = ["-e", look, program, "--state-dir", join(directory, "none"), "status"];
+    const { stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    const loaded = stdout.split("\n").map((line) => line.replace("NativeModule ", ""));
+    expect(loaded).toEqual(expect.arrayContaining(["fs", "http"]));
+    for (const name of ["child_process", "fs/promises", "crypto", "tls", "https", "readline"]) {
+      expect(loaded).not.toContain(name);
+    }
   });
 
   test("talks to a daemon and passes exit codes and streams on", async () => {
