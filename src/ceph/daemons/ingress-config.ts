@@ -152,12 +152,15 @@ export function haproxyConfig(
 /**
  * NFS: each client has its own gateway, which knows what it has open and locked, and waits for that one rather than be
  * sent to another. What it has of one that does not answer any more is cut, so that it asks again (RFC 8881, 2.10.13).
+ * A gateway knows a client again by the address, too, from which it sees it come (`check_clid`): that must be the same
+ * whichever node the common address is at.
  */
 function nfsFront(
   at: { readonly vip: string; readonly port: number },
   ranks: readonly number[],
   backends: readonly Backend[],
 ): string[] {
+  const source = `source ${hostPort(at.vip, 0)}`;
   return [
     "frontend nfs",
     "  mode tcp",
@@ -170,7 +173,7 @@ function nfsFront(
         .filter((one) => one.rank === rank && one.port !== null)
         .map(
           ({ handle, address, port }) =>
-            `  server ${handle} ${hostPort(address, port ?? 0)} check inter 1s fall 3 rise 1 downinter 200ms on-marked-down shutdown-sessions`,
+            `  server ${handle} ${hostPort(address, port ?? 0)} ${source} check inter 1s fall 3 rise 1 downinter 200ms on-marked-down shutdown-sessions`,
         ),
     ]),
   ];

@@ -260,7 +260,9 @@ const commands: Readonly<Record<string, () => Promise<string>>> = {
   /** Open a file of that path, made if it is not there, for reading and writing. */
   open: async () => {
     await introduce();
-    await inSession(complete);
+    await inSession(complete).catch((error: unknown) => {
+      if (!(error instanceof NfsError) || error.message !== "COMPLETE_ALREADY") throw error;
+    });
     const parts = arg.split("/").filter((part) => part !== "");
     const name = parts.pop() ?? "";
     await inSession(

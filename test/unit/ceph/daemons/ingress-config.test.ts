@@ -88,7 +88,9 @@ describe("haproxy's configuration", () => {
     expect(text).toContain("  use_backend nfs-%[src,crc32(1),mod(2)]\n");
     expect(text.split("backend nfs-0\n")[1]?.split("backend nfs-1\n")).toEqual([
       "  mode tcp\n",
-      expect.stringMatching(/^ {2}mode tcp\n {2}server n3 10\.0\.0\.3:12049 check .* shutdown-sessions\n$/),
+      expect.stringMatching(
+        /^ {2}mode tcp\n {2}server n3 10\.0\.0\.3:12049 source 10\.0\.0\.100:0 check .* shutdown-sessions\n$/,
+      ),
     ]);
     // Of S3 nothing is there.
     expect(text).not.toMatch(/s3|:80 /);
