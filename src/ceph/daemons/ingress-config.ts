@@ -74,7 +74,7 @@ export function haproxyConfig(
   const retry = "  retry-on conn-failure empty-response";
   const [figures] = backends.filter(({ panel }) => panel === "prometheus");
   const [dashboard] = backends.filter(({ panel }) => panel === "dashboard");
-  return `${[
+  const lines = [
     "# Written by microcephd from the gateways that are placed; changes here are overwritten.",
     "global",
     ...(nobody ? ["  user nobody", "  group nogroup"] : []),
@@ -146,14 +146,22 @@ export function haproxyConfig(
           ...servers("tlsPort", "dashboard"),
         ]),
     ...(nfsPort === undefined || ranks.length === 0 ? [] : nfsFront({ vip, port: nfsPort }, ranks, backends)),
-  ].join("\n")}\n`;
+  ];
+  // By it the one that runs says with which of these it does.
+  lines.splice(2, 0, `  description ${createHash("sha256").update(lines.join("\n")).digest("hex")}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** The `description` in a configuration that `haproxyConfig` made. */
+export function descriptionOf(config: string): string | null {
+  return /^ {2}description (\S+)$/m.exec(config)?.[1] ?? null;
 }
 
 /**
  * NFS: each client has its own gateway, which knows what it has open and locked, and waits for that one rather than be
- * sent to another. What it has of one that does not answer any more is cut, so that it asks again (RFC 8881, 2.10.13).
+ * sent to another. A connection to one whose host is silent is cut, so that the client comes again (RFC 8881, 2.10.13).
  * A gateway knows a client again by the address, too, from which it sees it come (`check_clid`): that must be the same
- * whichever node the common address is at.
+ * whichever node the common address is at. Who does not have the address cannot look whether gateways answer.
  */
 function nfsFront(
   at: { readonly vip: string; readonly port: number },
@@ -173,7 +181,7 @@ function nfsFront(
         .filter((one) => one.rank === rank && one.port !== null)
         .map(
           ({ handle, address, port }) =>
-            `  server ${handle} ${hostPort(address, port ?? 0)} ${source} check inter 1s fall 3 rise 1 downinter 200ms on-marked-down shutdown-sessions`,
+            `  server ${handle} ${hostPort(address, port ?? 0)} ${source} tcp-ut 5s`,
         ),
     ]),
   ];

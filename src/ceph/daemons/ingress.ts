@@ -6,8 +6,10 @@ import type { Handle } from "../../ids/ids.ts";
 import type { CephPaths } from "../config/ceph-paths.ts";
 import { type DaemonDeps, daemonEnvironment, unitName } from "./deps.ts";
 import { orDiskFull } from "./disk-full.ts";
+import { haproxyDescription } from "./haproxy-socket.ts";
 import {
   checkScript,
+  descriptionOf,
   type Front,
   haproxyConfig,
   type IngressPaths,
@@ -29,6 +31,9 @@ const keptSchema = z.object({
 export type KeptIngress = z.infer<typeof keptSchema>;
 
 const programMs = 20_000;
+/** Milliseconds that haproxy gets to take over another configuration, and after which it is told once more. */
+const takingOverMs = 30_000;
+const askAgainMs = 2_000;
 
 /** Throws MISSING_PROGRAM. */
 export async function checkIngressPrograms(deps: Pick<DaemonDeps, "run">): Promise<void> {
@@ -136,7 +141,7 @@ export async function startIngress(
       stopSeconds: 30,
     }),
   );
-  if (before !== text && action === "unchanged" && status.pid !== null) process.kill(status.pid, "SIGUSR2");
+  if (action === "unchanged" && status.pid !== null) await untilRuns(paths.socket, status.pid, text);
   const vipUnit = addressUnit(handle);
   // What it is told is part of what it runs with: other settings restart it.
   const told = `${settings.vip}/${settings.prefix} ${settings.interface}`;
@@ -149,6 +154,26 @@ export async function startIngress(
       stopSeconds: 10,
     },
     { restartIfChanged: true },
+  );
+}
+
+/**
+ * Have the running haproxy take over what its file says. Its master forgets a signal that comes while it takes over
+ * something already: it is asked what it runs with. Throws DEADLINE_EXCEEDED, as when it does not like what it reads.
+ */
+async function untilRuns(socket: string, master: number, text: string): Promise<void> {
+  const wanted = descriptionOf(text);
+  let asked = Number.NEGATIVE_INFINITY;
+  await waitUntil(
+    "haproxy to take over other gateways",
+    async () => {
+      if ((await haproxyDescription(socket)) === wanted) return true;
+      if (performance.now() - asked < askAgainMs) return undefined;
+      asked = performance.now();
+      process.kill(master, "SIGUSR2");
+      return undefined;
+    },
+    { deadlineMs: takingOverMs, intervalMs: 100 },
   );
 }
 

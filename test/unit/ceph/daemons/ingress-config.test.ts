@@ -89,7 +89,7 @@ describe("haproxy's configuration", () => {
     expect(text.split("backend nfs-0\n")[1]?.split("backend nfs-1\n")).toEqual([
       "  mode tcp\n",
       expect.stringMatching(
-        /^ {2}mode tcp\n {2}server n3 10\.0\.0\.3:12049 source 10\.0\.0\.100:0 check .* shutdown-sessions\n$/,
+        /^ {2}mode tcp\n {2}server n3 10\.0\.0\.3:12049 source 10\.0\.0\.100:0 tcp-ut 5s\n$/,
       ),
     ]);
     // Of S3 nothing is there.
