@@ -1,3 +1,4 @@
+import type { Program } from "../process/programs.ts";
 import { runProgram } from "../process/run-program.ts";
 
 export interface ProgramVersions {
@@ -8,7 +9,7 @@ export interface ProgramVersions {
 
 const deadlineMs = 10_000;
 
-async function versionOf(program: string, args: readonly string[]): Promise<string> {
+async function versionOf(program: Program, args: readonly string[]): Promise<string> {
   try {
     const { stdout } = await runProgram(program, args, { deadlineMs });
     return /\b(\d+\.\d+\.\d+)\b/.exec(stdout)?.[1] ?? "";

@@ -1,5 +1,6 @@
 import { execa } from "execa";
 import { MicrocephError } from "../errors/microceph-error.ts";
+import type { Program } from "./programs.ts";
 
 export interface RunOptions {
   /** Milliseconds after which the program is killed. */
@@ -28,7 +29,7 @@ const outputLimit = 16 * 1024 * 1024;
  * Throws MISSING_PROGRAM, DEADLINE_EXCEEDED, CANCELLED or PROGRAM_FAILED (data: program, exitCode, stderr).
  */
 export async function runProgram(
-  program: string,
+  program: Program,
   args: readonly string[],
   options: RunOptions,
 ): Promise<RunResult> {

@@ -336,11 +336,13 @@ export class CephClient implements CephCommands {
   ): Promise<Json> {
     checkWords(words);
     try {
-      const command = ["ceph", ...this.#arguments, ...(how.args ?? []), ...words];
+      const args = [...this.#arguments, ...(how.args ?? []), ...words];
       // One that waits for its input must not outlive this process: it would take the end of it for all.
-      const [program = "", ...args] =
-        how.input === undefined ? command : ["setpriv", "--pdeathsig", "KILL", ...command];
-      const result = await this.#run(program, args, {
+      const [program, all] =
+        how.input === undefined
+          ? (["ceph", args] as const)
+          : (["setpriv", ["--pdeathsig", "KILL", "ceph", ...args]] as const);
+      const result = await this.#run(program, all, {
         deadlineMs: options.deadlineMs ?? processDeadlineMs,
         ...(how.input === undefined ? {} : { input: how.input }),
         ...(options.signal ? { signal: options.signal } : {}),

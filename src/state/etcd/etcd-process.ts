@@ -34,8 +34,6 @@ export interface EtcdProcessOptions {
   /** Keeps clusters apart: the cluster id. */
   readonly token: string;
   readonly timers?: EtcdTimers;
-  /** Default: `etcd` from PATH. */
-  readonly program?: string;
   /** Milliseconds before a crashed etcd is started again: first, doubling up to longest. */
   readonly restartMs?: { readonly first: number; readonly longest: number };
   /** Bytes of log kept, twice. */
@@ -128,13 +126,13 @@ export class EtcdProcess {
    * cannot go on with the data it has.
    */
   async start(): Promise<void> {
-    const { dir, name, program } = this.#options;
+    const { dir, name } = this.#options;
     if (!this.#stopping) throw new Error("etcd is started already");
     checkSocketPath(this.clientSocket);
     checkSocketPath(this.peerSocketPath(name));
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await chmod(dir, 0o700);
-    const about = await runProgram(program ?? "etcd", ["--version"], { deadlineMs: versionDeadlineMs });
+    const about = await runProgram("etcd", ["--version"], { deadlineMs: versionDeadlineMs });
     this.#version = parseVersion(about.stdout);
     if (await this.#leftOver.killProcess()) this.#log.warn("killed an etcd left over from an earlier run");
     const data = await this.#leftOver.data();
@@ -178,7 +176,7 @@ export class EtcdProcess {
   }
 
   async #spawn(): Promise<void> {
-    const { dir, program, name } = this.#options;
+    const { dir, name } = this.#options;
     const version = this.#version;
     if (!version) throw new Error("the version of etcd is not known yet");
     const args = etcdArguments({ ...this.#options, timers: this.#options.timers ?? defaultTimers }, version);
@@ -192,7 +190,7 @@ export class EtcdProcess {
     const startedAt = performance.now();
     const child = await this.#file.withDescriptor((descriptor) =>
       // Node cannot set a parent-death signal; setpriv (util-linux) does and then becomes etcd.
-      spawn("setpriv", ["--pdeathsig", "KILL", "--", program ?? "etcd", ...args], {
+      spawn("setpriv", ["--pdeathsig", "KILL", "--", "etcd", ...args], {
         cwd: dir,
         // A group of its own: a terminal's Ctrl-C must reach the daemon only, which stops etcd in order.
         detached: true,

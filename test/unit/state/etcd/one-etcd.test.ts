@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { isMicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { WatchCompacted, type WatchEvent } from "../../../../src/state/etcd/etcd-api.ts";
 import { EtcdClient } from "../../../../src/state/etcd/etcd-client.ts";
@@ -142,17 +142,15 @@ describe("EtcdProcess", () => {
 
   test("a program that is not installed is named", async () => {
     const missing = new EtcdProcess(
-      {
-        dir: join(cluster.root, "none"),
-        name: host.handle,
-        peers: [],
-        mode: "new",
-        token: testCluster,
-        program: "etcd-that-is-not",
-      },
+      { dir: join(cluster.root, "none"), name: host.handle, peers: [], mode: "new", token: testCluster },
       { log: quiet },
     );
-    expect(await codeOf(missing.start())).toBe("MISSING_PROGRAM");
+    vi.stubEnv("PATH", "/nowhere");
+    try {
+      expect(await codeOf(missing.start())).toBe("MISSING_PROGRAM");
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   test("never starts empty where there was data", async () => {
