@@ -1,5 +1,5 @@
 #!/bin/sh
-# npm run package [-- snap [--lint]]: build what is given to others into dist/packages: see docs/how-to/install.md
+# npm run package [-- --all | snap [--lint]]: build what is given to others into dist/packages: see docs/how-to/install.md
 set -eu
 here=$(dirname "$0")
 command -v dpkg-deb >/dev/null 2>&1 || {

@@ -11,6 +11,7 @@ import {
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { manPage } from "./man.ts";
+import { nodePackage } from "./node.ts";
 import { programs } from "./programs.ts";
 import { run } from "./run.ts";
 import { type Bundled, licenceTexts } from "./sbom.ts";
@@ -63,8 +64,9 @@ export function buildDeb(options: DebOptions): void {
     mkdirSync(join(work, "usr/bin"), { recursive: true });
     symlinkSync(`../lib/microceph-mesh/bin/${name}`, join(work, "usr/bin", name));
   }
-  const node = `node_modules/node-linux-${platform}/bin/node`;
-  copy(node, join(lib, node), 0o755);
+  const node = packages.find(({ name }) => name === nodePackage(platform));
+  if (node === undefined) throw new Error(`there is no Node for ${platform}`);
+  copy(join(node.path, "bin/node"), join(lib, `node_modules/${node.name}/bin/node`), 0o755);
 
   copy("packaging/deb/microcephd.service", "usr/lib/systemd/system/microcephd.service");
   copy("packaging/deb/microceph.sysusers", "usr/lib/sysusers.d/microceph-mesh.conf");
