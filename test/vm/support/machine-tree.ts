@@ -20,7 +20,7 @@ export const machineFolder = "/opt/microceph-vm";
 export interface MachineTree {
   /** Kept from run to run. */
   readonly folder: string;
-  /** Packages besides systemd, installed once. */
+  /** Packages besides systemd, installed once; others make another tree. */
   readonly packages: readonly string[];
   /** The script that is number 1 before systemd is; its name is systemd.sh. */
   readonly firstScript: string;
@@ -55,7 +55,8 @@ export function inTree(tree: string, program: string, ...args: string[]): void {
 export function machineTree(asked: MachineTree): string {
   const { folder: tree } = asked;
   const stamp = `${tree}.stamp`;
-  if (!existsSync(stamp)) {
+  const wanted = asked.packages.join(" ");
+  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
     const { name, archive } = release();
     rmSync(tree, { recursive: true, force: true });
     mkdirSync(tree, { recursive: true });
@@ -68,7 +69,7 @@ export function machineTree(asked: MachineTree): string {
     if (asked.packages.length > 0) {
       inTree(tree, "apt-get", "-qq", "install", "-y", "--no-install-recommends", ...asked.packages);
     }
-    writeFileSync(stamp, "");
+    writeFileSync(stamp, wanted);
   }
   const own = join(tree, machineFolder);
   rmSync(own, { recursive: true, force: true });
