@@ -42,7 +42,13 @@ const depends = [
 ].join(", ");
 const recommends = "radosgw, haproxy, keepalived, cryptsetup-bin, openssl, bash-completion";
 /** For what few want; the package of nfs-ganesha brings a service of its own. */
-const suggests = "rbd-mirror, cephfs-mirror, nfs-ganesha, nfs-ganesha-ceph";
+const suggests = "rbd-mirror, cephfs-mirror, nfs-ganesha, nfs-ganesha-ceph, apparmor";
+
+/** Of `packaging/deb`: what an administrator may change, and keeps. */
+const conffiles = [
+  ["microcephd.default", "etc/default/microcephd"],
+  ["microcephd.apparmor", "etc/apparmor.d/microcephd"],
+] as const;
 
 /** Build the Debian package. The same sources and epoch give the same bytes. */
 export function buildDeb(options: DebOptions): void {
@@ -70,7 +76,7 @@ export function buildDeb(options: DebOptions): void {
 
   copy("packaging/deb/microcephd.service", "usr/lib/systemd/system/microcephd.service");
   copy("packaging/deb/microceph.sysusers", "usr/lib/sysusers.d/microceph-mesh.conf");
-  copy("packaging/deb/microcephd.default", "etc/default/microcephd");
+  for (const [name, path] of conffiles) copy(`packaging/deb/${name}`, path);
   for (const name of ["microceph", "microcephd"]) {
     const page = readFileSync(
       join(root, "docs/reference", name === "microceph" ? "cli.md" : "microcephd.md"),
@@ -111,7 +117,7 @@ export function buildDeb(options: DebOptions): void {
       "",
     ].join("\n"),
   );
-  put("DEBIAN/conffiles", "/etc/default/microcephd\n");
+  put("DEBIAN/conffiles", conffiles.map(([, path]) => `/${path}\n`).join(""));
   for (const name of ["postinst", "prerm", "postrm"]) copy(`packaging/deb/${name}`, `DEBIAN/${name}`, 0o755);
 
   // The name of a folder's owner, its time and the order of files must not tell who built it, or when.

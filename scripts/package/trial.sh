@@ -1,7 +1,7 @@
 #!/bin/sh
 # npm run test:package [RELEASE…]: the Debian package on clean trees of Debian (bookworm, trixie unless told otherwise):
 # as machines with systemd: installed, with three OSDs to HEALTH_OK, rebooted, removed, purged. Then in a virtual
-# machine, with a power cut and a shutdown, unless releases are named. Last line: N passed, N failed, 0 skipped
+# machine, confined by AppArmor, with a power cut and a shutdown, unless releases are named. Last line: N passed, N failed, 0 skipped
 # MICROCEPH_TRIAL_DEB: a package that is there already. Needs root, debootstrap and Debian's archive; the trees are below $MICROCEPH_TRIAL (/var/tmp) and removed at the end.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -134,6 +134,12 @@ rebooted() {
   halt
   boot && healthy && kept
 }
+# As its own parser takes it: this machine's kernel may be without AppArmor.
+profile_parses() {
+  inside apt-get install -y --no-install-recommends apparmor || return 1
+  dpkg-deb --fsys-tarfile "$deb" | tar -xO ./etc/apparmor.d/microcephd >"$tree/root/profile" || return 1
+  inside apparmor_parser --skip-kernel-load --skip-cache /root/profile
+}
 stopped() {
   on apt-get remove -y microceph-mesh || return 1
   ! on pgrep -l '^ceph-(mon|mgr|osd|mds)|^node' && ! on systemctl list-units --plain --no-legend 'microceph*' | grep .
@@ -178,10 +184,12 @@ for release in ${*:-bookworm trixie}; do
   check "$release: is purged" on apt-get purge -y microceph-mesh
   check "$release: keeps its state when it is purged" test -s "$state/state.db"
   check "$release: leaves no settings behind" absent "$tree/etc/default/microcephd"
+  check "$release: leaves no AppArmor profile behind" absent "$tree/etc/apparmor.d/local/microcephd"
   check "$release: installs again" on apt-get install -y --no-install-recommends /root/microceph.deb
   check "$release: is purged with its data when asked" on env MICROCEPH_PURGE_DATA=yes apt-get purge -y microceph-mesh
   check "$release: leaves nothing behind then" absent "$state"
   halt
+  check "$release: has an AppArmor profile that parses" profile_parses
 done
 
 # The package for npm is on this machine, below a folder of its own.

@@ -40,7 +40,8 @@ export const errorCodes = {
     http: 403,
     exit: 1,
     meaning: "The control socket or a file may not be opened by this user.",
-    remedy: "Run as root or as a member of the group microceph.",
+    remedy:
+      "Run as root or as a member of the group microceph. Where root may not either: `journalctl -k | grep apparmor`.",
   },
   NOT_INITIALIZED: {
     http: 503,
