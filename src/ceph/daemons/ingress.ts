@@ -116,8 +116,9 @@ export async function forgetOtherIngressCertificates(
 }
 
 /**
- * haproxy before these gateways, with the certificate at that path, and keepalived: started, or adopted; other settings restart them, other gateways and
- * another certificate are taken over without a connection lost. Idempotent.
+ * haproxy before these gateways, with the certificate at that path, and keepalived: started, or adopted; other settings
+ * restart them, other gateways and another certificate are taken over without a connection lost. Idempotent. Throws
+ * DEADLINE_EXCEEDED.
  */
 export async function startIngress(
   deps: DaemonDeps,

@@ -45,9 +45,9 @@ const squashWords = { none: "No_Root_Squash", root: "Root_Squash", all: "All_Squ
 const versions = [0, 1, 2];
 
 /**
- * Configuration of `ganesha.nfsd` (ganesha-config(8), ganesha-core-config(8), ganesha-ceph-config(8)).
- * Which clients may claim locks again, it keeps in RADOS under the number of its `rank`; clients
- * and metadata servers know it by names that say nothing of its host. `conf`: path of ceph.conf.
+ * Configuration of `ganesha.nfsd` (ganesha-config(8), ganesha-core-config(8), ganesha-ceph-config(8)). Which clients may
+ * claim locks again, it keeps in RADOS under the number of its `rank`; clients and metadata servers know it by names
+ * that say nothing of its host. `conf`: path of ceph.conf.
  */
 export function ganeshaConfig(
   settings: NfsSettings,

@@ -1,10 +1,12 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CephCommands } from "../../../../src/ceph/command/commands.ts";
 import { NodeIngress, sharedAddresses } from "../../../../src/ceph/control/ingress.ts";
-import type { IngressSettings } from "../../../../src/ceph/daemons/ingress-config.ts";
+import { descriptionOf, type IngressSettings } from "../../../../src/ceph/daemons/ingress-config.ts";
 import { MicrocephError } from "../../../../src/errors/microceph-error.ts";
 import { handle } from "../../../../src/ids/ids.ts";
 import type { Json } from "../../../../src/ids/json.ts";
@@ -202,6 +204,37 @@ describe("the ingress of a node", () => {
     };
     await place(6, look, { ...settings, vip: "10.0.0.101" });
     expect([meanwhile, shared()]).toEqual([["10.0.0.100", "10.0.0.101"], ["10.0.0.101"]]);
+  });
+
+  it("tells haproxy again when that did not hear of other gateways, and not when it runs with them", async () => {
+    await place(5);
+    await new Promise((resolve) => server?.close(resolve));
+    let description = "";
+    server = createServer((socket) => socket.once("data", () => socket.end(`description: ${description}\n`)));
+    await new Promise<void>((resolve) => server?.listen(join(fake.deps.paths.run, "haproxy.sock"), resolve));
+    const master = spawn("sh", ["-c", "trap 'echo told' USR2; echo ready; while :; do sleep 0.05; done"]);
+    const { ensure } = fake.deps.runner;
+    fake.deps.runner.ensure = async (...args) => {
+      const { action, status } = await ensure(...args);
+      return { action, status: { ...status, pid: master.pid ?? null } };
+    };
+    let told = 0;
+    await once(master.stdout, "data");
+    master.stdout.on("data", () => {
+      told += 1;
+      // The first is lost.
+      if (told === 2) config("haproxy.cfg").then((text) => (description = descriptionOf(text) ?? ""));
+    });
+    try {
+      const third = { handle: handle("n3"), address: "10.0.0.3", port: 8080, tlsPort: null };
+      const front = { backends: [third], ...rest, certificate: null };
+      await ingress.follow(front);
+      expect(told).toBe(2);
+      await ingress.follow(front);
+      expect(told).toBe(2);
+    } finally {
+      master.kill("SIGKILL");
+    }
   });
 
   it("goes for a later decision only; who has none follows nothing", async () => {
