@@ -337,21 +337,24 @@ labSuite("a cluster in operation", () => {
     await lab.exec(host, ["ip", "addr", "del", `${vip}/24`, "dev", "eth0"]);
     await lab.heal(host);
     await lab.start(host);
-    await cluster.formed(three);
     await lab.waitFor(
-      `no gateway on ${host} any more`,
+      `nothing of a gateway on ${host} any more`,
       async (note) => {
-        const running = [...ranks()];
-        note(running);
-        return !running.some(([, node]) => node === host);
+        // Who says nothing for a minute is forgotten.
+        expect(await client("one", "read")).toBe(`ok ${text}`);
+        const left = await lab.run(host, ["sh", "-c", "ls /var/lib/microceph/data/nfs"]);
+        note([...ranks(), left]);
+        return ![...ranks().values()].includes(host) && left === "";
       },
       minutes(3),
     );
     expect(await client("one", "write", `${text} still`)).toBe("ok");
-    expect(await client("three", "lock")).toBe("DENIED");
-    expect(await client("three", "read")).toBe(`ok ${text} still`);
+    await until(/^ok /, "four", "open", "/shared/locked");
+    expect(await client("four", "lock")).toBe("DENIED");
+    expect(await client("four", "read")).toBe(`ok ${text} still`);
     await cluster.run("n1", "disable", "ingress", "--all");
     await cluster.run("n1", "disable", ...service, "--all");
+    await cluster.formed(three);
   }
 
   it("sets any option of Ceph, restarts in turn who reads it only at the start, and refuses what is its own", async () => {
