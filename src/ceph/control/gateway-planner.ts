@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Handle, isPeerId, type PeerId } from "../../ids/ids.ts";
 import type { Json } from "../../ids/json.ts";
 import type { NfsIdentity } from "../../ids/nfs.ts";
-import type { Entry } from "../../state/journal/types.ts";
+import type { DecisionNumber, Entry } from "../../state/journal/types.ts";
 import { listens } from "../daemons/listens.ts";
 import { nfsSettings } from "../daemons/nfs-config.ts";
 import { planGateways } from "../plan/gateways.ts";
@@ -67,19 +67,18 @@ export function servicePlanner(
     const wish = wishFor(service, deps.services());
     const entries = deps.entries();
     const members = deps.members();
+    // What a former member of this name had is not there any more.
+    const isHost = (handle: Handle, since: DecisionNumber): boolean =>
+      members.some((member) => member.handle === handle && member.admitted < since.revision);
     const placed = placedDaemons(entries).filter(
-      ({ type, handle, number }) =>
-        type === service &&
-        // What a former member of this name had is not there any more.
-        members.some((member) => member.handle === handle && member.admitted < number.revision),
+      ({ type, handle, number }) => type === service && isHost(handle, number),
     );
     if (wish === null && placed.length === 0) return [];
     const network = wish !== null && "vip" in wish ? `${wish.vip}/${wish.prefix}` : null;
     const isNfs = service === "nfs";
     const isFronted = isNfs && wishFor("ingress", deps.services())?.nfsPort !== undefined;
-    const silent = isFronted
-      ? await silentGateways(wish as Wish<"nfs"> | null, members, placed, deps.listens)
-      : null;
+    const bind = wish !== null && "bind" in wish ? wish.bind : null;
+    const silent = isFronted ? await silentGateways(bind, members, placed, deps.listens) : null;
     if (silent?.answering) deps.later(lookMs);
     const plan = planGateways({
       wish: wish && {
@@ -99,10 +98,8 @@ export function servicePlanner(
     const reasons = [...plan.reasons];
     if (isFronted && wish !== null) reasons.push(...waiting(wish, members, placed));
     let { place } = plan;
-    const identities = nfsIdentities(entries, (handle, since) =>
-      members.some((member) => member.handle === handle && member.admitted < since.revision),
-    );
-    const identityOf = isNfs && wish !== null ? newIdentities(wish as Wish<"nfs">, identities) : null;
+    const identities = nfsIdentities(entries, isHost);
+    const rankOf = isNfs && wish !== null ? ranksFor(wish, identities) : null;
     if ((service === "rgw" || isNfs) && place.length > 0) {
       // Without an OSD a gateway waits for its pools until it gives up.
       const tree = await ceph.osdTree({ deadlineMs: callMs, signal });
@@ -118,7 +115,7 @@ export function servicePlanner(
       ...place.flatMap(({ peer, handle, reason }): Proposal[] => {
         if (wish === null) return [];
         const { targets: _, count: __, zone: ___, fronts: ____, ...told } = { fronts: undefined, ...wish };
-        const rank = identityOf?.(handle);
+        const rank = rankOf?.(handle);
         // All are in use until one that is taken off is gone.
         if (isNfs && rank === undefined) return [];
         const body = { type: service, handle, ...told, ...(isNfs ? { rank } : {}) } as Json;
@@ -138,7 +135,7 @@ export function servicePlanner(
  * their clients over at once. `answering`: whether one of a host that is away does answer, so that it is left alone.
  */
 async function silentGateways(
-  wish: Wish<"nfs"> | null,
+  bind: string | null,
   members: readonly PlannedMember[],
   placed: readonly PlacedDaemon[],
   isListening: NonNullable<PlannerDeps["listens"]> = listens,
@@ -147,7 +144,7 @@ async function silentGateways(
   let answering = false;
   for (const { handle, port: at } of placed) {
     const host = members.find((member) => member.handle === handle);
-    const address = wish?.bind ?? host?.address ?? null;
+    const address = bind ?? host?.address ?? null;
     if (host === undefined || host.alive || address === null || at === null) continue;
     if (await isListening({ host: address, port: at })) answering = true;
     else handles.add(handle);
@@ -172,8 +169,8 @@ function waiting(
 }
 
 /** The rank of a gateway that is to run on a host: that which it has, or one that nobody has; undefined: none is left. */
-function newIdentities(
-  wish: Wish<"nfs">,
+function ranksFor(
+  wish: Pick<Wish<"nfs">, "count" | "targets">,
   identities: ReadonlyMap<Handle, NfsIdentity>,
 ): (handle: Handle) => number | undefined {
   const used = new Set([...identities.values()].map(({ rank }) => rank));
