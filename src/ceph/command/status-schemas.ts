@@ -117,6 +117,7 @@ export const mdsStatSchema = z
           z.object({
             mdsmap: z.object({
               fs_name: name,
+              in: z.array(z.int()).max(1024).default([]),
               info: z.record(z.string(), z.object({ name, state: z.string().max(64) })),
             }),
           }),
@@ -130,7 +131,12 @@ export const mdsStatSchema = z
     return {
       active: ranked.filter(({ state }) => state !== "up:standby-replay").map((mds) => mds.name),
       standby: [...fsmap.standbys, ...replaying].map((mds) => mds.name),
+      reconnecting: ranked.filter(({ state }) => state === "up:reconnect").map((mds) => mds.name),
       fileSystems: fsmap.filesystems.map(({ mdsmap }) => mdsmap.fs_name),
+      unserved: fsmap.filesystems.flatMap(({ mdsmap }) => {
+        const serving = Object.values(mdsmap.info).filter(({ state }) => state === "up:active").length;
+        return serving < Math.max(1, mdsmap.in.length) ? [mdsmap.fs_name] : [];
+      }),
     };
   });
 

@@ -334,7 +334,7 @@ export class CephNode {
     start(unitName("cephfs-mirror", handle), this.fileMirror.start());
     start(unitName("rgw", handle), this.gateway.start());
     start(unitName("ingress", handle), this.ingress.start());
-    start(unitName("nfs", handle), this.nfs.start());
+    start(unitName("nfs", handle), this.nfs.start(this.#stopped.signal));
     for (const { osd, stopped } of await listLocalOsds(deps)) {
       if (!stopped) start(unitName("osd", osd), this.#startOsd(osd));
     }

@@ -7,6 +7,7 @@ import { type DaemonDeps, unitName } from "../daemons/deps.ts";
 import {
   checkNfsProgram,
   followExports,
+  type KeptNfs,
   keptNfs,
   prepareNfs,
   removeNfs,
@@ -16,17 +17,22 @@ import {
   waitNfsServing,
 } from "../daemons/nfs.ts";
 import type { NfsExport, NfsSettings } from "../daemons/nfs-config.ts";
+import type { WaitOptions } from "../daemons/wait-until.ts";
 import { assertPortFreeOn } from "./free-port-of.ts";
-import { endSessions } from "./nfs-sessions.ts";
+import { endSessions, untilServed } from "./nfs-sessions.ts";
 import { settingsOf } from "./placed-daemons.ts";
 import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
 
-/** Milliseconds for a question about what it left behind. */
-const sessionsMs = 20_000;
-/** Milliseconds that it gets to mount the file systems and listen. */
+/** Milliseconds to end what it left behind, which takes as long as a metadata server takes over. */
+const sessionsMs = 60_000;
+/** Milliseconds that metadata servers get to serve what it exports, and then it to mount that and listen. */
+const servedMs = 180_000;
 const servingMs = 120_000;
 /** Milliseconds for claims: ganesha itself ends its grace period after 90 s. */
 const claimMs = 150_000;
+
+const userOf = ({ settings, rank }: KeptNfs): string => nfsUser({ cluster: settings.cluster, rank });
+const exportedBy = ({ exports }: KeptNfs): ReadonlySet<string> => new Set(exports.map(({ fs }) => fs));
 
 /** This node's NFS gateway. */
 export class NodeNfs {
@@ -67,6 +73,7 @@ export class NodeNfs {
       await confirm();
       this.#here.placed(by);
       await prepareNfs(deps, { handle, key, told: { settings, rank, exports: [...exports] } });
+      await this.#untilServed({ deadlineMs: servedMs, signal });
       await startNfs(deps, handle);
       await waitNfsServing(settings, handle, { deadlineMs: servingMs, signal });
     });
@@ -121,16 +128,34 @@ export class NodeNfs {
       await removeNfs(this.#deps, this.#handle);
       const ceph = this.#commands();
       if (ceph === null || kept === null) return;
-      const user = nfsUser({ cluster: kept.settings.cluster, rank: kept.rank });
-      await endSessions(ceph, user, { deadlineMs: sessionsMs }).catch((error: unknown) =>
-        this.#deps.log.warn({ error: messageOf(error) }, "its sessions end by themselves in five minutes"),
+      await endSessions(ceph, userOf(kept), exportedBy(kept), { deadlineMs: sessionsMs }).catch(
+        (error: unknown) =>
+          this.#deps.log.warn({ error: messageOf(error) }, "its sessions end by themselves in five minutes"),
       );
     });
   }
 
-  /** Start it, or adopt it, at boot. */
-  start(): Promise<void> {
-    return this.#here.inOrder(() => startNfs(this.#deps, this.#handle));
+  /** Adopt it at boot, or start it once it can serve: it may have been taken off until then. */
+  async start(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#untilServed({ deadlineMs: Number.POSITIVE_INFINITY, signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    await this.#here.inOrder(() => startNfs(this.#deps, this.#handle));
+  }
+
+  /** One that runs has nothing to wait for. Throws DEADLINE_EXCEEDED, CANCELLED. */
+  async #untilServed(wait: WaitOptions): Promise<void> {
+    const kept = await keptNfs(this.#deps, this.#handle);
+    if (kept === null || (await runsNfs(this.#deps, this.#handle))) return;
+    this.#deps.log.info({ rank: kept.rank }, "the NFS gateway starts once its file systems are served");
+    const exported = async (): Promise<ReadonlySet<string>> => {
+      const now = await keptNfs(this.#deps, this.#handle);
+      return now?.rank === kept.rank ? exportedBy(now) : new Set();
+    };
+    await untilServed(this.#commands, userOf(kept), exported, wait);
   }
 
   forget(): void {

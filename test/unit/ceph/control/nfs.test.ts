@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CephCommands } from "../../../../src/ceph/command/commands.ts";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
@@ -27,12 +28,21 @@ let hasProgram: boolean;
 /** Whose sessions there are at the metadata server, and from where, by their numbers. */
 let sessions: Map<number, readonly [string, string]>;
 let isSilent: boolean;
+/** What the metadata server of the file system `home` does; it serves once the sessions that it waits for are ended. */
+let state: "nothing" | "replays" | "waits" | "serves";
 const ceph = {
-  mdsStat: async () => ({ active: ["n3"], standby: [], fileSystems: [] }),
+  mdsStat: async () => ({
+    ...{ active: state === "nothing" ? [] : ["n3"], standby: [], fileSystems: ["home"] },
+    reconnecting: state === "waits" ? ["n3"] : [],
+    unserved: state === "serves" ? [] : ["home"],
+  }),
   run: async ([, server, , verb, what = ""]: readonly string[]) => {
-    if (isSilent) throw new Error("silent");
+    if (isSilent || state === "replays") throw new Error("silent");
     if (server !== "mds.n3") return [];
-    if (verb === "evict") sessions.delete(Number(what.slice("id=".length)));
+    if (verb === "evict") {
+      sessions.delete(Number(what.slice("id=".length)));
+      state = "serves";
+    }
     return [...sessions].map(([id, [entity_id, address]]) => ({
       ...{ id, inst: `client.${id} v1:${address}:0/1745`, client_metadata: { entity_id } },
     }));
@@ -50,6 +60,7 @@ beforeEach(async () => {
   formerClients = "5432109876543210\n";
   pid = null;
   isSilent = false;
+  state = "serves";
   sessions = new Map([
     [4, ["nfs.share.3", "127.0.0.1"]],
     [5, ["nfs.share.2", "127.0.0.1"]],
@@ -75,6 +86,10 @@ beforeEach(async () => {
     ensure: async (unit, spec) => {
       const { action, status } = await runner.ensure(unit, spec);
       return { action, status: { ...status, pid } };
+    },
+    status: async (unit) => {
+      const status = await runner.status(unit);
+      return status === undefined ? undefined : { ...status, pid };
     },
   };
   nfs = new NodeNfs(
@@ -106,10 +121,10 @@ function place(
   minVersion = 1,
 ): Promise<void> {
   const settings = { cluster: "share", port, bind: null, minVersion };
-  const signal = new AbortController().signal;
   return nfs.place({ key, settings, rank: 3, exports: [home], by: number(revision), confirm, signal });
 }
 
+const { signal } = new AbortController();
 const folder = (): string => fake.deps.paths.dataDir("nfs", "n1");
 const config = (): Promise<string> => readFile(join(folder(), "ganesha.conf"), "utf8");
 
@@ -127,7 +142,7 @@ describe("the NFS gateway of a node", () => {
     expect(await readFile(join(folder(), "keyring"), "utf8")).toContain("[client.nfs.share.3]");
     expect(await config()).toContain('Pseudo = "/home"');
     fake.units.clear();
-    await nfs.start();
+    await nfs.start(signal);
     expect(fake.units.get("nfs.n1")).toEqual(spec);
   });
 
@@ -142,7 +157,6 @@ describe("the NFS gateway of a node", () => {
   });
 
   it("serves after a restart once its former clients have claimed their locks; exports are followed meanwhile", async () => {
-    const { signal } = new AbortController();
     await expect(nfs.restart(() => undefined, signal)).rejects.toMatchObject({ code: "NOT_FOUND" });
     await place(5);
     written = Date.now() - 1000;
@@ -163,7 +177,7 @@ describe("the NFS gateway of a node", () => {
     await place(5);
     formerClients = "";
     written = 0;
-    await nfs.restart(() => undefined, new AbortController().signal);
+    await nfs.restart(() => undefined, signal);
   });
 
   it("is told of other exports while it runs, and only of news", async () => {
@@ -195,9 +209,57 @@ describe("the NFS gateway of a node", () => {
     expect(await nfs.drop(number(4))).toBe(false);
     expect(await nfs.drop(number(6))).toBe(true);
     expect([nfs.isHere, await nfs.follow([home])]).toEqual([false, false]);
-    await nfs.start();
+    await nfs.start(signal);
     expect(fake.units.size).toBe(0);
     // A metadata server that takes over would wait for them.
+    expect([...sessions.keys()]).toEqual([5, 6, 8]);
+  });
+
+  it("starts once its file systems are served, and no metadata server waits for who had its rank", async () => {
+    state = "replays";
+    const placed = place(5);
+    const started = vi.fn();
+    void placed.then(started);
+    await delay(1200);
+    expect([fake.units.size, started.mock.calls.length, sessions.size]).toEqual([0, 0, 5]);
+    state = "waits";
+    await placed;
+    expect([...sessions.keys()]).toEqual([5, 6]);
+    // One that runs is left alone, whatever metadata servers do.
+    state = "nothing";
+    pid = process.pid;
+    await place(6, async () => undefined);
+  });
+
+  it("does not start at boot when it is taken off before its file systems are served", async () => {
+    await place(5);
+    fake.units.clear();
+    state = "nothing";
+    const starts = nfs.start(signal);
+    await delay(100);
+    state = "serves";
+    await nfs.drop(number(6));
+    await starts;
+    expect(fake.units.size).toBe(0);
+    await stopListening();
+    await place(7);
+    fake.units.clear();
+    state = "nothing";
+    const ended = new AbortController();
+    const waits = nfs.start(ended.signal);
+    ended.abort();
+    await waits;
+    expect(fake.units.size).toBe(0);
+  });
+
+  it("ends its sessions as soon as a metadata server that takes over hears of it", async () => {
+    await place(5);
+    state = "replays";
+    const dropped = nfs.drop(number(6));
+    await delay(700);
+    expect(sessions.size).toBe(5);
+    state = "waits";
+    expect(await dropped).toBe(true);
     expect([...sessions.keys()]).toEqual([5, 6, 8]);
   });
 
