@@ -203,12 +203,12 @@ labSuite("a cluster in operation", () => {
         note(now);
         return !hasMds() && now.active.length === 1 && now.active[0] !== before && now.standby === 1;
       },
-      minutes(2),
+      minutes(5),
     );
     expect(await read()).toBe(`${text}\n`);
     await cluster.run("n2", "enable", "mds", "--target", before);
     expect(hasMds()).toBe(true);
-    await lab.waitFor("two to stand by", async () => (await served()).standby === 2, minutes(2));
+    await lab.waitFor("two to stand by", async () => (await served()).standby === 2, minutes(5));
   }
 
   /** Two gateways, and a client that knows nothing of Ceph. */

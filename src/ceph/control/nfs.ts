@@ -23,8 +23,6 @@ import { endSessions, untilServed } from "./nfs-sessions.ts";
 import { settingsOf } from "./placed-daemons.ts";
 import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
 
-/** Milliseconds to end what it left behind, which takes as long as a metadata server takes over. */
-const sessionsMs = 60_000;
 /** Milliseconds that metadata servers get to serve what it exports, and then it to mount that and listen. */
 const servedMs = 180_000;
 const servingMs = 120_000;
@@ -41,11 +39,16 @@ export class NodeNfs {
   readonly #here: PlacedHere;
   readonly #commands: () => CephCommands | null;
 
+  readonly #sessionsMs: number;
+
+  /** `sessionsMs`: to end what it left behind, which takes as long as a metadata server takes over. */
   constructor(
     handle: Handle,
     deps: DaemonDeps & { readonly memory: PlacedMemory },
     commands: () => CephCommands | null,
+    { sessionsMs = 60_000 } = {},
   ) {
+    this.#sessionsMs = sessionsMs;
     this.#handle = handle;
     this.#deps = deps;
     this.#commands = commands;
@@ -128,7 +131,7 @@ export class NodeNfs {
       await removeNfs(this.#deps, this.#handle);
       const ceph = this.#commands();
       if (ceph === null || kept === null) return;
-      await endSessions(ceph, userOf(kept), exportedBy(kept), { deadlineMs: sessionsMs }).catch(
+      await endSessions(ceph, userOf(kept), exportedBy(kept), { deadlineMs: this.#sessionsMs }).catch(
         (error: unknown) =>
           this.#deps.log.warn({ error: messageOf(error) }, "its sessions end by themselves in five minutes"),
       );

@@ -104,6 +104,7 @@ beforeEach(async () => {
       },
     },
     () => ceph,
+    { sessionsMs: 3_000 },
   );
   port = await listen(0);
   await stopListening();
