@@ -272,6 +272,7 @@ export class ClusterRuntime {
       this.mesh.subscribe("events", (from, body) => this.#eventHeard(from, body)),
       this.mesh.subscribe("seats", (from, body) => this.#seatHeard(from, body)),
       this.mesh.onConnection((peer, up) => this.#connection(peer, up)),
+      this.mesh.onEnded((peer) => this.seat.memberFailed(peer)),
       this.presence.on("change", (peer, state) => this.#presenceChanged(peer, state)),
       this.deps.cephNode.deps.runner.onChange(() => this.#unitsChanged()),
     );

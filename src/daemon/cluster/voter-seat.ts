@@ -127,7 +127,7 @@ export class VoterSeat {
     this.#parts?.controller.wake();
   }
 
-  /** A voter failed: its lease, if it holds it, need not run out first. */
+  /** A member failed, or its daemon ended: its lease, if it holds it, need not run out first. */
   memberFailed(peer: PeerId): void {
     this.#parts?.lease.revokeHolder(peer).catch((error) => {
       this.#runtime.deps.log.debug({ error: messageOf(error) }, "lease not revoked");

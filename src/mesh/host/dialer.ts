@@ -28,6 +28,8 @@ export interface DialerDeps {
   readonly dial: (endpoint: Endpoint, peer: PeerId, signal: AbortSignal) => Promise<Connection>;
   /** Whether there is a connection to the peer, from either side. */
   readonly isLinked: (peer: PeerId) => boolean;
+  /** The peer's host answers at every address, and nothing listens there. */
+  readonly onRefused: (peer: PeerId) => void;
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Logger;
@@ -182,6 +184,7 @@ export class Dialer {
       const reason =
         error instanceof AggregateError ? error.errors.map(messageOf).join("; ") : messageOf(error);
       this.#deps.log.debug({ peer, endpoints: endpoints.length, reason }, "A member could not be dialled");
+      if (isRefused(error)) this.#deps.onRefused(peer);
     } finally {
       clearTimeout(timer);
       target.dialing = undefined;
@@ -211,4 +214,13 @@ export class Dialer {
     };
     return Promise.any(endpoints.map(attempt));
   }
+}
+
+/** Whether each of several attempts was answered by a host on which nothing listens (RFC 9293, 3.10.7.1). */
+function isRefused(error: unknown): boolean {
+  return (
+    error instanceof AggregateError &&
+    error.errors.length > 0 &&
+    error.errors.every((one: NodeJS.ErrnoException) => one.code === "ECONNREFUSED")
+  );
 }

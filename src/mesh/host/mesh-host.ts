@@ -62,6 +62,9 @@ export class MeshHost {
   readonly #gossip: Gossip;
   readonly #tunnels: Tunnels;
   readonly #listeners = new Set<ConnectionListener>();
+  /** Members whose connection was lost, until there is another one or nothing listens there. */
+  readonly #lost = new Set<PeerId>();
+  readonly #endListeners = new Set<(peer: PeerId) => void>();
   readonly #hearers = new Set<(peer: PeerId) => void>();
   readonly #roster: Roster;
   readonly #relay: Relay;
@@ -109,6 +112,7 @@ export class MeshHost {
       {
         dial: ({ address, port }, peer, signal) => this.#door.dial(address, port, peer, signal),
         isLinked: (peer) => this.#links.has(peer),
+        onRefused: (peer) => this.#refused(peer),
         now,
         random,
         log,
@@ -214,6 +218,15 @@ export class MeshHost {
     return () => this.#listeners.delete(listener);
   }
 
+  /**
+   * Called when a connection was lost and a dial is refused because nothing listens there any more: the daemon of that
+   * member has ended. Once for each connection; a host that is away refuses nothing. @returns stops listening
+   */
+  onEnded(listener: (peer: PeerId) => void): () => void {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
+  }
+
   /** Called for each pulse of a connected member, about once a second. @returns stops listening */
   onHeard(listener: (peer: PeerId) => void): () => void {
     this.#hearers.add(listener);
@@ -294,7 +307,15 @@ export class MeshHost {
     return routesTo(facts, most);
   }
 
+  #refused(peer: PeerId): void {
+    if (!this.#lost.delete(peer)) return;
+    this.#log.debug({ peer }, "The daemon of a member has ended");
+    for (const listener of this.#endListeners) listener(peer);
+  }
+
   #changed(peer: PeerId, up: boolean): void {
+    if (up) this.#lost.delete(peer);
+    else this.#lost.add(peer);
     this.#dialer.changed(peer, up);
     this.#log.debug({ peer, up }, up ? "A member is connected" : "The connection to a member is lost");
     for (const listener of this.#listeners) {

@@ -38,6 +38,9 @@ export interface LeaseEvents {
 const retryMs = { first: 200, longest: 2000 };
 /** Pause between tries to renew after one has failed. */
 const renewRetryMs = 100;
+/** Milliseconds for a read before the lease of a holder that has failed is ended, and between two tries. */
+const revokeReadMs = 1000;
+const revokeRetryMs = 50;
 /** After giving the lease up: others, who wait for it, have it long before. */
 const yieldMs = 3_000;
 const resignDeadlineMs = 1000;
@@ -118,16 +121,25 @@ export class LeaseKeeper {
 
   /**
    * End the lease of a holder that has failed, so that the next one need not wait for its TTL. Exactly that
-   * lease: one taken meanwhile, by whomever, is not touched. @returns false when the peer is not the holder
+   * lease: one taken meanwhile, by whomever, is not touched. Tried again until the TTL is over: with the holder etcd may
+   * have lost its leader, too. @returns false when the peer is not the holder
    */
   async revokeHolder(peer: PeerId): Promise<boolean> {
-    const { kvs } = await this.#deps.etcd.range(leaseKey);
-    const [kv] = kvs;
-    if (!kv) return false;
-    const lease = decodeLease(kv);
-    if (lease.holder !== peer) return false;
-    await this.#revoke(lease.leaseId);
-    return true;
+    const known = this.#holder;
+    const end = this.#deps.now() + this.#options.ttlSeconds * 1000;
+    for (;;) {
+      try {
+        const [kv] = (await this.#deps.etcd.range(leaseKey, { deadlineMs: revokeReadMs })).kvs;
+        const lease = kv && decodeLease(kv);
+        if (lease?.holder !== peer) return false;
+        if (known?.holder === peer && known.epoch !== lease.epoch) return false;
+        await this.#revoke(lease.leaseId);
+        return true;
+      } catch (error) {
+        if (this.#stop.signal.aborted || this.#deps.now() >= end) throw error;
+        await this.#sleep(revokeRetryMs, this.#stop.signal);
+      }
+    }
   }
 
   async #campaign(signal: AbortSignal): Promise<void> {

@@ -261,6 +261,27 @@ describe("connections", () => {
     await proxy.stop();
   });
 
+  it("that are lost tell once whether the other daemon has ended; one that is silent may live", async () => {
+    const [a, b] = (await nodes.start(2, { pulseMs: 50 })) as [MeshHost, MeshHost];
+    const proxy = new FreezingProxy(b.port);
+    const port = await proxy.start();
+    a.setMembers(new Map([[b.self, { peer: b.self, addresses: ["127.0.0.1"], port }]]));
+    b.setMembers(new Map([[a.self, { peer: a.self, addresses: [], port: null }]]));
+    await Promise.all([isUp(a, b.self), isUp(b, a.self)]);
+    const ended: PeerId[] = [];
+    a.onEnded((peer) => ended.push(peer));
+    proxy.freeze();
+    await isUp(a, b.self, false);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(ended).toEqual([]);
+    proxy.thaw();
+    await isUp(a, b.self);
+    await proxy.stop();
+    await vi.waitFor(() => expect(ended).toEqual([b.self]), { timeout: 3000 });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(ended).toEqual([b.self]);
+  });
+
   it("come back after a restart on another port, by a changed record or a hint", async () => {
     const [a, b] = await pair();
     await connectAll([a, b]);

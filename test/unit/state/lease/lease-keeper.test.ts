@@ -97,6 +97,42 @@ describe("LeaseKeeper", () => {
     expect(b.lease.held()).not.toBe(null);
   });
 
+  test("revoking is tried again while etcd has no leader, and ends when the holder has another lease", async () => {
+    const { voters, a, b } = setUp();
+    a.lease.start();
+    await voters.pass(100);
+    b.lease.start();
+    await voters.pass(900);
+    const first = a.lease.held();
+    voters.etcd.cut("n2");
+    const revoking = b.lease.revokeHolder(a.peer);
+    await voters.pass(2500);
+    expect(a.lease.held()).toEqual(first);
+    voters.etcd.heal("n2");
+    await voters.pass(1500);
+    expect(await revoking).toBe(true);
+    expect(a.events).toEqual(["taken 0", "lost 4"]);
+
+    // Its new lease is another one than that which was known when it ended.
+    b.lease.stop();
+    await voters.pass(1000);
+    expect(a.lease.held()).not.toBe(null);
+    const again = voters.voter("n3");
+    again.lease.start();
+    await voters.pass(500);
+    voters.etcd.cut("n3");
+    const late = again.lease.revokeHolder(a.peer);
+    const second = a.lease.held();
+    a.lease.resign();
+    await voters.pass(4500);
+    const third = a.lease.held();
+    expect(third?.epoch).toBeGreaterThan(second?.epoch ?? 0);
+    voters.etcd.heal("n3");
+    await voters.pass(1500);
+    expect(await late).toBe(false);
+    expect(a.lease.held()).toEqual(third);
+  });
+
   test("stopping gives it up, so that another need not wait", async () => {
     const { voters, a, b } = setUp();
     a.lease.start();
