@@ -189,8 +189,8 @@ export interface MdsStat {
   /** Names of metadata servers with a rank, and of standbys. */
   readonly active: readonly string[];
   readonly standby: readonly string[];
-  /** Of those with a rank, who waits for the clients of its predecessor (`up:reconnect`). */
-  readonly reconnecting: readonly string[];
+  /** Of those with a rank, who waits for clients of its predecessor (`up:reconnect`, `up:clientreplay`). */
+  readonly waiting: readonly string[];
   readonly fileSystems: readonly string[];
   /** Of these, who has a rank for which no metadata server is active. */
   readonly unserved: readonly string[];

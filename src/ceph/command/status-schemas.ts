@@ -131,7 +131,9 @@ export const mdsStatSchema = z
     return {
       active: ranked.filter(({ state }) => state !== "up:standby-replay").map((mds) => mds.name),
       standby: [...fsmap.standbys, ...replaying].map((mds) => mds.name),
-      reconnecting: ranked.filter(({ state }) => state === "up:reconnect").map((mds) => mds.name),
+      waiting: ranked
+        .filter(({ state }) => state === "up:reconnect" || state === "up:clientreplay")
+        .map((mds) => mds.name),
       fileSystems: fsmap.filesystems.map(({ mdsmap }) => mdsmap.fs_name),
       unserved: fsmap.filesystems.flatMap(({ mdsmap }) => {
         const serving = Object.values(mdsmap.info).filter(({ state }) => state === "up:active").length;

@@ -63,7 +63,7 @@ export async function untilServed(
       const stat = await ceph?.mdsStat(call).catch(() => undefined);
       if (ceph === null || stat === undefined) return undefined;
       if (isServed(stat, wanted)) return true;
-      for (const name of stat.reconnecting) await evict(ceph, name, user, () => true).catch(() => undefined);
+      for (const name of stat.waiting) await evict(ceph, name, user, () => true).catch(() => undefined);
       return undefined;
     },
     { intervalMs: lookMs, ...wait },

@@ -181,21 +181,23 @@ it("metadata servers with a rank are told from standbys", () => {
     gid_2: { name: "n2", rank: 0, state: "up:standby-replay" },
   };
   const waiting = { gid_4: { name: "n4", rank: 0, state: "up:reconnect" } };
+  const replaying = { gid_5: { name: "n5", rank: 0, state: "up:clientreplay" } };
   const fsmap = {
     standbys: [{ name: "n3", rank: -1, state: "up:standby" }],
     filesystems: [
       { mdsmap: { fs_name: "cfs", in: [0], info } },
       { mdsmap: { fs_name: "two", in: [0, 1], info } },
       { mdsmap: { fs_name: "late", in: [0], info: waiting } },
+      { mdsmap: { fs_name: "later", in: [0], info: replaying } },
       { mdsmap: { fs_name: "none", in: [0], info: {} } },
     ],
   };
   expect(mdsStatSchema.parse({ fsmap })).toEqual({
-    active: ["n1", "n1", "n4"],
+    active: ["n1", "n1", "n4", "n5"],
     standby: ["n3", "n2", "n2"],
-    reconnecting: ["n4"],
-    fileSystems: ["cfs", "two", "late", "none"],
-    unserved: ["two", "late", "none"],
+    waiting: ["n4", "n5"],
+    fileSystems: ["cfs", "two", "late", "later", "none"],
+    unserved: ["two", "late", "later", "none"],
   });
 });
 

@@ -33,7 +33,7 @@ let state: "nothing" | "replays" | "waits" | "serves";
 const ceph = {
   mdsStat: async () => ({
     ...{ active: state === "nothing" ? [] : ["n3"], standby: [], fileSystems: ["home"] },
-    reconnecting: state === "waits" ? ["n3"] : [],
+    waiting: state === "waits" ? ["n3"] : [],
     unserved: state === "serves" ? [] : ["home"],
   }),
   run: async ([, server, , verb, what = ""]: readonly string[]) => {
