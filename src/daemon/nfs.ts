@@ -11,7 +11,9 @@ import {
   exportKey,
   exportsOf,
   hiddenExports,
+  isNfsFronted,
   refuseHiddenClients,
+  shownExports,
 } from "../ceph/control/nfs-exports.ts";
 import type { NfsExport } from "../ceph/daemons/nfs-config.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
@@ -84,7 +86,7 @@ export async function createExport(
   signal: AbortSignal,
 ): Promise<NfsExportRow> {
   const { pseudo_path: pseudo, fs, path, read_only: readOnly, squash, clients } = asked;
-  if (wishOf(cluster, "ingress")?.nfsPort !== undefined) refuseHiddenClients([{ pseudo, clients }]);
+  if (isNfsFronted(cluster.document.view().services)) refuseHiddenClients([{ pseudo, clients }]);
   const known = (await listFileSystems(cluster, signal)).map(({ name }) => name);
   if (!known.includes(fs)) {
     throw new MicrocephError("NOT_FOUND", `there is no file system ${fs}`, { data: { name: fs } });
@@ -112,9 +114,22 @@ export function removeExport(cluster: ClusterRuntime, pseudo: string): NfsExport
 
 /** What clients ask for in vain, although it was exported. */
 export function exportConditions(services: Readonly<Record<string, Json>>): Condition[] {
-  return hiddenExports(exportsOf(services)).map(({ pseudo, behind }) => ({
+  const shown = shownExports(services);
+  const reasons = [
+    ...hiddenExports(shown).map(({ pseudo, behind }) => ({
+      pseudo,
+      why: `it was given the number of ${behind}, which was made at the same time; remove it, and create it again: microceph nfs export`,
+    })),
+    ...exportsOf(services)
+      .filter(({ pseudo }) => !shown.some((one) => one.pseudo === pseudo))
+      .map(({ pseudo }) => ({
+        pseudo,
+        why: "it is for some clients only, and at the common address gateways cannot tell who asks; create it again for all (microceph nfs export), or take NFS off the address (microceph enable ingress --service)",
+      })),
+  ];
+  return reasons.map(({ pseudo, why }) => ({
     ...{ code: "NFS_EXPORT_HIDDEN", severity: "warning" },
-    text: `no NFS gateway shows ${pseudo}: it was given the number of ${behind}, which was made at the same time; remove it, and create it again: microceph nfs export`,
+    text: `no NFS gateway shows ${pseudo}: ${why}`,
   }));
 }
 

@@ -5,7 +5,7 @@ import type { CephNode } from "../../ceph/control/ceph-node.ts";
 import { decidedMonitors } from "../../ceph/control/ceph-planner.ts";
 import type { CephAccess } from "../../ceph/control/decisions.ts";
 import { wishFor } from "../../ceph/control/gateway-planner.ts";
-import { exportsOf } from "../../ceph/control/nfs-exports.ts";
+import { shownExports } from "../../ceph/control/nfs-exports.ts";
 import { placedDaemons } from "../../ceph/control/placed-daemons.ts";
 import { cephSteps, cephUndo } from "../../ceph/control/steps.ts";
 import type { Backend, Front } from "../../ceph/daemons/ingress-config.ts";
@@ -393,7 +393,7 @@ export class ClusterRuntime {
 
   /** What NFS gateways show. */
   exports(): NfsExport[] {
-    return exportsOf(this.document.view().services);
+    return shownExports(this.document.view().services);
   }
 
   /** Whether every other member has told what it knows since this daemon started. */

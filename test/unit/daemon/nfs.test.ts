@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { exportKey } from "../../../src/ceph/control/nfs-exports.ts";
+import { exportKey, shownExports } from "../../../src/ceph/control/nfs-exports.ts";
 import type { ClusterRuntime } from "../../../src/daemon/cluster/cluster-runtime.ts";
 import type { Daemon } from "../../../src/daemon/daemon.ts";
 import {
@@ -75,6 +75,25 @@ describe("exports", () => {
     removeExport(cluster, "/c");
     await createExport(cluster, { ...asked, pseudo_path: "/c" }, signal);
     expect(exportConditions(services)).toEqual([]);
+  });
+
+  it("that are for some clients only are not shown at a common address, and named", async () => {
+    await createExport(cluster, { ...asked, pseudo_path: "/all" }, signal);
+    await createExport(cluster, { ...asked, pseudo_path: "/few", clients: ["192.0.2.7"] }, signal);
+    const paths = (): string[] => shownExports(services).map(({ pseudo }) => pseudo);
+    expect([paths(), exportConditions(services)]).toEqual([["/all", "/few"], []]);
+    // Another node put NFS behind the ingress before it had heard of the second one.
+    const ingress = { vip: "192.0.2.10", prefix: 24, port: 80, targets: [], count: 2 };
+    services = { ...services, ingress };
+    expect(paths()).toEqual(["/all", "/few"]);
+    services = { ...services, ingress: { ...ingress, nfsPort: 2049 } };
+    expect(paths()).toEqual(["/all"]);
+    expect(exportConditions(services)).toEqual([
+      {
+        ...{ code: "NFS_EXPORT_HIDDEN", severity: "warning" },
+        text: expect.stringMatching(/^no NFS gateway shows \/few: it is for some clients only,/),
+      },
+    ]);
   });
 
   it("are made once, whoever asks again, and never become another", async () => {
