@@ -45,12 +45,14 @@ export async function endSessions(
 
 /**
  * Wait until metadata servers serve these file systems: ganesha's grace period begins when it starts, and it listens
- * only once it has mounted them. One that takes over is told meanwhile not to wait for the sessions of `user`, who does
- * not run anywhere: what that had locked, only its return can tell. Throws DEADLINE_EXCEEDED, CANCELLED.
+ * only once it has mounted them. One that takes over is told meanwhile not to wait for the sessions of `user` that are
+ * left of this host or, if `of` is "all", of any: who had them does not run, and what it had locked only its return can
+ * tell. Throws DEADLINE_EXCEEDED, CANCELLED.
  */
 export async function untilServed(
   commands: () => CephCommands | null,
   user: string,
+  of: "own" | "all",
   fileSystems: () => Promise<ReadonlySet<string>>,
   wait: WaitOptions,
 ): Promise<void> {
@@ -63,7 +65,8 @@ export async function untilServed(
       const stat = await ceph?.mdsStat(call).catch(() => undefined);
       if (ceph === null || stat === undefined) return undefined;
       if (isServed(stat, wanted)) return true;
-      for (const name of stat.waiting) await evict(ceph, name, user, () => true).catch(() => undefined);
+      for (const name of stat.waiting)
+        await evict(ceph, name, user, of === "all" ? () => true : isOwn).catch(() => undefined);
       return undefined;
     },
     { intervalMs: lookMs, ...wait },

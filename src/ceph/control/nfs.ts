@@ -76,7 +76,8 @@ export class NodeNfs {
       await confirm();
       this.#here.placed(by);
       await prepareNfs(deps, { handle, key, told: { settings, rank, exports: [...exports] } });
-      await this.#untilServed({ deadlineMs: servedMs, signal });
+      // No other one has this rank any more: a decision took it off first.
+      await this.#untilServed("all", { deadlineMs: servedMs, signal });
       await startNfs(deps, handle);
       await waitNfsServing(settings, handle, { deadlineMs: servingMs, signal });
     });
@@ -141,7 +142,8 @@ export class NodeNfs {
   /** Adopt it at boot, or start it once it can serve: it may have been taken off until then. */
   async start(signal: AbortSignal): Promise<void> {
     try {
-      await this.#untilServed({ deadlineMs: Number.POSITIVE_INFINITY, signal });
+      // Another one may have its rank, and this node not know it yet.
+      await this.#untilServed("own", { deadlineMs: Number.POSITIVE_INFINITY, signal });
     } catch (error) {
       if (signal.aborted) return;
       throw error;
@@ -150,7 +152,7 @@ export class NodeNfs {
   }
 
   /** One that runs has nothing to wait for. Throws DEADLINE_EXCEEDED, CANCELLED. */
-  async #untilServed(wait: WaitOptions): Promise<void> {
+  async #untilServed(of: "own" | "all", wait: WaitOptions): Promise<void> {
     const kept = await keptNfs(this.#deps, this.#handle);
     if (kept === null || (await runsNfs(this.#deps, this.#handle))) return;
     this.#deps.log.info({ rank: kept.rank }, "the NFS gateway starts once its file systems are served");
@@ -158,7 +160,7 @@ export class NodeNfs {
       const now = await keptNfs(this.#deps, this.#handle);
       return now?.rank === kept.rank ? exportedBy(now) : new Set();
     };
-    await untilServed(this.#commands, userOf(kept), exported, wait);
+    await untilServed(this.#commands, userOf(kept), of, exported, wait);
   }
 
   forget(): void {

@@ -253,6 +253,14 @@ describe("the NFS gateway of a node", () => {
     expect(fake.units.size).toBe(0);
   });
 
+  it("ends at boot what it left itself; who may have its rank now is not harmed", async () => {
+    await place(5);
+    fake.units.clear();
+    state = "waits";
+    await nfs.start(signal);
+    expect([fake.units.size, ...sessions.keys()]).toEqual([1, 5, 6, 8]);
+  });
+
   it("ends its sessions as soon as a metadata server that takes over hears of it", async () => {
     await place(5);
     state = "replays";
