@@ -19,9 +19,11 @@ type Death = "daemon" | "etcd" | "node";
 async function ours(lab: Lab, cluster: LabCluster, death: Death): Promise<number> {
   const { name: victim, epoch } = await cluster.holder("n1");
   const [witness = ""] = nodes.filter((node) => node !== victim);
+  // A host without power refuses nothing: it is silent.
+  if (death === "node") await lab.cut(victim);
+  const since = performance.now();
   if (death === "etcd") killEtcd(lab, victim);
   else await lab.kill(victim, death === "node" ? "all" : "daemon");
-  const since = performance.now();
   await lab.waitFor(
     `a leader after ${victim}`,
     async () => {
@@ -33,6 +35,7 @@ async function ours(lab: Lab, cluster: LabCluster, death: Death): Promise<number
     { ...minutes(2), everyMs: 10 },
   );
   const seconds = (performance.now() - since) / 1000;
+  if (death === "node") await lab.heal(victim);
   if (death !== "etcd") await lab.start(victim);
   await cluster.formed(nodes);
   await cluster.seated(witness, 3);
