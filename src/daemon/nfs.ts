@@ -11,10 +11,10 @@ import {
   exportKey,
   exportsOf,
   hiddenExports,
-  isNfsFronted,
   refuseHiddenClients,
   shownExports,
 } from "../ceph/control/nfs-exports.ts";
+import { isNfsFronted } from "../ceph/control/placed-wish.ts";
 import type { NfsExport } from "../ceph/daemons/nfs-config.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";

@@ -7,7 +7,7 @@ import { whileLoading } from "../ceph/command/while-refused.ts";
 import { isRefusal } from "../ceph/command/words.ts";
 import { parseCertificate } from "../ceph/control/certificates.ts";
 import { managers } from "../ceph/control/fail-over.ts";
-import { wishFor } from "../ceph/control/gateway-planner.ts";
+import { wishFor } from "../ceph/control/placed-wish.ts";
 import { listens } from "../ceph/daemons/listens.ts";
 import { waitUntil } from "../ceph/daemons/wait-until.ts";
 import { panelPorts } from "../ceph/plan/panels.ts";

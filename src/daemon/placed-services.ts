@@ -9,9 +9,9 @@ import type {
 import type { Shape } from "../api/contract/shape.ts";
 import { keepCertificate, parseCertificate } from "../ceph/control/certificates.ts";
 import { type CertificatePair, daemonBody, kinds } from "../ceph/control/decisions.ts";
-import { type PlacedService, type Wish, wishFor } from "../ceph/control/gateway-planner.ts";
 import { exportsOf, refuseHiddenClients } from "../ceph/control/nfs-exports.ts";
 import { type PlacedDaemon, placedDaemons, settingsOf } from "../ceph/control/placed-daemons.ts";
+import { type PlacedService, type Wish, wishFor } from "../ceph/control/placed-wish.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import { hostPort } from "../ids/host-port.ts";
 import type { PeerId } from "../ids/ids.ts";

@@ -3,7 +3,7 @@ import type { Shape } from "../api/contract/shape.ts";
 import type { CallOptions, CephCommands, OsdTree, Pool } from "../ceph/command/commands.ts";
 import { whileRefused } from "../ceph/command/while-refused.ts";
 import { isCephsOwn, liveOsds } from "../ceph/control/crush-facts.ts";
-import { wishFor } from "../ceph/control/gateway-planner.ts";
+import { wishFor } from "../ceph/control/placed-wish.ts";
 import { minSizeFor } from "../ceph/plan/pool-profile.ts";
 import { MicrocephError } from "../errors/microceph-error.ts";
 import type { Json } from "../ids/json.ts";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { Json } from "../../ids/json.ts";
 import { type NfsExport, nfsExport } from "../daemons/nfs-config.ts";
-import { wishFor } from "./gateway-planner.ts";
+import { isNfsFronted } from "./placed-wish.ts";
 
 const prefix = "nfs-export.";
 
@@ -19,11 +19,6 @@ export function exportsOf(services: Readonly<Record<string, Json>>): NfsExport[]
       return one !== undefined && name === exportKey(one.pseudo) ? [one] : [];
     })
     .sort((a, b) => (a.pseudo < b.pseudo ? -1 : 1));
-}
-
-/** Whether NFS gateways have a common address, so that they see the ingress where their clients are. */
-export function isNfsFronted(services: Readonly<Record<string, Json>>): boolean {
-  return wishFor("ingress", services)?.nfsPort !== undefined;
 }
 
 /** What gateways show: nothing that is for some clients only, where they cannot tell who asks. */
