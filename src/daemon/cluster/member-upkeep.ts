@@ -9,6 +9,7 @@ import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
+import { giveMemoryBack } from "../../process/give-memory-back.ts";
 import type { DecisionNumber, Entry } from "../../state/journal/types.ts";
 import { productVersion } from "../../version/version.ts";
 import { dropRecords, giveBack, recordsToGive } from "../backup/give-back.ts";
@@ -62,6 +63,7 @@ export class MemberUpkeep {
           (["mon", "mgr"] as const).map((type) => slowDown(cephNode.deps.paths, type, runtime.handle)),
         );
         if (told.includes(true)) log.info("no decision for a while: Ceph's daemons have their usual timers");
+        giveMemoryBack();
       },
       onError: (error) => log.warn({ error: messageOf(error) }, "Ceph's timers are not put back"),
     });
