@@ -23,8 +23,9 @@ import { endSessions, untilServed } from "./nfs-sessions.ts";
 import { settingsOf } from "./placed-daemons.ts";
 import { PlacedHere, type PlacedMemory } from "./placed-here.ts";
 
-/** Milliseconds that metadata servers get to serve what it exports, and then it to mount that and listen. */
-const servedMs = 180_000;
+/** Milliseconds that metadata servers get to serve what it exports; after a boot the whole cluster may be starting. */
+const servedMs = { placed: 180_000, booted: 600_000 };
+/** Milliseconds that it gets then to mount that and listen. */
 const servingMs = 120_000;
 /** Milliseconds for claims: ganesha itself ends its grace period after 90 s. */
 const claimMs = 150_000;
@@ -77,7 +78,9 @@ export class NodeNfs {
       this.#here.placed(by);
       await prepareNfs(deps, { handle, key, told: { settings, rank, exports: [...exports] } });
       // No other one has this rank any more: a decision took it off first.
-      await this.#untilServed("all", { deadlineMs: servedMs, signal });
+      await this.#untilServed("all", { deadlineMs: servedMs.placed, signal });
+      // That may have taken minutes.
+      await confirm();
       await startNfs(deps, handle);
       await waitNfsServing(settings, handle, { deadlineMs: servingMs, signal });
     });
@@ -141,17 +144,13 @@ export class NodeNfs {
 
   /** Adopt it at boot, or start it once it can serve: it may have been taken off until then. */
   async start(signal: AbortSignal): Promise<void> {
-    try {
-      // Another one may have its rank, and this node not know it yet.
-      await this.#untilServed("own", { deadlineMs: Number.POSITIVE_INFINITY, signal });
-    } catch (error) {
-      if (signal.aborted) return;
-      throw error;
-    }
+    // Another one may have its rank, and this node not know it yet.
+    await this.#untilServed("own", { deadlineMs: servedMs.booted, signal });
+    if (signal.aborted) return;
     await this.#here.inOrder(() => startNfs(this.#deps, this.#handle));
   }
 
-  /** One that runs has nothing to wait for. Throws DEADLINE_EXCEEDED, CANCELLED. */
+  /** One that runs has nothing to wait for; one file system that nobody serves does not keep it from the others. */
   async #untilServed(of: "own" | "all", wait: WaitOptions): Promise<void> {
     const kept = await keptNfs(this.#deps, this.#handle);
     if (kept === null || (await runsNfs(this.#deps, this.#handle))) return;
@@ -160,7 +159,12 @@ export class NodeNfs {
       const now = await keptNfs(this.#deps, this.#handle);
       return now?.rank === kept.rank ? exportedBy(now) : new Set();
     };
-    await untilServed(this.#commands, userOf(kept), of, exported, wait);
+    await untilServed(this.#commands, userOf(kept), of, exported, wait).catch((error: unknown) =>
+      this.#deps.log.warn(
+        { error: messageOf(error) },
+        "the NFS gateway waits no longer for its file systems",
+      ),
+    );
   }
 
   forget(): void {

@@ -116,13 +116,22 @@ afterEach(async () => {
 });
 
 /** What it starts is the test's own listener. */
-function place(
-  revision: number,
-  confirm = async (): Promise<void> => void (await listen(port)),
-  minVersion = 1,
-): Promise<void> {
+function place(revision: number, confirm?: () => Promise<void>, minVersion = 1): Promise<void> {
+  let isListening = false;
+  const listenOnce = async (): Promise<void> => {
+    if (!isListening) await listen(port);
+    isListening = true;
+  };
   const settings = { cluster: "share", port, bind: null, minVersion };
-  return nfs.place({ key, settings, rank: 3, exports: [home], by: number(revision), confirm, signal });
+  return nfs.place({
+    key,
+    settings,
+    rank: 3,
+    exports: [home],
+    by: number(revision),
+    confirm: confirm ?? listenOnce,
+    signal,
+  });
 }
 
 const { signal } = new AbortController();
@@ -230,6 +239,16 @@ describe("the NFS gateway of a node", () => {
     state = "nothing";
     pid = process.pid;
     await place(6, async () => undefined);
+    // A decision that is overtaken meanwhile starts nothing.
+    pid = null;
+    fake.units.clear();
+    await stopListening();
+    state = "waits";
+    sessions.set(9, ["nfs.share.3", "192.0.2.1"]);
+    const confirm = vi.fn(async () => undefined);
+    confirm.mockResolvedValueOnce(undefined).mockRejectedValueOnce(new Error("overtaken"));
+    await expect(place(7, confirm)).rejects.toThrow("overtaken");
+    expect([fake.units.size, confirm.mock.calls.length]).toEqual([0, 2]);
   });
 
   it("does not start at boot when it is taken off before its file systems are served", async () => {
