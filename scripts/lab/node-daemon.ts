@@ -56,10 +56,11 @@ export async function startDaemon(
 
 /** The daemon among a node's processes: the one that runs microcephd with a state directory. */
 export function findDaemon(processes: readonly LabProcess[]): LabProcess | undefined {
-  const daemons = processes.filter(
-    (one) =>
-      one.args.slice(0, 3).some((arg) => basename(arg).startsWith("microcephd")) &&
-      one.args.includes("--state-dir"),
+  // Before its own options come Node and what Node is told.
+  const daemons = processes.filter(({ args }) =>
+    args
+      .slice(0, Math.max(0, args.indexOf("--state-dir")))
+      .some((arg) => basename(arg).startsWith("microcephd")),
   );
   return daemons.find((one) => !daemons.some((other) => other.pid === one.parent));
 }
