@@ -2,10 +2,10 @@ import { z } from "zod";
 import type { MaintenanceReport, MaintenanceStep, maintenanceRequest } from "../api/contract/maintenance.ts";
 import type { Shape } from "../api/contract/shape.ts";
 import type { CallOptions, CephCommands } from "../ceph/command/commands.ts";
-import { isRefusal } from "../ceph/command/words.ts";
 import { decidedMonitors } from "../ceph/control/ceph-planner.ts";
 import { failOver, managers } from "../ceph/control/fail-over.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
+import { osdId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
 import { type NamedMember, namedMembers, osdsOf } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
@@ -239,16 +239,12 @@ class Maintenance {
     if (this.#osds.length === 0) return;
     const end = performance.now() + callMs;
     for (;;) {
-      try {
-        await this.#run("osd", "ok-to-stop", ...this.#osds.map(String));
-        return;
-      } catch (error) {
-        if (isRefusal(error, "EBUSY")) {
-          const list = this.#osds.join(" ");
-          throw new MicrocephError("OSD_NEEDED", `osds [${list}] cannot be safely stopped`);
-        }
-        // A manager that has just taken over does not know the placement groups yet.
-        if (!isRefusal(error, "EAGAIN") || performance.now() > end) throw error;
+      const spare = await this.#ceph.okToStop(this.#osds.map(osdId), this.#call());
+      if (spare === true) return;
+      // A manager that has just taken over does not know the placement groups yet.
+      if (spare === false || performance.now() > end) {
+        const list = this.#osds.join(" ");
+        throw new MicrocephError("OSD_NEEDED", `osds [${list}] cannot be safely stopped`);
       }
       await this.#daemon.events.next(this.#signal, 1_000);
     }

@@ -275,7 +275,7 @@ class Rolling {
   async #isSpare(osd: number): Promise<boolean> {
     const end = performance.now() + callMs;
     for (;;) {
-      const spare = await this.#ceph.okToStop(osdId(osd), this.#call());
+      const spare = await this.#ceph.okToStop([osdId(osd)], this.#call());
       if (spare !== null || performance.now() > end) return spare === true;
       await this.#daemon.events.next(this.#tools.signal, 1_000);
     }

@@ -39,8 +39,10 @@ import {
   poolsSchema,
   poolUsageSchema,
   safeToDestroySchema,
+  servedGroupsSchema,
 } from "./osd-schemas.ts";
 import { monMapSchema, parseAnswer, parseMonStatus } from "./schemas.ts";
+import { type ServedGroup, servedWithout } from "./served-without.ts";
 import {
   authEntrySchema,
   configDumpSchema,
@@ -163,10 +165,23 @@ export class CephClient implements CephCommands {
     return parseAnswer("osd safe-to-destroy", safeToDestroySchema(osd), reply);
   }
 
-  async okToStop(osd: OsdId, options?: CallOptions): Promise<boolean | null> {
-    const reply = await orUnknown(this.#read(["osd", "ok-to-stop", String(osd)], options));
+  /**
+   * Ceph judges by what OSDs told the manager some seconds ago: one that has gone down since counts there still. Of such
+   * the OSD map knows.
+   */
+  async okToStop(osds: readonly OsdId[], options?: CallOptions): Promise<boolean | null> {
+    const reply = await orUnknown(this.#read(["osd", "ok-to-stop", ...osds.map(String)], options));
     if (typeof reply === "boolean" || reply === null) return reply;
-    return parseAnswer("osd ok-to-stop", okToStopSchema, reply).ok_to_stop;
+    if (!parseAnswer("osd ok-to-stop", okToStopSchema, reply).ok_to_stop) return false;
+    const dump = await this.osdDump(options);
+    if (dump.osds.every(({ up }) => up)) return true;
+    const pools = await this.pools(options);
+    const groups: ServedGroup[] = [];
+    for (const osd of osds) {
+      const words = ["pg", "ls-by-osd", `osd.${osd}`];
+      groups.push(...parseAnswer("pg ls-by-osd", servedGroupsSchema, await this.#read(words, options)));
+    }
+    return servedWithout(osds, { dump, pools, groups });
   }
 
   async osdDump(options?: CallOptions): Promise<OsdDump> {

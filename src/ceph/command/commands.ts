@@ -229,8 +229,8 @@ export interface CephCommands {
 
   /** Whether no data would have fewer copies without this OSD; null while Ceph has no statistics to tell from. */
   safeToDestroy(osd: OsdId, options?: CallOptions): Promise<boolean | null>;
-  /** Whether all data stays served without this OSD; null while Ceph cannot tell. */
-  okToStop(osd: OsdId, options?: CallOptions): Promise<boolean | null>;
+  /** Whether all data stays served without these OSDs; null while Ceph cannot tell. */
+  okToStop(osds: readonly OsdId[], options?: CallOptions): Promise<boolean | null>;
 
   crushRules(options?: CallOptions): Promise<CrushRule[]>;
   /** The CRUSH map in Ceph's binary form, for `crushtool`. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { fsid, osdId } from "../../ids/ids.ts";
 import type { CrushRule, OsdDump, OsdNode, OsdStat, OsdTree, OsdUsage, Pool } from "./commands.ts";
+import type { ServedGroup } from "./served-without.ts";
 
 const name = z.string().max(1024);
 /** Most entries of any list; far over what a cluster of this product has. */
@@ -154,6 +155,17 @@ const placementGroup = z.object({ pgid: z.string().max(64), state: z.string().ma
 export const placementGroupsSchema = z
   .object({ pg_stats: z.array(placementGroup).max(most * 10) })
   .transform(({ pg_stats }) => pg_stats.map(({ state }) => state));
+
+/** `pg ls-by-osd`: by whom each placement group is served. */
+export const servedGroupsSchema = z
+  .object({
+    pg_stats: z
+      .array(z.object({ pgid: z.string().max(64), acting: z.array(z.int()).max(64) }))
+      .max(most * 10),
+  })
+  .transform(({ pg_stats }) =>
+    pg_stats.map(({ pgid, acting }): ServedGroup => ({ pool: Number(pgid.split(".")[0]), acting })),
+  );
 
 const osdNumbers = z.array(z.int().min(0)).max(most);
 const safeToDestroy = z.object({

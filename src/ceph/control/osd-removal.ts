@@ -49,7 +49,7 @@ export function removalPlanner(deps: RemovalPlannerDeps): Planner {
         ...{ osd, uuid, mode, weight, drainedFrom: drained.get(uuid)?.weight ?? null },
         isDecided: isPurging(deps.entries(), uuid),
         isSafe: asks ? await ceph.safeToDestroy(osdId(osd), call) : null,
-        mayStop: asks && mode === "fewer-copies" ? await ceph.okToStop(osdId(osd), call) : null,
+        mayStop: asks && mode === "fewer-copies" ? await ceph.okToStop([osdId(osd)], call) : null,
         isSpare: entry && mode === "replace" ? await isSpare(ceph, entry, call) : null,
       });
       if (plan.reason !== "") reasons.push(plan.reason);
@@ -133,7 +133,7 @@ async function isSpare(
     if (up) {
       const states = await ceph.placementGroupsOf(id, call);
       if (states.some((state) => !/^active\+clean(\+|$)/.test(state))) return false;
-      return await ceph.okToStop(id, call);
+      return await ceph.okToStop([id], call);
     }
     const { pgs } = await ceph.status(call);
     const states = Object.keys(pgs.states);
@@ -254,7 +254,7 @@ export function removalExecutors(deps: RemovalExecutorDeps): Record<string, Exec
     // Of one that is down Ceph has no statistics until all data everywhere is clean; without a weight nothing has
     // come to it since.
     if (safe === null && stopped && (await weightOf(osd, call)) === 0) return null;
-    if (mode === "fewer-copies" && (await ceph().okToStop(osd, call)) === true) return null;
+    if (mode === "fewer-copies" && (await ceph().okToStop([osd], call)) === true) return null;
     return `data depends on osd.${osd} still`;
   }
 
