@@ -306,6 +306,12 @@ function growMonitors(
     reasons.push(`no monitor is added while ${down.join(", ")} is out of quorum`);
     return null;
   }
+  // A newcomer that fails must not cost the quorum: it would not be made, and nothing else be decided meanwhile.
+  const there = facts.monitorsInQuorum.length;
+  if (monitors.length > 1 && !isMajority(there, monitors.length + 1)) {
+    reasons.push(`no monitor is added while ${there} of ${monitors.length} are in quorum`);
+    return null;
+  }
   const reason = `${members} members want ${target} monitors, there are ${kept.length}`;
   return { kind: "monitor", peer: first.peer, handle: first.handle, reason };
 }

@@ -57,6 +57,24 @@ describe("planSeats", () => {
     expect(planSeats(facts({ members: members(3) })).next).toMatchObject({ kind: "voter", peer: peer(2) });
   });
 
+  it("takes a monitor that is lost out before it adds one that might cost the quorum", () => {
+    // The first gives its seats up, the second is lost, and the fourth has a vote and no monitor yet.
+    const change = (n: number): Partial<SeatMember> =>
+      n === 1 ? { seats: "away" } : n === 2 ? { alive: false, lost: true } : {};
+    const { next, reasons } = planSeats(
+      facts({
+        members: members(4, change),
+        self: peer(3),
+        voters: [peer(2), peer(3), peer(4)],
+        monitors: [name(1), name(2), name(3)],
+        monitorsInQuorum: [name(1), name(3)],
+        monitorsLost: [name(2)],
+      }),
+    );
+    expect(next).toMatchObject({ kind: "monitor-out", handle: name(2) });
+    expect(reasons).toContain("no monitor is added while 2 of 3 are in quorum");
+  });
+
   it("finishes a growth that was begun: two voters want the third", () => {
     const plan = planSeats(facts({ members: members(3), voters: [peer(1), peer(2)] }));
     expect(plan.next).toMatchObject({ kind: "voter", peer: peer(3) });
