@@ -177,9 +177,11 @@ export class CephClient implements CephCommands {
     if (dump.osds.every(({ up }) => up)) return true;
     const pools = await this.pools(options);
     const groups: ServedGroup[] = [];
-    for (const osd of osds) {
-      const words = ["pg", "ls-by-osd", `osd.${osd}`];
-      groups.push(...parseAnswer("pg ls-by-osd", servedGroupsSchema, await this.#read(words, options)));
+    // One that is down serves nothing already, and Ceph tells nothing of it.
+    for (const { id } of dump.osds.filter(({ id, up }) => up && osds.includes(id))) {
+      const found = await orUnknown(this.#read(["pg", "ls-by-osd", `osd.${id}`], options));
+      if (typeof found === "boolean" || found === null) return null;
+      groups.push(...parseAnswer("pg ls-by-osd", servedGroupsSchema, found));
     }
     return servedWithout(osds, { dump, pools, groups });
   }
