@@ -5,7 +5,6 @@ import type { CallOptions, CephCommands } from "../ceph/command/commands.ts";
 import { decidedMonitors } from "../ceph/control/ceph-planner.ts";
 import { failOver, managers } from "../ceph/control/fail-over.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
-import { osdId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
 import { type NamedMember, namedMembers, osdsOf } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
@@ -15,6 +14,7 @@ import type { JobTools } from "./jobs.ts";
 import { finishOn } from "./member-job.ts";
 import { resolveNode } from "./resolve-node.ts";
 import { commandsOf, runtimeOf } from "./runtime-of.ts";
+import { areSpare } from "./spare-osds.ts";
 
 export type MaintenanceRequest = Shape<typeof maintenanceRequest> & { readonly node: string };
 
@@ -237,17 +237,9 @@ class Maintenance {
 
   async #okToStop(): Promise<void> {
     if (this.#osds.length === 0) return;
-    const end = performance.now() + callMs;
-    for (;;) {
-      const spare = await this.#ceph.okToStop(this.#osds.map(osdId), this.#call());
-      if (spare === true) return;
-      // A manager that has just taken over does not know the placement groups yet.
-      if (spare === false || performance.now() > end) {
-        const list = this.#osds.join(" ");
-        throw new MicrocephError("OSD_NEEDED", `osds [${list}] cannot be safely stopped`);
-      }
-      await this.#daemon.events.next(this.#signal, 1_000);
-    }
+    if (await areSpare(this.#daemon, this.#ceph, this.#osds, { deadlineMs: callMs, signal: this.#signal }))
+      return;
+    throw new MicrocephError("OSD_NEEDED", `osds [${this.#osds.join(" ")}] cannot be safely stopped`);
   }
 
   async #othersServe(): Promise<void> {

@@ -20,7 +20,6 @@ import {
   shortVersion,
 } from "../ceph/plan/rolling.ts";
 import { MicrocephError, messageOf } from "../errors/microceph-error.ts";
-import { osdId } from "../ids/ids.ts";
 import type { Json } from "../ids/json.ts";
 import { type NamedMember, namedMembers, osdsOf } from "./cluster/cluster-report.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
@@ -29,6 +28,7 @@ import { changeConfigJob, networksJob, upgradeJob } from "./job-kinds.ts";
 import type { JobTools } from "./jobs.ts";
 import { askMember, finishOn } from "./member-job.ts";
 import { commandsOf, runtimeOf } from "./runtime-of.ts";
+import { areSpare } from "./spare-osds.ts";
 
 type UpgradeRequest = Shape<typeof upgradeRequest>;
 
@@ -236,7 +236,13 @@ class Rolling {
         if (this.#tools.signal.aborted) throw error;
         return [messageOf(error)];
       });
-      const needed = restless.length === 0 && osd !== null && !(await this.#isSpare(osd));
+      const needed =
+        restless.length === 0 &&
+        osd !== null &&
+        !(await areSpare(this.#daemon, this.#ceph, [osd], {
+          deadlineMs: callMs,
+          signal: this.#tools.signal,
+        }));
       if (restless.length === 0 && !needed) return;
       neededSince = needed ? (neededSince ?? performance.now()) : null;
       const why = needed ? `data is not served while osd.${osd} restarts` : restless.join("; ");
@@ -269,16 +275,6 @@ class Rolling {
         ? [`${pgs.total - clean} of ${pgs.total} placement groups are not active+clean`]
         : []),
     ];
-  }
-
-  /** Ceph may not know for a moment after a manager took over. */
-  async #isSpare(osd: number): Promise<boolean> {
-    const end = performance.now() + callMs;
-    for (;;) {
-      const spare = await this.#ceph.okToStop([osdId(osd)], this.#call());
-      if (spare !== null || performance.now() > end) return spare === true;
-      await this.#daemon.events.next(this.#tools.signal, 1_000);
-    }
   }
 
   async restart(percent: number, step: Pick<RunningDaemon, "type" | "id" | "host">): Promise<void> {

@@ -39,7 +39,6 @@ export class NodeNfs {
   readonly #deps: DaemonDeps;
   readonly #here: PlacedHere;
   readonly #commands: () => CephCommands | null;
-
   readonly #sessionsMs: number;
 
   /** `sessionsMs`: to end what it left behind, which takes as long as a metadata server takes over. */
