@@ -28,6 +28,17 @@ async function pair(): Promise<[MeshHost, MeshHost]> {
   return [a, b];
 }
 
+/** Two that are connected; the first reaches the second through a proxy that can fall silent. */
+async function linkedByProxy(): Promise<{ a: MeshHost; b: MeshHost; proxy: FreezingProxy }> {
+  const [a, b] = (await nodes.start(2, { pulseMs: 50 })) as [MeshHost, MeshHost];
+  const proxy = new FreezingProxy(b.port);
+  const port = await proxy.start();
+  a.setMembers(new Map([[b.self, { peer: b.self, addresses: ["127.0.0.1"], port }]]));
+  b.setMembers(new Map([[a.self, { peer: a.self, addresses: [], port: null }]]));
+  await Promise.all([isUp(a, b.self), isUp(b, a.self)]);
+  return { a, b, proxy };
+}
+
 describe("admission to the mesh", () => {
   it("refuses a stranger at the handshake, whichever side dials", async () => {
     const [a, b] = await pair();
@@ -262,12 +273,7 @@ describe("connections", () => {
   });
 
   it("that are lost tell once whether the other daemon has ended; one that is silent may live", async () => {
-    const [a, b] = (await nodes.start(2, { pulseMs: 50 })) as [MeshHost, MeshHost];
-    const proxy = new FreezingProxy(b.port);
-    const port = await proxy.start();
-    a.setMembers(new Map([[b.self, { peer: b.self, addresses: ["127.0.0.1"], port }]]));
-    b.setMembers(new Map([[a.self, { peer: a.self, addresses: [], port: null }]]));
-    await Promise.all([isUp(a, b.self), isUp(b, a.self)]);
+    const { a, b, proxy } = await linkedByProxy();
     const ended: PeerId[] = [];
     a.onEnded((peer) => ended.push(peer));
     proxy.freeze();
@@ -299,12 +305,7 @@ describe("connections", () => {
   });
 
   it("are cut when the other side falls silent, and do not hold a request past its deadline", async () => {
-    const [a, b] = (await nodes.start(2, { pulseMs: 50 })) as [MeshHost, MeshHost];
-    const proxy = new FreezingProxy(b.port);
-    const port = await proxy.start();
-    a.setMembers(new Map([[b.self, { peer: b.self, addresses: ["127.0.0.1"], port }]]));
-    b.setMembers(new Map([[a.self, { peer: a.self, addresses: [], port: null }]]));
-    await Promise.all([isUp(a, b.self), isUp(b, a.self)]);
+    const { a, b, proxy } = await linkedByProxy();
     b.handle("echo", async (_from, body) => body);
     expect(await a.request(b.self, "echo", 1, soon)).toBe(1);
     proxy.freeze();

@@ -8,13 +8,19 @@ function setUp() {
   return { voters, a, b };
 }
 
+/** The first has taken the lease, and the second waits for it, when so many milliseconds have passed after that. */
+async function holding(ms: number): Promise<ReturnType<typeof setUp>> {
+  const { voters, a, b } = setUp();
+  a.lease.start();
+  await voters.pass(100);
+  b.lease.start();
+  await voters.pass(ms);
+  return { voters, a, b };
+}
+
 describe("LeaseKeeper", () => {
   test("takes a free lease, renews it at a third of its time, and keeps it", async () => {
-    const { voters, a, b } = setUp();
-    a.lease.start();
-    await voters.pass(100);
-    b.lease.start();
-    await voters.pass(6900);
+    const { voters, a, b } = await holding(6900);
     expect(a.events).toEqual(["taken 0"]);
     expect(b.events).toEqual([]);
     const kv = voters.etcd.peek(leaseKey);
@@ -30,11 +36,7 @@ describe("LeaseKeeper", () => {
   });
 
   test("cut off: shaky at half of its time, lost at the end, and another takes it no earlier", async () => {
-    const { voters, a, b } = setUp();
-    a.lease.start();
-    await voters.pass(100);
-    b.lease.start();
-    await voters.pass(1900);
+    const { voters, a, b } = await holding(1900);
     voters.etcd.cut("n1");
     await voters.pass(950);
     expect(a.lease.shaky()).toBe(false);
@@ -65,11 +67,7 @@ describe("LeaseKeeper", () => {
   });
 
   test("a revoked lease is lost and taken by another at once, without polling", async () => {
-    const { voters, a, b } = setUp();
-    a.lease.start();
-    await voters.pass(100);
-    b.lease.start();
-    await voters.pass(900);
+    const { voters, a, b } = await holding(900);
     const first = a.lease.held();
     expect(await voters.settle(b.lease.revokeHolder(b.peer))).toBe(false);
     expect(a.lease.held()).toEqual(first);
@@ -98,11 +96,7 @@ describe("LeaseKeeper", () => {
   });
 
   test("revoking is tried again while etcd has no leader, and ends when the holder has another lease", async () => {
-    const { voters, a, b } = setUp();
-    a.lease.start();
-    await voters.pass(100);
-    b.lease.start();
-    await voters.pass(900);
+    const { voters, a, b } = await holding(900);
     const first = a.lease.held();
     voters.etcd.cut("n2");
     const revoking = b.lease.revokeHolder(a.peer);
@@ -134,11 +128,7 @@ describe("LeaseKeeper", () => {
   });
 
   test("stopping gives it up, so that another need not wait", async () => {
-    const { voters, a, b } = setUp();
-    a.lease.start();
-    await voters.pass(100);
-    b.lease.start();
-    await voters.pass(900);
+    const { voters, a, b } = await holding(900);
     await voters.settle(a.lease.stop());
     await voters.pass(100);
     expect(a.events).toEqual(["taken 0", "lost 1"]);
