@@ -20,6 +20,7 @@ import {
 import { EtcdClient } from "./etcd-client.ts";
 import { type ExitCause, exitCauseOf, lastWords } from "./exit-cause.ts";
 import { LeftOver } from "./left-over.ts";
+import { electLoneVoter } from "./lone-voter.ts";
 import { identify } from "./proc-identity.ts";
 import { servesPeers } from "./serves-peers.ts";
 
@@ -147,6 +148,7 @@ export class EtcdProcess {
     try {
       await this.#spawn();
       await this.#untilRunning();
+      await this.#electAlone();
       if (first) await this.#untilFounded();
       else await this.#check();
     } catch (error) {
@@ -263,6 +265,13 @@ export class EtcdProcess {
     });
     if (status.leader === "0") throw new MicrocephError("NOT_READY", "the new etcd elects no leader");
     await this.#leftOver.recordStarted();
+  }
+
+  async #electAlone(): Promise<void> {
+    const socket = this.peerSocketPath(this.#options.name);
+    await electLoneVoter(socket, this.#version?.text ?? "").catch((error: unknown) =>
+      this.#log.debug({ error: messageOf(error) }, "etcd elects itself in its own time"),
+    );
   }
 
   async #untilRunning(): Promise<void> {

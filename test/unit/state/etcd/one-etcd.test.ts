@@ -1,5 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { isMicrocephError } from "../../../../src/errors/microceph-error.ts";
@@ -199,6 +208,26 @@ describe("EtcdProcess", () => {
     await next.start("new", []);
     expect(await exited).toBe("SIGKILL");
     expect((await next.client.status()).leader).not.toBe("0");
+    await other.stop();
+  });
+
+  test("the only member leads at once, at its first start and later", async () => {
+    const other = new EtcdCluster();
+    const dir = join(other.root, "slow");
+    // By itself it would wait for between 10 and 50 s.
+    const timers = { heartbeatMs: 10_000, electionMs: 50_000 };
+    const options = { dir, name: host.handle, peers: [], mode: "new", token: testCluster, timers } as const;
+    const alone = new EtcdProcess(options, { log: quiet });
+    const client = new EtcdClient({ socketPath: alone.clientSocket });
+    await alone.start();
+    const { leader, member } = await client.status();
+    expect(leader).toBe(member);
+    await alone.stop();
+    await alone.start();
+    expect((await client.status()).leader).toBe(leader);
+    await alone.stop();
+    const elections = readFileSync(join(dir, "etcd.log"), "utf8").match(/received MsgTimeoutNow/g);
+    expect(elections).toHaveLength(2);
     await other.stop();
   });
 
