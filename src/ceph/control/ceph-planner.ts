@@ -90,8 +90,9 @@ export interface PlannerDeps {
 const callMs = 20_000;
 /** What is placed at once: a manager, without which Ceph tells little of itself. */
 const firstDaemons = { mgr: 1, mds: 0 };
-/** Milliseconds that all others are put off for monitors. */
+/** Milliseconds that all others are put off for monitors, and once those are decided, for the first OSDs. */
 const growingMs = 30_000;
+const grownMs = 5_000;
 /** Of Ceph nothing is known, or asked. */
 const noMonitors = { monitors: null, monitorsInQuorum: [], monitorsLost: [] };
 /** A monitor is given beside changes of the votes alone. */
@@ -103,18 +104,23 @@ const moveLookMs = 10_000;
 /** The planners of Ceph and its quorum: facts from Ceph and the members in, proposals out. */
 export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record<string, Planner> {
   const moves = moveWatch(deps);
-  let growingSince: number | null = null;
+  /** While a cluster grows: until when what only stands by is put off. */
+  let growing: { readonly until: number; readonly monitors: boolean } | null = null;
 
-  /** While a cluster gets its monitors, what only stands by would take their time. Not for long: they may never come. */
+  /**
+   * While a cluster gets its monitors, and OSDs beside them, what only stands by would take their time. Not for long:
+   * they may never come.
+   */
   function isGrowing(members: readonly PlannedMember[]): boolean {
     const alive = members.filter((member) => member.alive).length;
     const target = seatTarget(members.length);
-    if (alive < target || decidedMonitors(deps.entries()).size >= target) {
-      growingSince = null;
-      return false;
-    }
-    growingSince ??= deps.now();
-    const leftMs = growingSince + growingMs - deps.now();
+    const seated = decidedMonitors(deps.entries()).size >= target;
+    if (alive < target) growing = null;
+    else if (!seated)
+      growing = growing?.monitors ? growing : { until: deps.now() + growingMs, monitors: true };
+    else if (growing?.monitors) growing = { until: deps.now() + grownMs, monitors: false };
+    if (growing === null) return false;
+    const leftMs = growing.until - deps.now();
     if (leftMs > 0) deps.later(leftMs);
     return leftMs > 0;
   }
@@ -168,7 +174,7 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     return [{ kind: kinds.monitorOut, body, agent: null, reason, lane: lanes.monitors }];
   };
 
-  /** Monitors for those who have their vote, while others get theirs. The planner of seats does all the rest. */
+  /** Monitors, while votes are given. The planner of seats does all the rest. */
   const monitorsBeside: Planner = async (signal) => {
     const entries = deps.entries();
     if (entries.some((entry) => entry.state === "open" && besideWhich.has(laneOf(entry)))) return [];
@@ -178,7 +184,6 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
     if (ceph === null || decided.size >= seatTarget(members.length)) return [];
     const { self } = deps;
     const voters = await deps.voters();
-    if (!members.some(({ peer, handle }) => voters.includes(peer) && !decided.has(handle))) return [];
     const wished = wishedFor(members, voters).members;
     if (planSeats({ self, members: wished, voters, ...noMonitors }).next?.kind !== "voter") return [];
     const { quorum, monMap } = await ceph.quorumStatus({ deadlineMs: callMs, signal });

@@ -48,7 +48,7 @@ export interface SeatPlan {
   readonly target: number;
   /** The one next change, or null. */
   readonly next: SeatStep | null;
-  /** A monitor for one that has its vote, to be given while others still get theirs. */
+  /** A monitor for one that has its vote, or is about to get it, to be given while votes are still given. */
   readonly beside: SeatStep | null;
   /** Why there is, or is not, a next change. */
   readonly reasons: readonly string[];
@@ -99,8 +99,8 @@ function spread(
 
 /**
  * The next single change of the voters or the monitors. Both come from one plan (monitors sit where voters sit).
- * The seats of the dead go first, because they cost tolerance as long as they count. Then seats are given: first the
- * votes, and monitors to those who have theirs; growing starts only when enough members are alive to reach an odd count, because an
+ * The seats of the dead go first, because they cost tolerance as long as they count. Then seats are given: votes, and
+ * monitors to those who have theirs or get it next; growing starts only when enough members are alive to reach an odd count, because an
  * even count tolerates nothing more. One that is lost gives its seat up when another can take it, one at a time.
  * Seats of those who leave or give theirs up, and seats too many, are taken last and in reverse order. No step leaves
  * fewer than a majority of the remaining seats alive.
@@ -126,8 +126,14 @@ export function planSeats(facts: SeatFacts): SeatPlan {
   const seated = entitled.filter((member) => facts.voters.includes(member.peer));
   const free = entitled.filter((member) => member.alive && !facts.voters.includes(member.peer));
   if (seated.length < target) {
-    const step = growVoters(seated, free, target, staying.length, reasons);
-    if (step) return seatsNow(step, monitorBeside(facts, entitled, staying.length, seated, target));
+    const coming = comingVoters(seated, free, target, reasons);
+    const [first] = coming;
+    if (first) {
+      const { peer, handle } = first;
+      const reason = `${staying.length} members want ${target} voters, there are ${seated.length}`;
+      const beside = monitorBeside(facts, entitled, staying.length, coming, target);
+      return seatsNow({ kind: "voter", peer, handle, reason }, beside);
+    }
   } else {
     const step = takeVoteFromLost(facts, seated, free, reasons);
     if (step) return seatsNow(step);
@@ -233,23 +239,18 @@ function takeLostMonitor(
   return null;
 }
 
-function growVoters(
+/** Those who get a vote next, up to the next odd count; none while there are fewer than that. */
+function comingVoters(
   seated: readonly SeatMember[],
   free: readonly SeatMember[],
   target: number,
-  members: number,
   reasons: string[],
-): SeatStep | null {
-  const count = seated.length;
-  const needed = missing(count, target);
+): readonly SeatMember[] {
+  const needed = missing(seated.length, target);
   const chosen = spread(free, seated, needed);
-  const first = chosen[0];
-  if (!first || chosen.length < needed) {
-    reasons.push(`${needed} more voters are wanted, ${chosen.length} members without a seat are alive`);
-    return null;
-  }
-  const reason = `${members} members want ${target} voters, there are ${count}`;
-  return { kind: "voter", peer: first.peer, handle: first.handle, reason };
+  if (chosen.length === needed) return chosen;
+  reasons.push(`${needed} more voters are wanted, ${chosen.length} members without a seat are alive`);
+  return [];
 }
 
 /** How many seats lead to the next odd count. */
@@ -260,17 +261,16 @@ function missing(count: number, target: number): number {
 
 /**
  * etcd takes no further member for five seconds after a change. Ceph need not wait for that: those whose vote is
- * coming count among those who can have a monitor.
+ * coming may have their monitor before it. One that dies in between is lost as any other monitor is.
  */
 function monitorBeside(
   facts: SeatFacts,
   entitled: readonly SeatMember[],
   members: number,
-  seated: readonly SeatMember[],
+  coming: readonly SeatMember[],
   target: number,
 ): SeatStep | null {
   if (facts.monitors === null) return null;
-  const coming = missing(seated.length, target);
   return growMonitors(facts, entitled, members, facts.monitors, target, [], coming);
 }
 
@@ -281,7 +281,7 @@ function growMonitors(
   monitors: readonly Handle[],
   target: number,
   reasons: string[],
-  coming = 0,
+  coming: readonly SeatMember[] = [],
 ): SeatStep | null {
   // One that an operator made by hand is nobody's: it counts and is left alone.
   const kept = monitors.filter(
@@ -289,13 +289,16 @@ function growMonitors(
   );
   if (kept.length >= target) return null;
   const waiting = entitled.filter(
-    (member) => facts.voters.includes(member.peer) && !monitors.includes(member.handle) && member.alive,
+    (member) =>
+      (facts.voters.includes(member.peer) || coming.includes(member)) &&
+      !monitors.includes(member.handle) &&
+      member.alive,
   );
   const seated = entitled.filter((member) => monitors.includes(member.handle));
   const needed = missing(kept.length, target);
   const chosen = spread(waiting, seated, needed);
   const first = chosen[0];
-  if (!first || chosen.length + coming < needed) {
+  if (!first || chosen.length < needed) {
     reasons.push(`${needed} more monitors are wanted, ${chosen.length} voters without one are alive`);
     return null;
   }

@@ -246,10 +246,9 @@ describe("seats", () => {
     expect(asked).toEqual(["quorumStatus"]);
   });
 
-  it("gives a monitor to one that has its vote, while the next one gets its own", async () => {
+  it.each([[[0]], [[0, 1]]])("gives monitors while votes are given: voters %j", async (theirs) => {
     nodes = 3;
-    expect(await plan("monitorsBeside")).toEqual([]);
-    voters = [0, 1];
+    voters = theirs;
     expect(await plan("monitorsBeside")).toMatchObject([
       { kind: kinds.monitor, body: { handle: "n1", monmapEpoch: 9 }, agent: peer(1), lane: "seats/monitors" },
     ]);
@@ -258,7 +257,12 @@ describe("seats", () => {
 
   it.each<[string, () => void]>([
     ["all have their votes", () => void voters.push(2)],
-    ["no member but the first has a vote", () => void voters.pop()],
+    [
+      "no votes are given",
+      () => {
+        nodes = 2;
+      },
+    ],
     ["as many monitors are decided as are wanted", () => entries.push(...["n1", "n2"].map(seated))],
     ["a monitor is being given", () => void entries.push(entry(kinds.monitor, monitorOf("n1"), "open"))],
     ["the networks are being changed", () => void entries.push(entry(kinds.networks, {}, "open"))],
@@ -556,6 +560,19 @@ describe("daemons", () => {
     expect(await lanes()).toEqual([]);
     entries.push(entry(kinds.monitor, monitorOf("n1")), entry(kinds.monitor, monitorOf("n2")));
     expect(await lanes()).toEqual(["mgr.n1", "mgr.n2", "mds.n0", "mds.n1", "mds.n2"]);
+  });
+
+  it("lets what stands by wait a little longer for the first OSDs, when it has waited for monitors", async () => {
+    nodes = 3;
+    const made = planners();
+    expect(await plan("daemons", made)).toHaveLength(1);
+    entries.push(daemon("mgr", "n0"));
+    entries.push(entry(kinds.monitor, monitorOf("n1")), entry(kinds.monitor, monitorOf("n2")));
+    expect(await plan("daemons", made)).toEqual([]);
+    now += 4_999;
+    expect(await plan("daemons", made)).toEqual([]);
+    now += 1;
+    expect(await plan("daemons", made)).toHaveLength(5);
   });
 
   it("places nothing before Ceph is there", async () => {

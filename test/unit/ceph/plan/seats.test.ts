@@ -95,25 +95,33 @@ describe("planSeats", () => {
     expect(second.next).toMatchObject({ kind: "monitor", handle: "n4" });
   });
 
-  it("gives a monitor beside a vote to one that has its own, when those to come make an odd count", () => {
+  it("gives a monitor beside a vote to one that has its own or gets it next", () => {
     const two = facts({ members: members(3), voters: [peer(1), peer(2)] });
     expect(planSeats(two)).toMatchObject({
       next: { kind: "voter", handle: "n3" },
       beside: { kind: "monitor", handle: "n2" },
     });
-    expect(planSeats(facts({ members: members(3) })).beside).toBeNull();
+    expect(planSeats(facts({ members: members(3) }))).toMatchObject({
+      next: { kind: "voter", handle: "n2" },
+      beside: { kind: "monitor", handle: "n2" },
+    });
     expect(planSeats({ ...two, monitors: null }).beside).toBeNull();
     const monitors = [name(1), name(2)];
-    expect(planSeats({ ...two, monitors, monitorsInQuorum: monitors }).beside).toBeNull();
+    expect(planSeats({ ...two, monitors, monitorsInQuorum: monitors })).toMatchObject({
+      next: { kind: "voter", handle: "n3" },
+      beside: { kind: "monitor", handle: "n3" },
+    });
+    const all = members(3).map(({ handle }) => handle);
+    expect(planSeats({ ...two, monitors: all, monitorsInQuorum: all }).beside).toBeNull();
     expect(planSeats({ ...two, monitors, monitorsInQuorum: [name(1)] }).beside).toBeNull();
   });
 
   it("gives no monitor beside a vote when too few would have one afterwards", () => {
     const five = { members: members(7), voters: [1, 2, 3, 4].map(peer), monitors: [name(1)] };
     expect(planSeats(facts(five))).toMatchObject({ next: { kind: "voter" }, beside: { kind: "monitor" } });
-    const alone = members(7, (n) => ({ seats: n === 2 ? "away" : null, alive: n !== 3 }));
-    const stuck = facts({ members: alone, voters: [1, 2, 3, 4].map(peer), monitors: [1, 4].map(name) });
-    expect(planSeats(stuck).beside).toBeNull();
+    const few = members(7, (n) => ({ alive: n === 1 || n > 4 }));
+    const stuck = facts({ members: few, voters: [1, 2, 3, 4].map(peer), monitors: [name(1)] });
+    expect(planSeats(stuck)).toMatchObject({ next: { kind: "voter", handle: "n5" }, beside: null });
   });
 
   it("adds no monitor while one is out of quorum", () => {
