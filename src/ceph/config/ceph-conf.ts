@@ -67,6 +67,9 @@ export function renderCephConf(input: CephConfInput): string {
         ["keyring", `${paths.data}/mon/$cluster-$id/keyring`],
         // Not restful, which Ceph has given up and which fails where cryptography is loaded twice (ADR 22).
         ["mgr initial modules", "iostat"],
+        // A monitor that joins is let in at once, and learns of it only when it asks again: after 2 s by default, in
+        // which a second monitor costs the first its quorum.
+        ["mon probe timeout", "0.3"],
       ],
     ],
     ["mgr", [["mgr data", `${paths.data}/mgr/$cluster-$id`], ["keyring", "$mgr_data/keyring"], ...own]],
@@ -120,6 +123,7 @@ export const optionsOfCephConf: ReadonlySet<string> = new Set([
     "auth_allow_insecure_global_id_reclaim",
     "bluestore_elastic_shared_blobs",
     "bdev_aio_poll_ms",
+    "mon_probe_timeout",
   ],
   ...[
     "run_dir",

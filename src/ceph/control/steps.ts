@@ -10,7 +10,7 @@ import {
   monCapabilities,
 } from "../config/keyring.ts";
 import { monitorAddresses } from "../config/monitor-address.ts";
-import { hasten } from "../daemons/build-pace.ts";
+import { hasten, hastenOnceUp } from "../daemons/build-pace.ts";
 import { ensureCephFolders, unitName } from "../daemons/deps.ts";
 import type { Front } from "../daemons/ingress-config.ts";
 import { keptKey } from "../daemons/keyed-daemon.ts";
@@ -48,6 +48,8 @@ import { rekeyStep } from "./rekey.ts";
 import { renumberStep, renumberUndo } from "./renumber.ts";
 
 const quorumDeadlineMs = 90_000;
+/** For a monitor that was just started to listen, before it is waited for anyway. */
+const listenMs = { deadlineMs: 5_000, intervalMs: 20 };
 /** While the monitors are asked whether one is in their map, it is stopped: not for long. */
 const lookMs = 10_000;
 
@@ -89,8 +91,8 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
     node.rememberMonAddress(address, number);
     await startMon(deps, { handle, address });
     if (managerKey !== undefined) await startMgr(deps, handle);
+    await hastenOnceUp(deps.paths, "mon", handle, { ...listenMs, signal });
     await waitMonInQuorum(deps, handle, { deadlineMs: quorumDeadlineMs, signal });
-    await hasten(deps.paths, "mon", handle);
     if (managerKey !== undefined) await hasten(deps.paths, "mgr", handle);
     await firstSettings(commandsOf(node), signal);
     return { monitor: handle };
@@ -109,8 +111,8 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
       node.rememberMonAddress(address, number);
       await startMon(deps, { handle, address });
     }
+    await hastenOnceUp(deps.paths, "mon", handle, { ...listenMs, signal });
     const status = await joinQuorum(deps, { handle, address }, { deadlineMs: quorumDeadlineMs, signal });
-    await hasten(deps.paths, "mon", handle);
     await node.follow(status.monMap);
     return { epoch: status.monMap.epoch };
   };

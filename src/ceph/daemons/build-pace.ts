@@ -2,22 +2,44 @@ import { isMicrocephError } from "../../errors/microceph-error.ts";
 import type { Json } from "../../ids/json.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
 import type { CephPaths } from "../config/ceph-paths.ts";
+import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
 type Paced = "mon" | "mgr";
 
 /**
  * Timers that are right only while a cluster is being built, when every change of a map is waited for: Ceph's
- * defaults gather changes for a second, and look around every five. They are set over a daemon's admin socket, in
+ * defaults gather changes for a second, look around every five, and wait five in an election for a monitor that does
+ * not know yet that it was let in. They are set over a daemon's admin socket, in
  * the layer that nothing stores, so the daemon's next start forgets them, too (Ceph doc: ceph daemon config set).
  */
 const buildTimers: Readonly<Record<Paced, Readonly<Record<string, string>>>> = {
-  mon: { paxos_propose_interval: "0.1", paxos_min_wait: "0.02", mon_tick_interval: "1" },
+  mon: {
+    paxos_propose_interval: "0.1",
+    paxos_min_wait: "0.02",
+    mon_tick_interval: "1",
+    mon_election_timeout: "0.5",
+  },
   mgr: { mgr_tick_period: "1", mgr_stats_period: "1" },
 };
 
 /** Let a daemon that was just started keep up with the building. False while it does not answer. */
 export function hasten(paths: Pick<CephPaths, "adminSocket">, type: Paced, id: string): Promise<boolean> {
   return tell(paths, type, id, (name, value) => ({ prefix: "config set", var: name, val: [value] }));
+}
+
+/** As `hasten`, as soon as a daemon that is starting listens. One that does not is for others to notice. */
+export async function hastenOnceUp(
+  paths: Pick<CephPaths, "adminSocket">,
+  type: Paced,
+  id: string,
+  options: WaitOptions,
+): Promise<void> {
+  try {
+    const look = async (): Promise<true | undefined> => (await hasten(paths, type, id)) || undefined;
+    await waitUntil(`${type}.${id} listening`, look, options);
+  } catch (error) {
+    if (!isMicrocephError(error, "DEADLINE_EXCEEDED")) throw error;
+  }
 }
 
 /** Give a daemon its usual timers back. Idempotent. False when it does not answer: it has no others then. */
