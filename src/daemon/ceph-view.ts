@@ -8,11 +8,13 @@ import type { CephSnapshot } from "./events/ceph-events.ts";
 export interface CephViewDeps {
   readonly ceph: () => CephCommands | null;
   readonly now: () => number;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly steadyNow: () => number;
   readonly log: Logger;
   /** Called when Ceph's health or its numbers of daemons changed. */
   readonly onChange: () => void;
-  /** Called after each look with what events follow from; null: Ceph did not answer. */
-  readonly onLook: (snapshot: CephSnapshot | null) => void;
+  /** Called after each look with what events follow from, and the epoch of the monitors' map; null: not answered. */
+  readonly onLook: (look: { readonly snapshot: CephSnapshot; readonly monMap: number | null } | null) => void;
 }
 
 /**
@@ -20,6 +22,8 @@ export interface CephViewDeps {
  * (used bytes, the clocks of the monitors), and while Ceph does not answer.
  */
 const periodMs = { answering: 15_000, silent: 3_000 };
+/** Milliseconds between two looks at least: while a cluster is built, there is something to see all the time. */
+const gapMs = 250;
 const callMs = 15_000;
 
 /**
@@ -30,12 +34,17 @@ export class CephView {
   readonly #deps: CephViewDeps;
   #health: CephHealth | null = null;
   #pools: readonly Pool[] = [];
+  #tree: OsdTree | null = null;
+  /** Epoch of the map that pools and tree are of; null: not known. */
+  #mapOf: number | null = null;
   #defaultSize = 3;
   #answersNow = false;
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> | null = null;
   #again = false;
   #looks = 0;
+  /** When the last look ended. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #misses = 0;
   #stop = new AbortController();
 
@@ -80,30 +89,38 @@ export class CephView {
     return this.#answersNow && (this.#health?.osds.up ?? 0) >= wanted;
   }
 
-  /** Look now. What is under way may have begun before what is to be seen, so then once more. */
+  /**
+   * Look now, or very soon after the last look. What is under way may have begun before what is to be seen, so then
+   * once more.
+   */
   refresh(): void {
+    if (this.#asking === null) this.#lookIn(this.#lookedAt + gapMs - this.#deps.steadyNow());
+    else this.#again = true;
+  }
+
+  #lookIn(ms: number): void {
+    clearTimeout(this.#timer);
     if (this.#stop.signal.aborted) return;
-    this.#again = this.#asking !== null;
+    if (ms <= 0) {
+      this.#look();
+      return;
+    }
+    this.#timer = setTimeout(() => this.#look(), ms);
+    this.#timer.unref();
+  }
+
+  #look(): void {
+    this.#again = false;
     this.#asking ??= this.#ask()
       .catch((error) =>
         this.#deps.log.warn({ error: messageOf(error) }, "what Ceph said of itself was not told"),
       )
       .finally(() => {
         this.#asking = null;
-        this.#lookAgain();
+        this.#lookedAt = this.#deps.steadyNow();
+        const period = this.#answersNow ? periodMs.answering : periodMs.silent;
+        this.#lookIn(this.#again ? gapMs : period);
       });
-  }
-
-  #lookAgain(): void {
-    clearTimeout(this.#timer);
-    if (this.#stop.signal.aborted) return;
-    if (this.#again) {
-      this.refresh();
-      return;
-    }
-    const wait = this.#answersNow ? periodMs.answering : periodMs.silent;
-    this.#timer = setTimeout(() => this.refresh(), wait);
-    this.#timer.unref();
   }
 
   async #ask(): Promise<void> {
@@ -117,17 +134,18 @@ export class CephView {
     try {
       const call = { deadlineMs: callMs, signal: this.#stop.signal };
       const status = await ceph.status(call);
-      this.#pools = await ceph.pools(call);
-      const tree = await ceph.osdTree(call);
+      const tree = await this.#treeOf(ceph, status, call);
       if (this.#pools.length === 0) {
         this.#defaultSize = await poolDefault(ceph, "osd_pool_default_size", call);
       }
       this.#health = healthOf(status, this.#deps.now());
       this.#answersNow = true;
       this.#misses = 0;
-      this.#deps.onLook(snapshotOf(status, tree));
+      this.#deps.onLook({ snapshot: snapshotOf(status, tree), monMap: status.epochs.monitors });
     } catch (error) {
       this.#answersNow = false;
+      // Monitors that come back can have been made anew, with other maps of the same epochs.
+      this.#mapOf = null;
       this.#misses += 1;
       if (!this.#stop.signal.aborted) this.#deps.onLook(null);
       this.#deps.log.debug({ error: messageOf(error) }, "Ceph does not answer");
@@ -137,6 +155,20 @@ export class CephView {
       this.#answersNow,
     ]);
     if (after !== before) this.#deps.onChange();
+  }
+
+  /** Pools and tree follow from the OSD map: what is known of one epoch is not asked for again. */
+  async #treeOf(
+    ceph: CephCommands,
+    { epochs }: CephStatus,
+    call: { readonly deadlineMs: number; readonly signal: AbortSignal },
+  ): Promise<OsdTree> {
+    if (this.#tree !== null && epochs.osds !== null && epochs.osds === this.#mapOf) return this.#tree;
+    this.#mapOf = null;
+    this.#pools = await ceph.pools(call);
+    this.#tree = await ceph.osdTree(call);
+    this.#mapOf = epochs.osds;
+    return this.#tree;
   }
 }
 

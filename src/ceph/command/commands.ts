@@ -72,6 +72,8 @@ export interface CephStatus {
   readonly health: CephHealth;
   readonly quorum: readonly string[];
   readonly monitors: number;
+  /** Epochs of the maps of monitors and OSDs; null where Ceph does not tell. */
+  readonly epochs: { readonly monitors: number | null; readonly osds: number | null };
   readonly osds: { readonly total: number; readonly up: number; readonly in: number };
   readonly pgs: {
     readonly total: number;

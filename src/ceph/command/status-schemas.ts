@@ -48,13 +48,20 @@ export const healthSchema = z
     }),
   );
 
+const epoch = z.int().nullable();
+
 export const statusSchema = z
   .object({
     fsid: z.string().max(64),
     health: healthSchema,
     quorum_names: z.array(name).max(1024),
-    monmap: z.object({ num_mons: z.int() }),
-    osdmap: z.object({ num_osds: z.int(), num_up_osds: z.int(), num_in_osds: z.int() }),
+    monmap: z.object({ epoch: epoch.default(null), num_mons: z.int() }),
+    osdmap: z.object({
+      epoch: epoch.default(null),
+      num_osds: z.int(),
+      num_up_osds: z.int(),
+      num_in_osds: z.int(),
+    }),
     // Before the first manager reports, and with no pool, some of these are absent.
     pgmap: z.object({
       pgs_by_state: z
@@ -77,6 +84,7 @@ export const statusSchema = z
       health: status.health,
       quorum: status.quorum_names,
       monitors: status.monmap.num_mons,
+      epochs: { monitors: status.monmap.epoch, osds: status.osdmap.epoch },
       osds: {
         total: status.osdmap.num_osds,
         up: status.osdmap.num_up_osds,

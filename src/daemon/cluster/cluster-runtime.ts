@@ -234,12 +234,13 @@ export class ClusterRuntime {
     this.cephView = new CephView({
       ceph: () => deps.cephNode.commands,
       now,
+      steadyNow,
       log,
       onChange: () => this.#cephChanged(),
-      onLook: (snapshot) => {
-        this.clusterEvents.cephChanged(snapshot);
-        if (snapshot) this.losses.noteMonitors(decidedMonitors(journal.entries()), snapshot.quorum);
-        this.upkeep.followMonMap();
+      onLook: (look) => {
+        this.clusterEvents.cephChanged(look?.snapshot ?? null);
+        if (look) this.losses.noteMonitors(decidedMonitors(journal.entries()), look.snapshot.quorum);
+        this.upkeep.followMonMap(look?.monMap ?? null);
       },
     });
     this.#pulse = new CephPulse({

@@ -156,10 +156,13 @@ it("a cluster without a pool or manager has a status", () => {
     mgrmap: { available: false, num_standbys: 0 },
   };
   expect(statusSchema.parse(status)).toMatchObject({
+    epochs: { monitors: 1, osds: 1 },
     pgs: { total: 0, states: {} },
     bytes: { total: 0 },
     mgr: { available: false },
   });
+  const { epoch: _, ...osdmap } = status.osdmap;
+  expect(statusSchema.parse({ ...status, osdmap }).epochs).toEqual({ monitors: 1, osds: null });
 });
 
 it("health lists its checks", () => {
