@@ -39,6 +39,8 @@ export class MemberUpkeep {
   #timer: NodeJS.Timeout | undefined;
   #fetching = false;
   #following = false;
+  /** Epoch of the monitors' map that ceph.conf has followed; forgotten now and then, as files can change. */
+  #followed: number | null = null;
   #monitorsDecided = 0;
   #cleaning = false;
   #moving = false;
@@ -49,6 +51,7 @@ export class MemberUpkeep {
   /** When the monitors last answered, or it was last asked where they are. */
   #silentSince: number;
   readonly #pace: BuildPace;
+  #stop = new AbortController();
   #facts: Promise<void> = Promise.resolve();
   #nextFacts: Promise<void> | null = null;
 
@@ -63,13 +66,14 @@ export class MemberUpkeep {
           (["mon", "mgr"] as const).map((type) => slowDown(cephNode.deps.paths, type, runtime.handle)),
         );
         if (told.includes(true)) log.info("no decision for a while: Ceph's daemons have their usual timers");
-        giveMemoryBack();
+        await giveMemoryBack(this.#stop.signal);
       },
       onError: (error) => log.warn({ error: messageOf(error) }, "Ceph's timers are not put back"),
     });
   }
 
   start(): void {
+    this.#stop = new AbortController();
     this.#timer = setInterval(() => this.look(), periodMs);
     this.#timer.unref();
     this.#pace.look(this.#runtime.journal.entries().length);
@@ -79,9 +83,11 @@ export class MemberUpkeep {
   stop(): void {
     clearInterval(this.#timer);
     this.#pace.stop();
+    this.#stop.abort();
   }
 
   look(): void {
+    this.#followed = null;
     // Addresses change without a word, and of two tellings at once the older may come last.
     this.publishFacts();
     this.#fetchAccess();
@@ -335,14 +341,17 @@ export class MemberUpkeep {
     }
   }
 
-  /** ceph.conf follows the monitor map; one question at a time. */
-  followMonMap(): void {
+  /** ceph.conf follows the monitor map; one question at a time, and none about an epoch that it has followed. */
+  followMonMap(seen: number | null = null): void {
     const { commands } = this.#runtime.deps.cephNode;
-    if (commands === null || this.#following) return;
+    if (commands === null || this.#following || (seen !== null && seen === this.#followed)) return;
     this.#following = true;
     commands
       .monMap({ deadlineMs: callMs })
-      .then((map) => this.#runtime.deps.cephNode.follow(map))
+      .then(async (map) => {
+        await this.#runtime.deps.cephNode.follow(map);
+        this.#followed = map.epoch;
+      })
       .catch((error) => this.#runtime.deps.log.debug({ error: messageOf(error) }, "monitor map not read"))
       .finally(() => {
         this.#following = false;
