@@ -228,7 +228,7 @@ export class SimulatedCeph {
       monMap: () => read(() => this.monMap()),
       monRemove: (name) => write(`mon remove ${name}`, () => this.mon.remove(name)),
       okToStop: () => read(() => true),
-      placementGroupsOf: () => read(() => ["active+clean"]),
+      placementGroupsOf: () => read(() => [{ pool: 1, state: "active+clean", acting: [] }]),
       status: () => read(() => ({ pgs: { states: { "active+clean": 1 } } }) as never),
       safeToDestroy: (id) =>
         read(() => {

@@ -24,6 +24,7 @@ import type {
   OsdStat,
   OsdTree,
   OsdUsage,
+  PlacementGroup,
   Pool,
   QuorumStatus,
 } from "./commands.ts";
@@ -39,10 +40,9 @@ import {
   poolsSchema,
   poolUsageSchema,
   safeToDestroySchema,
-  servedGroupsSchema,
 } from "./osd-schemas.ts";
 import { monMapSchema, parseAnswer, parseMonStatus } from "./schemas.ts";
-import { type ServedGroup, servedWithout } from "./served-without.ts";
+import { servedWithout } from "./served-without.ts";
 import {
   authEntrySchema,
   configDumpSchema,
@@ -150,7 +150,7 @@ export class CephClient implements CephCommands {
     return parseAnswer("osd df", osdDfSchema, await this.#read(["osd", "df"], options));
   }
 
-  async placementGroupsOf(osd: OsdId, options?: CallOptions): Promise<string[]> {
+  async placementGroupsOf(osd: OsdId, options?: CallOptions): Promise<PlacementGroup[]> {
     const words = ["pg", "ls-by-osd", `osd.${osd}`];
     return parseAnswer("pg ls-by-osd", placementGroupsSchema, await this.#read(words, options));
   }
@@ -173,17 +173,7 @@ export class CephClient implements CephCommands {
     const reply = await orUnknown(this.#read(["osd", "ok-to-stop", ...osds.map(String)], options));
     if (typeof reply === "boolean" || reply === null) return reply;
     if (!parseAnswer("osd ok-to-stop", okToStopSchema, reply).ok_to_stop) return false;
-    const dump = await this.osdDump(options);
-    if (dump.osds.every(({ up }) => up)) return true;
-    const pools = await this.pools(options);
-    const groups: ServedGroup[] = [];
-    // One that is down serves nothing already, and Ceph tells nothing of it.
-    for (const { id } of dump.osds.filter(({ id, up }) => up && osds.includes(id))) {
-      const found = await orUnknown(this.#read(["pg", "ls-by-osd", `osd.${id}`], options));
-      if (typeof found === "boolean" || found === null) return null;
-      groups.push(...parseAnswer("pg ls-by-osd", servedGroupsSchema, found));
-    }
-    return servedWithout(osds, { dump, pools, groups });
+    return servedWithout(osds, this, options);
   }
 
   async osdDump(options?: CallOptions): Promise<OsdDump> {

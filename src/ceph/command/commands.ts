@@ -91,6 +91,15 @@ export interface CephStatus {
   readonly mgr: { readonly available: boolean; readonly standbys: number };
 }
 
+export interface PlacementGroup {
+  /** Number of its pool. */
+  readonly pool: number;
+  /** `active+clean` */
+  readonly state: string;
+  /** The OSDs that served it when it was last heard of; 2147483647 where nobody does. */
+  readonly acting: readonly number[];
+}
+
 export interface NewOsd {
   readonly osd: OsdId;
   /** Its cephx key. */
@@ -226,8 +235,8 @@ export interface CephCommands {
   osdTree(options?: CallOptions): Promise<OsdTree>;
   osdDf(options?: CallOptions): Promise<OsdUsage[]>;
   osdDump(options?: CallOptions): Promise<OsdDump>;
-  /** States of the placement groups that have data on an OSD (`active+clean`); asks the manager. */
-  placementGroupsOf(osd: OsdId, options?: CallOptions): Promise<string[]>;
+  /** The placement groups that have data on an OSD that is up; asks the manager. */
+  placementGroupsOf(osd: OsdId, options?: CallOptions): Promise<PlacementGroup[]>;
 
   /** Whether no data would have fewer copies without this OSD; null while Ceph has no statistics to tell from. */
   safeToDestroy(osd: OsdId, options?: CallOptions): Promise<boolean | null>;

@@ -1,7 +1,15 @@
 import { z } from "zod";
 import { fsid, osdId } from "../../ids/ids.ts";
-import type { CrushRule, OsdDump, OsdNode, OsdStat, OsdTree, OsdUsage, Pool } from "./commands.ts";
-import type { ServedGroup } from "./served-without.ts";
+import type {
+  CrushRule,
+  OsdDump,
+  OsdNode,
+  OsdStat,
+  OsdTree,
+  OsdUsage,
+  PlacementGroup,
+  Pool,
+} from "./commands.ts";
 
 const name = z.string().max(1024);
 /** Most entries of any list; far over what a cluster of this product has. */
@@ -150,22 +158,19 @@ function uuidOfDestroyed(osd: number): string {
   return `00000000-0000-4000-8000-${osd.toString(16).padStart(12, "0")}`;
 }
 
-const placementGroup = z.object({ pgid: z.string().max(64), state: z.string().max(256) });
-/** `pg ls-by-osd`: the states of each placement group, `active+clean`. */
+/** One of `pg ls-by-osd`; its name begins with the pool's number: `12.1f`. */
+const placementGroup = z
+  .object({
+    pgid: z.string().regex(/^\d{1,10}\.[0-9a-f]{1,8}$/),
+    state: z.string().max(256),
+    acting: z.array(z.int()).max(64),
+  })
+  .transform(
+    ({ pgid, state, acting }): PlacementGroup => ({ pool: Number(pgid.split(".")[0]), state, acting }),
+  );
 export const placementGroupsSchema = z
   .object({ pg_stats: z.array(placementGroup).max(most * 10) })
-  .transform(({ pg_stats }) => pg_stats.map(({ state }) => state));
-
-/** `pg ls-by-osd`: by whom each placement group is served. */
-export const servedGroupsSchema = z
-  .object({
-    pg_stats: z
-      .array(z.object({ pgid: z.string().max(64), acting: z.array(z.int()).max(64) }))
-      .max(most * 10),
-  })
-  .transform(({ pg_stats }) =>
-    pg_stats.map(({ pgid, acting }): ServedGroup => ({ pool: Number(pgid.split(".")[0]), acting })),
-  );
+  .transform(({ pg_stats }) => pg_stats);
 
 const osdNumbers = z.array(z.int().min(0)).max(most);
 const safeToDestroy = z.object({

@@ -1,26 +1,30 @@
+import { isMicrocephError } from "../../errors/microceph-error.ts";
 import type { OsdId } from "../../ids/ids.ts";
-import type { OsdDump, Pool } from "./commands.ts";
+import type { CallOptions, CephCommands, PlacementGroup } from "./commands.ts";
 
-/** A placement group, and the OSDs that served it when it was last heard of. */
-export interface ServedGroup {
-  readonly pool: number;
-  readonly acting: readonly number[];
-}
-
-/** Whether each of these placement groups is served by enough OSDs that are up now, without those that are to stop. */
-export function servedWithout(
+/**
+ * Whether each placement group of these OSDs is served by enough others that are up, by the OSD map of now. null while
+ * Ceph cannot tell.
+ */
+export async function servedWithout(
   stopping: readonly OsdId[],
-  facts: {
-    readonly dump: Pick<OsdDump, "osds">;
-    readonly pools: readonly Pick<Pool, "id" | "minSize">[];
-    readonly groups: readonly ServedGroup[];
-  },
-): boolean {
-  const left = new Set<number>(
-    facts.dump.osds.filter(({ id, up }) => up && !stopping.includes(id)).map(({ id }) => id),
-  );
-  const minSizes = new Map(facts.pools.map(({ id, minSize }) => [id, minSize]));
-  return facts.groups.every(
-    ({ pool, acting }) => acting.filter((osd) => left.has(osd)).length >= (minSizes.get(pool) ?? 0),
-  );
+  ceph: Pick<CephCommands, "osdDump" | "pools" | "placementGroupsOf">,
+  call?: CallOptions,
+): Promise<boolean | null> {
+  const { osds } = await ceph.osdDump(call);
+  if (osds.every(({ up }) => up)) return true;
+  const left = new Set<number>(osds.filter(({ id, up }) => up && !stopping.includes(id)).map(({ id }) => id));
+  const minSizes = new Map((await ceph.pools(call)).map(({ id, minSize }) => [id, minSize]));
+  const isServed = ({ pool, acting }: PlacementGroup): boolean =>
+    acting.filter((osd) => left.has(osd)).length >= (minSizes.get(pool) ?? 0);
+  // One that is down serves nothing already, and Ceph tells nothing of it.
+  for (const { id } of osds.filter(({ id, up }) => up && stopping.includes(id))) {
+    try {
+      if (!(await ceph.placementGroupsOf(id, call)).every(isServed)) return false;
+    } catch (error) {
+      if (isMicrocephError(error, "CEPH_REFUSED")) return null;
+      throw error;
+    }
+  }
+  return true;
 }

@@ -131,8 +131,8 @@ async function isSpare(
 ): Promise<boolean | null> {
   try {
     if (up) {
-      const states = await ceph.placementGroupsOf(id, call);
-      if (states.some((state) => !/^active\+clean(\+|$)/.test(state))) return false;
+      const groups = await ceph.placementGroupsOf(id, call);
+      if (groups.some(({ state }) => !/^active\+clean(\+|$)/.test(state))) return false;
       return await ceph.okToStop([id], call);
     }
     const { pgs } = await ceph.status(call);

@@ -32,7 +32,7 @@ let onDown: () => void;
 const ceph = {
   osdDump: async () => ({ osds: entry === null ? [] : [entry] }),
   osdTree: async () => ({ osds: [{ id: 1, crushWeight: weight }] }),
-  placementGroupsOf: async () => placementGroups,
+  placementGroupsOf: async () => placementGroups.map((state) => ({ pool: 1, state, acting: [] })),
   status: async () => ({ pgs: { states } }),
   safeToDestroy: async () => answer("safe-to-destroy"),
   okToStop: async () => answer("ok-to-stop"),
