@@ -9,8 +9,8 @@ import { Lab } from "../lab/support/lab.ts";
 import type { Bench } from "./bench.ts";
 
 const nodes = ["n1", "n2", "n3"];
-/** Milliseconds that everything is left alone before a figure is taken. */
-const restMs = 30_000;
+/** Milliseconds that everything is left alone before a figure is taken: what is given back comes after 30 s of rest. */
+const restMs = 60_000;
 
 function residentMB(pid: number): number {
   const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
