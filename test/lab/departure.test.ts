@@ -57,6 +57,17 @@ labSuite("members that come and go", () => {
     const source = (await cluster.holder("n1")).name;
     const voters = await votersOf("n1");
     const destination = four.find((name) => !voters.includes(name)) ?? "";
+    const kinds = (node: string): string[] =>
+      [...cluster.daemons(node).keys()].map((unit) => unit.split(".")[0] ?? "").sort();
+    // What only stands by comes some seconds after the monitors.
+    await lab.waitFor(
+      `all daemons on ${source}`,
+      async (note) => {
+        note(kinds(source));
+        return `${kinds(source)}` === "mds,mgr,mon,osd";
+      },
+      minutes(2),
+    );
     const moved = await cluster.run(source, "cluster", "migrate", source, destination);
     expect(moved).toBe(`voter, mon, mgr, mds moved from ${source} to ${destination}.\n`);
     await seats(
@@ -66,8 +77,6 @@ labSuite("members that come and go", () => {
     await lab.waitFor(
       `no daemon but its OSD on ${source}, and all of them on ${destination}`,
       async (note) => {
-        const kinds = (node: string): string[] =>
-          [...cluster.daemons(node).keys()].map((unit) => unit.split(".")[0] ?? "").sort();
         note([kinds(source), kinds(destination)]);
         const there = kinds(destination);
         return `${kinds(source)}` === "osd" && ["mds", "mgr", "mon"].every((kind) => there.includes(kind));
