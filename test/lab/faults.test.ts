@@ -50,6 +50,30 @@ labSuite("three hosts with one disk each, and faults", () => {
     await lab?.down();
   });
 
+  /** Ceph's first monitor stands still until there are three votes: the other monitors come after those then. */
+  async function votesBeforeMonitors(): Promise<void> {
+    const pid = await lab.waitFor(
+      "the first monitor",
+      async () => trio.flatMap((node) => cluster.daemons(node).get(`mon.${node}`) ?? [])[0],
+      { ...minutes(2), everyMs: 20 },
+    );
+    process.kill(pid, "SIGSTOP");
+    try {
+      await lab.waitFor(
+        "three votes",
+        async (note) => {
+          const journal = await cluster.journal("n1");
+          const votes = journal.filter(({ kind, state }) => kind === "quorum.voter" && state === "done");
+          note(votes.length);
+          return votes.length === 2;
+        },
+        minutes(2),
+      );
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+  }
+
   /** The holder of three votes and its open monitor change, as a node that is not the holder knows them. */
   function monitorInFlight(): Promise<{ holder: string; witness: string; entry: JournalEntry }> {
     return lab.waitFor(
@@ -74,6 +98,7 @@ labSuite("three hosts with one disk each, and faults", () => {
 
   it("add each monitor once though the holder stands still for 20 s in the middle", async () => {
     let paused: { holder: string; witness: string } | undefined;
+    await votesBeforeMonitors();
     // A change may end while the holder is being stopped; then the next one serves.
     for (let attempt = 0; attempt < 2 && paused === undefined; attempt += 1) {
       const { holder, witness, entry } = await monitorInFlight();

@@ -238,7 +238,8 @@ export class LabCluster {
       this.lab.processes(node).flatMap(({ pid, args }) => {
         const type = /^ceph-(mon|mgr|mds|osd)$/.exec(basename(args[0] ?? ""))?.[1];
         const id = args[args.indexOf("-i") + 1];
-        return type === undefined || id === undefined ? [] : [[`${type}.${id}`, pid] as const];
+        const isMade = args.includes("--mkfs");
+        return type === undefined || id === undefined || isMade ? [] : [[`${type}.${id}`, pid] as const];
       }),
     );
   }
