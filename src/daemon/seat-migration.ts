@@ -118,11 +118,13 @@ export async function migrateSeats(daemon: Daemon, request: Json, tools: JobTool
     memory = { from: from.id, to: to.id, until: daemon.now() + migrationMs, moved, wished: false };
     tools.remember({ ...memory });
   }
-  const { from, to, until, moved, wished } = memory;
+  const { from, to, until, wished } = memory;
+  let { moved } = memory;
+  const remember = (): void => tools.remember({ from, to, until, moved, wished: true });
   if (!wished) {
     document.setLabels(to, { seats: "preferred" });
     document.setLabels(from, { seats: "away" });
-    tools.remember({ ...memory, wished: true });
+    remember();
     cluster.wake("migration");
   }
   const named = (peer: PeerId): NamedMember => {
@@ -133,6 +135,12 @@ export async function migrateSeats(daemon: Daemon, request: Json, tools: JobTool
   try {
     for (;;) {
       const left = movable(cluster, named(from), named(to));
+      // What was being placed there when it began.
+      const came = left.filter((seat) => !moved.includes(seat));
+      if (came.length > 0) {
+        moved = seats.filter((seat) => moved.includes(seat) || came.includes(seat));
+        remember();
+      }
       // Given to the one, and taken from the other: until then both carry it.
       const doubled = moved.filter((seat) => !left.includes(seat) && carried(cluster, named(from)).has(seat));
       if (left.length === 0 && doubled.length === 0) break;

@@ -68,6 +68,7 @@ labSuite("members that come and go", () => {
       },
       minutes(2),
     );
+    await cluster.settled(source);
     const moved = await cluster.run(source, "cluster", "migrate", source, destination);
     expect(moved).toBe(`voter, mon, mgr, mds moved from ${source} to ${destination}.\n`);
     await seats(

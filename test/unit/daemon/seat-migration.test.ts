@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ClusterRuntime } from "../../../src/daemon/cluster/cluster-runtime.ts";
 import type { Daemon } from "../../../src/daemon/daemon.ts";
-import { checkMigration } from "../../../src/daemon/seat-migration.ts";
+import type { JobTools } from "../../../src/daemon/jobs.ts";
+import { checkMigration, migrateSeats } from "../../../src/daemon/seat-migration.ts";
 import type { Json } from "../../../src/ids/json.ts";
 import type { Entry } from "../../../src/state/journal/types.ts";
 
@@ -14,6 +15,11 @@ const peers = [
 const [first = "", , , last = ""] = peers;
 let services: Record<string, Json>;
 let daemon: Daemon;
+let entries: Entry[];
+let voters: string[];
+let labels: Record<string, { seats?: string | null }>;
+/** What happens while the migration waits, one after the other. */
+let meanwhile: (() => void)[];
 
 const decided = (revision: number, kind: string, body: Json): Entry =>
   ({
@@ -23,8 +29,9 @@ const decided = (revision: number, kind: string, body: Json): Entry =>
 
 beforeEach(() => {
   services = {};
+  [voters, labels, meanwhile] = [peers.slice(0, 3), {}, []];
   // n1 to n3 have votes and monitors, n1 a manager; n4 has a metadata server alone.
-  const entries = [
+  entries = [
     ...[1, 2, 3].map((n) =>
       decided(n, "ceph.mon", { handle: `n${n}`, address: `10.0.0.${n}`, monmapEpoch: n }),
     ),
@@ -33,15 +40,26 @@ beforeEach(() => {
   ];
   const cluster = {
     self: first,
-    document: { view: () => ({ services, labels: {}, nodes: {} }) },
+    document: {
+      view: () => ({ services, labels, nodes: {} }),
+      setLabels: (peer: string, change: { seats: string | null }) => {
+        labels[peer] = { ...labels[peer], ...change };
+      },
+    },
+    wake: () => undefined,
     journal: {
       members: () => new Map(peers.map((peer, n) => [peer, { handle: `n${n + 1}`, name: `n${n + 1}` }])),
       entries: () => entries,
     },
     presence: { stateOf: () => "alive" },
-    voters: () => peers.slice(0, 3),
+    voters: () => voters,
   } as unknown as ClusterRuntime;
-  daemon = { cluster } as unknown as Daemon;
+  daemon = {
+    cluster,
+    now: () => 0,
+    settled: async () => undefined,
+    events: { next: async () => meanwhile.shift()?.() },
+  } as unknown as Daemon;
 });
 
 describe("a migration", () => {
@@ -65,5 +83,39 @@ describe("a migration", () => {
       mds: { targets: [], off: [last] },
     };
     expect(migrate).not.toThrow();
+  });
+
+  it("moves what comes to the source while it is under way, and tells how far it is", async () => {
+    entries = entries.filter(({ body }) => (body as { type?: string }).type !== "mds");
+    meanwhile = [
+      () => entries.push(decided(6, "ceph.daemon", { type: "mds", handle: "n1" })),
+      () => {
+        voters = peers.slice(1);
+        entries.push(decided(7, "ceph.mon", { handle: "n4", address: "10.0.0.4", monmapEpoch: 7 }));
+        entries.push(decided(8, "ceph.mon-out", { peer: first, handle: "n1", monmapEpoch: 8 }));
+      },
+      ...["mgr", "mds"].map((type, n) => () => {
+        entries.push(decided(10 + 2 * n, "ceph.daemon", { type, handle: "n4" }));
+        entries.push(decided(11 + 2 * n, "ceph.daemon-out", { type, handle: "n1" }));
+      }),
+    ];
+    const reported: number[] = [];
+    const remembered: unknown[] = [];
+    const tools = {
+      memory: null,
+      signal: new AbortController().signal,
+      remember: (memory: { moved: unknown }) => remembered.push(memory.moved),
+      report: (percent: number) => reported.push(percent),
+    };
+    const reply = await migrateSeats(
+      daemon,
+      { source: "n1", destination: "n4" },
+      tools as unknown as JobTools,
+    );
+    const all = ["voter", "mon", "mgr", "mds"];
+    expect(reply).toEqual({ source: "n1", destination: "n4", moved: all });
+    expect(remembered).toEqual([all.slice(0, 3), all.slice(0, 3), all]);
+    expect(reported).toEqual([0, 0, 50, 75]);
+    expect(labels).toEqual({ [first]: { seats: null }, [last]: { seats: null } });
   });
 });
