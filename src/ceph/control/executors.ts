@@ -136,10 +136,10 @@ export function cephExecutors(deps: ExecutorDeps): Record<string, Executor> {
     // With the newcomer in the map, those in quorum now must still be a majority should it fail.
     const size = monMap.monitors.length + (joined ? 0 : 1);
     if (quorum.length * 2 <= size && !(monMap.monitors.length === 1 && quorum.length === 1)) {
-      throw new MicrocephError(
-        "NO_QUORUM",
-        `${quorum.length} of ${monMap.monitors.length} monitors are in quorum`,
-      );
+      const few = `${quorum.length} of ${monMap.monitors.length} monitors are in quorum`;
+      // One of them may be gone for good, and has to go first.
+      if (!joined) return withdraw(entry, few, signal);
+      throw new MicrocephError("NO_QUORUM", few);
     }
     const [{ monKey }, access] = await Promise.all([deps.secrets(), deps.access(signal)]);
     await give(entry, { access, monKey }, signal);
