@@ -9,7 +9,7 @@ const endings: readonly Ending[] = [
   { operation: "formation", victim: "founder", steps: 60 },
   { operation: "formation", victim: "acceptor", steps: 12 },
   { operation: "claim", victim: "claimer", steps: 10 },
-  { operation: "claim", victim: "claimed", steps: 20 },
+  { operation: "claim", victim: "claimed", steps: 12 },
   { operation: "bootstrap", victim: "node", steps: 40 },
   { operation: "bootstrap", victim: "node", steps: 80 },
   { operation: "monitor", victim: "holder", steps: 20 },
