@@ -229,11 +229,13 @@ export function cephPlanners(options: PlannerOptions, deps: PlannerDeps): Record
         ? [{ type, handle, open }]
         : [],
     );
-    const limit = isGrowing(members) ? firstDaemons : { mgr: options.daemonLimit, mds: options.daemonLimit };
+    const most = { mgr: options.daemonLimit, mds: options.daemonLimit };
+    const limit = isGrowing(members) ? firstDaemons : most;
     const services = deps.services();
     const wishes = { mgr: countedWish("mgr", services), mds: countedWish("mds", services) };
     const facts = { members, placed, limit, wishes };
-    const surplus = surplusDaemons({ ...facts, monitors: [] }).map(
+    // What is put off is not too much.
+    const surplus = surplusDaemons({ ...facts, limit: most, monitors: [] }).map(
       ({ type, handle, reason }): Proposal => ({
         ...{ kind: kinds.daemonOut, body: { type, handle }, agent: null, reason, lane: `${type}.${handle}` },
       }),

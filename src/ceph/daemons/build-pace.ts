@@ -9,8 +9,8 @@ type Paced = "mon" | "mgr";
 /**
  * Timers that are right only while a cluster is being built, when every change of a map is waited for: Ceph's
  * defaults gather changes for a second, look around every five, and wait five in an election for a monitor that does
- * not know yet that it was let in. They are set over a daemon's admin socket, in
- * the layer that nothing stores, so the daemon's next start forgets them, too (Ceph doc: ceph daemon config set).
+ * not know yet that it was let in. They are set over a daemon's admin socket, in the layer that nothing stores, so the
+ * daemon's next start forgets them, too (Ceph doc: ceph daemon config set).
  */
 const buildTimers: Readonly<Record<Paced, Readonly<Record<string, string>>>> = {
   mon: {

@@ -100,10 +100,10 @@ function spread(
 /**
  * The next single change of the voters or the monitors. Both come from one plan (monitors sit where voters sit).
  * The seats of the dead go first, because they cost tolerance as long as they count. Then seats are given: votes, and
- * monitors to those who have theirs or get it next; growing starts only when enough members are alive to reach an odd count, because an
- * even count tolerates nothing more. One that is lost gives its seat up when another can take it, one at a time.
- * Seats of those who leave or give theirs up, and seats too many, are taken last and in reverse order. No step leaves
- * fewer than a majority of the remaining seats alive.
+ * monitors to those who have theirs or get it next; growing starts only when enough members are alive to reach an odd
+ * count, because an even count tolerates nothing more. One that is lost gives its seat up when another can take it, one
+ * at a time. Seats of those who leave or give theirs up, and seats too many, are taken last and in reverse order. No
+ * step leaves fewer than a majority of the remaining seats alive.
  */
 export function planSeats(facts: SeatFacts): SeatPlan {
   const staying = facts.members.filter((member) => member.leaving === null);

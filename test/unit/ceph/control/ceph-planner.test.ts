@@ -575,6 +575,13 @@ describe("daemons", () => {
     expect(await plan("daemons", made)).toHaveLength(5);
   });
 
+  it("takes nothing off a host that gives it up while others are put off", async () => {
+    nodes = 3;
+    entries.push(daemon("mds", "n0"), daemon("mgr", "n1"));
+    seatWishes = new Map([[0, "away"]]);
+    expect((await plan("daemons")).filter(({ kind }) => kind === kinds.daemonOut)).toEqual([]);
+  });
+
   it("places nothing before Ceph is there", async () => {
     hasCeph = false;
     expect(await plan("daemons")).toEqual([]);
