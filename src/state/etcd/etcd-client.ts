@@ -133,6 +133,7 @@ export class EtcdClient implements EtcdApi {
     signal: AbortSignal,
   ): Promise<void> {
     const stream = await this.#post("watch", encodeWatch(prefix, fromRevision), signal);
+    const refused = refusal(stream);
     const lines = readLines(stream, replyLimit);
     while (true) {
       // Only what the connection does is an error of the connection; what a listener throws is the caller's.
@@ -141,7 +142,7 @@ export class EtcdClient implements EtcdApi {
       });
       if (line.done) return;
       const value = parseReply(line.value, "watch");
-      const words = decodeError(value);
+      const words = decodeError(value) ?? refused;
       if (words !== undefined) throw gatewayError(words, "watch");
       const { events, canceled } = decoded(decodeWatchLine, value, "watch");
       if (canceled && canceled.compactRevision > 0) throw new WatchCompacted(canceled.compactRevision);
@@ -163,7 +164,7 @@ export class EtcdClient implements EtcdApi {
       const response = await this.#post(path, body, signal);
       // A stream of one line (keepalive) or a whole reply: both are one JSON text.
       const value = parseReply(await readAll(response, path), path);
-      const words = decodeError(value);
+      const words = decodeError(value) ?? refusal(response);
       if (words !== undefined) throw gatewayError(words, path);
       return decoded(decode, value, path);
     } catch (error) {
@@ -202,6 +203,11 @@ export class EtcdClient implements EtcdApi {
       call.end(payload);
     });
   }
+}
+
+/** Whatever its body looks like, a reply with another status than 200 is no answer. */
+function refusal({ statusCode }: IncomingMessage): string | undefined {
+  return statusCode === 200 ? undefined : `HTTP status ${statusCode}`;
 }
 
 function decoded<T>(decode: (reply: unknown) => T, reply: unknown, call: string): T {

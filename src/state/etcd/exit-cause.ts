@@ -13,6 +13,8 @@ const dataLost = [
   /\bwal: |failed to (read WAL|open WAL|recover)|failed to find.*snap|db file/i,
   /snap: |snapshot (file|db)|backend/i,
   /unmarshal|proto: |unexpected EOF/i,
+  // A log whose first record says nothing of its owner.
+  /cannot use none as id/,
   /freelist|freepages|invalid page|page \d+/i,
   /found data inconsistency|corrupt/i,
   /out of range/i,

@@ -47,7 +47,8 @@ const kv = z
       lease: raw.lease,
     }),
   );
-const header = z.object({ revision: counted, member_id: id }).prefault({});
+/** Every reply that is no error has one: what has none says nothing, and least of all that nothing is there. */
+const header = z.object({ revision: counted, member_id: id });
 const kvs = z.array(kv).default([]);
 
 const rangeReply = z.object({ header, kvs });
@@ -56,7 +57,8 @@ const txnReply = z.object({
   succeeded: z.boolean().default(false),
   responses: z.array(z.object({ response_range: z.object({ kvs }).optional() })).default([]),
 });
-const grantReply = z.object({ ID: id });
+/** Lease 0 is none: a key with it would stay for ever. */
+const grantReply = z.object({ header, ID: id.refine((lease) => lease !== "0") });
 const keepAliveReply = z.object({ result: z.object({ TTL: counted }) });
 const member = z
   .object({
@@ -68,8 +70,8 @@ const member = z
   .transform(
     (raw): EtcdMember => ({ id: raw.ID, name: raw.name, peerUrls: raw.peerURLs, learner: raw.isLearner }),
   );
-const membersReply = z.object({ members: z.array(member).default([]) });
-const addReply = z.object({ member, members: z.array(member).default([]) });
+const membersReply = z.object({ header, members: z.array(member).min(1) });
+const addReply = z.object({ header, member, members: z.array(member).min(1) });
 const statusReply = z.object({
   header,
   version: z.string().max(64),
@@ -86,7 +88,16 @@ const watchReply = z.object({
     events: z.array(z.object({ type: z.enum(["PUT", "DELETE"]).default("PUT"), kv })).default([]),
   }),
 });
-const errorReply = z.object({ error: z.union([z.string(), z.object({ message: z.string() })]) });
+/**
+ * An error of one call, or in the middle of a stream. With the second generation of etcd's gateway, as in Debian 13's
+ * etcd 3.5, the former has no field `error`.
+ */
+const errorReply = z.union([
+  z
+    .object({ error: z.union([z.string(), z.object({ message: z.string() })]) })
+    .transform(({ error }) => (typeof error === "string" ? error : error.message)),
+  z.object({ code: z.int().min(1), message: z.string() }).transform(({ message }) => message),
+]);
 
 function bytes(value: string): string {
   return Buffer.from(value, "utf8").toString("base64");
@@ -208,8 +219,5 @@ export function decodeWatchLine(line: unknown): WatchLine {
 
 /** etcd's own words when the reply, or a line of a stream, is an error; else undefined. */
 export function decodeError(reply: unknown): string | undefined {
-  const parsed = errorReply.safeParse(reply);
-  if (!parsed.success) return undefined;
-  const { error } = parsed.data;
-  return typeof error === "string" ? error : error.message;
+  return errorReply.safeParse(reply).data;
 }

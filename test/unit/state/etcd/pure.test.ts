@@ -11,8 +11,11 @@ import {
 import { exitCauseOf } from "../../../../src/state/etcd/exit-cause.ts";
 import {
   decodeError,
+  decodeGrant,
+  decodeMemberAdd,
   decodeMembers,
   decodeRange,
+  decodeStatus,
   decodeTransaction,
   decodeWatchLine,
   encodeRange,
@@ -56,7 +59,8 @@ describe("the gateway's JSON", () => {
       revision: 5,
       responses: [{ kvs: [] }],
     });
-    expect(decodeMembers({ members: [{ ID: "18222247490723644657", peerURLs: ["unix://n1:0"] }] })).toEqual([
+    const members = [{ ID: "18222247490723644657", peerURLs: ["unix://n1:0"] }];
+    expect(decodeMembers({ header: {}, members })).toEqual([
       { id: "18222247490723644657", name: "", peerUrls: ["unix://n1:0"], learner: false },
     ]);
   });
@@ -73,6 +77,23 @@ describe("the gateway's JSON", () => {
     expect(decodeError({ error: "etcdserver: no leader", code: 14 })).toBe("etcdserver: no leader");
     expect(decodeError({ error: { message: "gone" } })).toBe("gone");
     expect(decodeError({ result: {} })).toBe(undefined);
+  });
+
+  test("errors as Debian 13's etcd tells them, and what is neither error nor answer", () => {
+    const error = { code: 5, message: "etcdserver: requested lease not found" };
+    expect(decodeError(error)).toBe(error.message);
+    for (const reply of [error, {}, { header: {} }]) {
+      expect(() => decodeMembers(reply)).toThrow();
+      expect(() => decodeGrant(reply)).toThrow();
+      expect(() => decodeMemberAdd(reply)).toThrow();
+    }
+    for (const reply of [error, {}]) {
+      expect(() => decodeRange(reply)).toThrow();
+      expect(() => decodeTransaction(reply)).toThrow();
+      expect(() => decodeStatus(reply)).toThrow();
+    }
+    expect(() => decodeGrant({ header: {}, ID: "0" })).toThrow();
+    expect(decodeGrant({ header: {}, ID: "7" })).toEqual({ id: "7" });
   });
 
   test.for([
@@ -195,6 +216,7 @@ describe("why etcd ended", () => {
     { log: fatal("failed to open WAL", "wal: crc mismatch"), cause: "data-lost" },
     { log: "panic: freepages: failed to get all reachable pages (page 4)", cause: "data-lost" },
     { log: "panic: tocommit(11) is out of range [lastIndex(3)].", cause: "data-lost" },
+    { log: "panic: cannot use none as id", cause: "data-lost" },
     {
       log: warn("server error", "the member has been permanently removed from the cluster"),
       cause: "removed",
