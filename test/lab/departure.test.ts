@@ -143,6 +143,18 @@ labSuite("members that come and go", () => {
       },
       minutes(3),
     );
+    // The moment its OSD is up all is well, and then placement groups go back to it.
+    await lab.waitFor(
+      `${lost} to serve data again`,
+      async (note) => {
+        const of = ["pg", "ls-by-osd", `osd.${await osdOf(lost)}`];
+        const { pg_stats } = await cluster.cephJson<{ pg_stats: { state: string }[] }>(holder, ...of);
+        const states = pg_stats.map(({ state }) => state);
+        note(states);
+        return states.length > 0 && states.every((state) => state === "active+clean");
+      },
+      minutes(3),
+    );
     await seats(holder, rest);
     for (const name of ["grace.monitor", "grace.service"])
       await cluster.run(holder, "mesh", "setting", "reset", name);
