@@ -28,6 +28,7 @@ import {
   encodeWatch,
 } from "./gateway-codec.ts";
 import { connectionError, gatewayError } from "./gateway-errors.ts";
+import { readBody } from "./read-body.ts";
 import { readLines } from "./read-lines.ts";
 
 export interface EtcdClientOptions {
@@ -229,17 +230,9 @@ function parseReply(text: string, call: string): unknown {
 }
 
 async function readAll(response: IncomingMessage, call: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
   try {
-    for await (const chunk of response) {
-      const part = chunk as Buffer;
-      size += part.length;
-      if (size > replyLimit) throw new Error(`reply longer than ${replyLimit} bytes`);
-      chunks.push(part);
-    }
+    return await readBody(response, replyLimit);
   } catch (error) {
     throw connectionError(error, call);
   }
-  return Buffer.concat(chunks).toString("utf8");
 }

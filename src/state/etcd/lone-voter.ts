@@ -1,5 +1,6 @@
 import { type IncomingMessage, request } from "node:http";
 import { z } from "zod";
+import { readBody } from "./read-body.ts";
 
 /** Milliseconds for all of it; etcd elects itself in a second anyway. */
 const deadlineMs = 500;
@@ -19,7 +20,9 @@ export async function electLoneVoter(socketPath: string, version: string): Promi
   const signal = AbortSignal.timeout(deadlineMs);
   const list = await call({ socketPath, path: "/members", signal });
   const cluster = list.headers["x-etcd-cluster-id"];
-  const found = members.parse(JSON.parse((await text(list)).replace(/"id":\s*(\d+)/g, '"id":"$1"')));
+  const found = members.parse(
+    JSON.parse((await readBody(list, replyLimit)).replace(/"id":\s*(\d+)/g, '"id":"$1"')),
+  );
   const [only] = found;
   if (only === undefined || found.length > 1 || typeof cluster !== "string") return false;
   const id = BigInt(only.id);
@@ -33,7 +36,7 @@ export async function electLoneVoter(socketPath: string, version: string): Promi
       "x-server-version": version,
     },
   });
-  const words = await text(reply);
+  const words = await readBody(reply, replyLimit);
   if (reply.statusCode !== 204) throw new Error(`etcd answered ${reply.statusCode}: ${words.slice(0, 200)}`);
   return true;
 }
@@ -61,15 +64,4 @@ function call({ body, ...options }: Call): Promise<IncomingMessage> {
     sent.on("error", reject);
     sent.end(body);
   });
-}
-
-async function text(response: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of response) {
-    size += (part as Buffer).length;
-    if (size > replyLimit) throw new Error(`reply longer than ${replyLimit} bytes`);
-    parts.push(part as Buffer);
-  }
-  return Buffer.concat(parts).toString("utf8");
 }
