@@ -9,6 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { isMicrocephError } from "../../../../src/errors/microceph-error.ts";
@@ -141,6 +142,17 @@ describe("EtcdClient on a real etcd", () => {
     expect(status.member).toBe(status.leader);
     expect(status.version).toBe(host.process.version);
   });
+});
+
+test("a reply with another status than 200 is no answer, whatever it says", async () => {
+  const socketPath = join(cluster.root, "refusing");
+  const server = createServer((_request, response) => {
+    response.writeHead(503).end(JSON.stringify({ header: { revision: "1", member_id: "1" } }));
+  });
+  await new Promise<void>((ready) => server.listen(socketPath, ready));
+  const refused = new EtcdClient({ socketPath }).txn({ compare: [], success: [], failure: [] });
+  await expect(refused).rejects.toThrow("HTTP status 503");
+  server.close();
 });
 
 describe("EtcdProcess", () => {
