@@ -260,8 +260,8 @@ function missing(count: number, target: number): number {
 }
 
 /**
- * etcd takes no further member for five seconds after a change. Ceph need not wait for that: those whose vote is
- * coming may have their monitor before it. One that dies in between is lost as any other monitor is.
+ * etcd takes no further member for five seconds after a change. Ceph need not wait for that: a member whose vote is
+ * coming may get its monitor first. If it dies before it has the vote, its monitor is replaced as any lost one is.
  */
 function monitorBeside(
   facts: SeatFacts,

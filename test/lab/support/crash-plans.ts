@@ -4,7 +4,7 @@ import type { CrashPlan } from "./crash-trial.ts";
 /** An operation, whose daemon is ended, and how many steps it takes for certain. */
 type Ending = Omit<CrashPlan, "step"> & { readonly steps: number };
 
-/** Two or more of every operation that makes a cluster or grows it. */
+/** Two of every operation that makes a cluster or grows it, one of each other. */
 const endings: readonly Ending[] = [
   { operation: "formation", victim: "founder", steps: 60 },
   { operation: "formation", victim: "acceptor", steps: 12 },
