@@ -15,6 +15,8 @@ import { resolveNode } from "./resolve-node.ts";
 import { runtimeOf } from "./runtime-of.ts";
 
 const askMs = 1_500;
+/** Milliseconds in which a daemon that has just started learns who does not answer. */
+const presenceMs = 30_000;
 /** Milliseconds that the job waits for Ceph's monitors once the cluster decides again. */
 const cephMs = 240_000;
 
@@ -132,6 +134,25 @@ function declared(cluster: ClusterRuntime, { members, refused }: Survey, names: 
   return chosen;
 }
 
+/**
+ * A survey that is certain about those who are declared lost: a daemon that was started again in the middle of this
+ * holds them for alive or suspect at first, although they do not answer.
+ */
+async function surveyOnceCertain(daemon: Daemon, names: readonly string[], tools: JobTools): Promise<Survey> {
+  const cluster = runtimeOf(daemon);
+  const end = performance.now() + presenceMs;
+  for (;;) {
+    const found = await survey(cluster, tools.signal);
+    const chosen = names.map((name) => resolveNode(name, namedMembers(cluster), "dead").id);
+    const unsure = found.members.filter(
+      ({ id, presence, last }) => chosen.includes(id) && presence !== "failed" && last === null,
+    );
+    if (found.refused !== null || unsure.length === 0 || performance.now() >= end) return found;
+    tools.report(5, `making certain that ${unsure.map(({ name }) => name).join(", ")} cannot be reached`);
+    await daemon.events.next(tools.signal, 500);
+  }
+}
+
 /** Refuse at once what could not be recovered. */
 export async function checkRecovery(
   daemon: Daemon,
@@ -153,7 +174,7 @@ export async function recoverCluster(daemon: Daemon, request: Json, tools: JobTo
   let wish: RecoveryWish | undefined = recoveryWish.safeParse(tools.memory).data;
   if (wish === undefined) {
     const { lost } = request as { lost: string[] };
-    const known = await survey(cluster, tools.signal);
+    const known = await surveyOnceCertain(daemon, lost, tools);
     wish = { generation: known.generation, lost: declared(cluster, known, lost) };
     tools.remember({ ...wish });
   }
