@@ -24,8 +24,13 @@ export interface AdmissionControlDeps {
   ) => Promise<ClaimOutcome>;
   readonly admit: (via: PeerId, peer: PeerId) => Promise<void>;
   readonly release: (via: PeerId, peer: PeerId) => Promise<void>;
+  /** Plan again after so many milliseconds. */
+  readonly later: (ms: number) => void;
   readonly log: Logger;
 }
+
+/** Pause before a node that was finding out who is there is claimed again. */
+const laterMs = 300;
 
 /**
  * Carries out the admission plan on the lease holder. All that must survive is in the journal; what this
@@ -78,6 +83,10 @@ export class AdmissionControl {
       case "claim": {
         const before = this.#outcomes.get(step.entry)?.outcome;
         const outcome = await this.#deps.claim(step.via, step.peer, step.entry, step.number);
+        if (outcome.outcome === "later") {
+          this.#deps.later(laterMs);
+          return false;
+        }
         this.#outcomes.set(step.entry, outcome);
         if (outcome.outcome === "refused") {
           this.#refusals.set(step.peer, { code: outcome.code, at: this.#deps.facts().steadyNow });

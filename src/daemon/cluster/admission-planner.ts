@@ -17,7 +17,7 @@ const deliverMs = 8_000;
 /** The admissions of a cluster as one of its members sees them; carried out only where the lease is. */
 export function admissionControl(
   runtime: ClusterRuntime,
-  writer: AdmissionControlDeps["writer"],
+  { writer, later }: Pick<AdmissionControlDeps, "writer" | "later">,
   key: () => ClusterKey,
 ): AdmissionControl {
   const { mesh, journal, deps, self } = runtime;
@@ -27,6 +27,7 @@ export function admissionControl(
     const reply = await mesh.request(via, method, body, { deadlineMs: deliverMs });
     if (reply !== null && typeof reply === "object" && !Array.isArray(reply)) {
       if (reply.outcome === "accepted") return { outcome: "accepted" };
+      if (reply.outcome === "later") return { outcome: "later" };
       if (reply.outcome === "refused") return { outcome: "refused", code: String(reply.code) };
     }
     return { outcome: "unreachable", detail: "no answer" };
@@ -64,6 +65,7 @@ export function admissionControl(
       if (via === self) await membership.deliverRelease(peer, head);
       else await through(via, methods.deliverRelease, { peer, upTo: head === null ? null : { ...head } });
     },
+    later,
     log: deps.log,
   });
 }

@@ -65,8 +65,7 @@ export class SeatControl {
   readonly #runtime: ClusterRuntime;
   readonly #deps: SeatControlDeps;
   #clusterKey: ClusterKey | null = null;
-  #again: NodeJS.Timeout | undefined;
-  #lookAgain: NodeJS.Timeout | undefined;
+  #again: { readonly at: number; readonly timer: NodeJS.Timeout } | null = null;
   readonly #reasons = new Map<string, readonly string[]>();
 
   constructor(runtime: ClusterRuntime, deps: SeatControlDeps) {
@@ -79,7 +78,8 @@ export class SeatControl {
     const runtime = this.#runtime;
     const { decider, lease, client } = this.#deps;
     const { deps, journal, mesh } = runtime;
-    const admission = admissionControl(runtime, decider, () => this.key());
+    const later = (ms: number): void => this.#wakeLater(controller, ms);
+    const admission = admissionControl(runtime, { writer: decider, later }, () => this.key());
     const genesis = genesisPlanner(runtime, decider, () => this.key());
     const planners = cephPlanners(plannerOptions, {
       self: runtime.self,
@@ -115,22 +115,13 @@ export class SeatControl {
         const { paths, run } = deps.cephNode.deps;
         return estimateMoves({ ceph: commands, run, folder: paths.run }, change, call);
       },
-      later: (ms) => {
-        clearTimeout(this.#again);
-        this.#again = setTimeout(() => controller.wake(), ms);
-        this.#again.unref();
-      },
+      later,
       handOver: () => lease.resign(),
       explain: (subject, reasons) => this.#explain(subject, reasons),
       now: deps.steadyNow,
     });
     // A Ceph command cannot be fenced, so it must end well before another may hold the lease.
     const callMs = (): number => Math.min(longestCallMs, Math.max(shortestCallMs, lease.remaining() / 2));
-    const wakeLater = (ms: number): void => {
-      clearTimeout(this.#lookAgain);
-      this.#lookAgain = setTimeout(() => controller.wake(), ms);
-      this.#lookAgain.unref();
-    };
     const current = (id: EntryId): Entry => {
       const entry = journal.entry(id);
       if (!entry) throw new MicrocephError("NOT_FOUND", `no journal entry ${id}`);
@@ -201,7 +192,7 @@ export class SeatControl {
       ownerOf: (uuid) => this.#ownerOf(uuid),
       forget: (uuid) => runtime.document.setRemoval(uuid, null),
       explain: (subject, reasons) => this.#explain(subject, reasons),
-      later: (ms) => wakeLater(ms),
+      later,
     });
     const departures = new Departures(runtime, {
       members: () => this.#seatMembers(),
@@ -252,6 +243,21 @@ export class SeatControl {
       },
     );
     return controller;
+  }
+
+  /** Let it plan again after so many milliseconds; of several wishes the soonest counts, for then all plan again. */
+  #wakeLater(controller: Controller, ms: number): void {
+    const at = performance.now() + ms;
+    if (this.#again !== null) {
+      if (this.#again.at <= at) return;
+      clearTimeout(this.#again.timer);
+    }
+    const timer = setTimeout(() => {
+      this.#again = null;
+      controller.wake();
+    }, ms);
+    timer.unref();
+    this.#again = { at, timer };
   }
 
   /** Whether the cluster's key is here; if not, it is fetched from etcd and the controller woken. */

@@ -21,9 +21,13 @@ export interface Reservation {
   readonly openedAt: number;
 }
 
-/** What came of delivering a claim: the lease holder remembers it while it holds the lease. */
+/**
+ * What came of delivering a claim: the lease holder remembers it while it holds the lease. `later`: the node is
+ * still finding out who is there, and takes no claim before it has.
+ */
 export type ClaimOutcome =
   | { readonly outcome: "accepted" }
+  | { readonly outcome: "later" }
   | { readonly outcome: "refused"; readonly code: string }
   | { readonly outcome: "unreachable"; readonly detail: string };
 

@@ -11,6 +11,10 @@ export interface ClaimFacts {
   readonly now: number;
   /** Epoch milliseconds of the start of this run. */
   readonly startedAt: number;
+  /** Since when there is anybody in sight, in epoch milliseconds; null while there never was. */
+  readonly sightedAt: number | null;
+  /** Sighted lobbies that have neither answered nor failed yet. */
+  readonly untried: number;
   readonly quietMs: number;
   readonly lifecycle: Lifecycle;
   readonly windowOpen: boolean;
@@ -80,9 +84,12 @@ function decideWhileFresh(facts: ClaimFacts, claim: HeldClaim): ClaimDecision {
   }
   const others = facts.clusters.filter((cluster) => cluster !== claim.cluster);
   if (claim.by === "member") {
-    return others.length === 0
-      ? { answer: "hold", claim }
-      : refuse("two-clusters", "it sees more than one cluster and was not told which to join");
+    if (others.length > 0) {
+      return refuse("two-clusters", "it sees more than one cluster and was not told which to join");
+    }
+    return isLookingAround(facts)
+      ? refuse("listening", "it is still finding out who is there")
+      : { answer: "hold", claim };
   }
   if (facts.clusters.length > 0) return refuse("other-cluster", "it sees a cluster that exists already");
   // Its view is the ground of the majority, so it listens before it lends its weight.
@@ -95,6 +102,11 @@ function decideWhileFresh(facts: ClaimFacts, claim: HeldClaim): ClaimDecision {
     return refuse("other-founding", "it sees another founding that goes before");
   }
   return { answer: "hold", claim };
+}
+
+/** Whether there may be a second cluster that it has not heard of yet: the quickest to claim it is not to win. */
+function isLookingAround({ now, startedAt, sightedAt, untried }: ClaimFacts): boolean {
+  return now - (sightedAt ?? startedAt) < protocolTimes.lookAroundMs || untried > 0;
 }
 
 function isLater(a: Extract<HeldClaim, { by: "member" }>, b: Extract<HeldClaim, { by: "member" }>): boolean {

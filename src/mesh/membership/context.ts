@@ -95,6 +95,8 @@ export interface Context {
   neighbour(peer: PeerId): Neighbour | undefined;
   /** Sighted lobbies that have neither answered nor failed yet. */
   untried(): number;
+  /** When (epoch milliseconds) a lobby was sighted, or knocked, for the first time; null while none was. */
+  sightedAt(): number | null;
   interfaces(): readonly InterfaceFact[];
   window(): ClaimWindow;
   sight(): Sight;

@@ -90,6 +90,7 @@ export class Deliveries {
     try {
       const reply = schema.parse(await this.#context.ask(peer, request));
       if ("ok" in reply) return { outcome: "accepted" };
+      if ("refused" in reply && reply.refused === "listening") return { outcome: "later" };
       if ("refused" in reply) return { outcome: "refused", code: reply.refused };
       return { outcome: "unreachable", detail: reply.error };
     } catch (error) {

@@ -65,6 +65,7 @@ export class Greeter {
   #unsubscribe: (() => void)[] = [];
   #cancelTimer: (() => void) | null = null;
   #started = false;
+  #sightedAt: number | null = null;
   /** Lobbies and knockers left out because too many are tracked, and answers that made no sense. */
   readonly counters = { leftOut: 0, malformed: 0 };
 
@@ -104,6 +105,11 @@ export class Greeter {
 
   neighbour(peer: PeerId): Neighbour | undefined {
     return this.#neighbours.get(peer);
+  }
+
+  /** When the first lobby was sighted by mDNS, or knocked; null while none was. */
+  get sightedAt(): number | null {
+    return this.#sightedAt;
   }
 
   /** Sighted lobbies that neither answered nor failed twice yet. */
@@ -160,6 +166,7 @@ export class Greeter {
 
   #track(key: string, addresses: readonly string[], port: number, hint: PeerId | null, txt: string): void {
     const now = this.#deps.clock.now();
+    if (!key.startsWith("static:")) this.#sightedAt ??= now;
     const sorted = [...addresses].sort(compareForDialling);
     const known = this.#targets.get(key);
     if (known !== undefined) {

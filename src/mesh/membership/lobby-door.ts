@@ -104,12 +104,15 @@ export class LobbyDoor {
 
   #decide(claim: HeldClaim): Json {
     const { self, clock, startedAt, settings, record, window, neighbours, decisions, log } = this.#context;
+    const { sightedAt, untried } = this.#context;
     const now = clock.now();
     const decision = decisions.decideClaim(
       {
         self,
         now,
         startedAt,
+        sightedAt: sightedAt(),
+        untried: untried(),
         quietMs: settings.quietMs,
         lifecycle: record.current,
         windowOpen: window().open,

@@ -316,6 +316,7 @@ export class Membership {
       neighbours: () => this.#greeter.neighbours(),
       neighbour: (peer) => this.#greeter.neighbour(peer),
       untried: () => this.#greeter.untried(),
+      sightedAt: () => this.#greeter.sightedAt,
       interfaces: () => this.#deps.interfaces(),
       window: () => this.#window(),
       sight: () => this.#sight(),

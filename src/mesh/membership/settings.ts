@@ -38,6 +38,11 @@ export const protocolTimes = {
   fallbackMs: 10_000,
   /** A node known so recently that comes back does not restart the quiet time. */
   flapMs: 60_000,
+  /**
+   * A fresh node takes no member's claim so shortly after the first sighting of anybody: its question by mDNS was
+   * answered by all, or asked a second time (after one second, RFC 6762 section 5.2).
+   */
+  lookAroundMs: 1_500,
   /** Deadline of one lobby request. */
   askMs: 3_000,
   /** Pause between two questions of a claimed node after its claim. */

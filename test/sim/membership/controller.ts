@@ -122,7 +122,7 @@ function carryOut(deps: ControlDeps, journal: SimJournal, step: AdmissionStep): 
         key,
         (member) => member.membership.deliverClaim(step.peer, { entry: step.entry, number: step.number }),
         (outcome) => {
-          if (outcome.outcome === "unreachable") return;
+          if (outcome.outcome === "unreachable" || outcome.outcome === "later") return;
           run.outcomes.set(step.entry, outcome);
           if (outcome.outcome === "refused")
             run.refusals.set(step.peer, { code: outcome.code, at: world.time.now() });

@@ -99,6 +99,7 @@ function control(of: () => Facts, change: Partial<AdmissionControlDeps> = {}): M
       note(`claim ${peer === stranger ? "stranger" : "other"} via ${via === self}`, accepted),
     admit: (_via, peer) => note(`admit ${peer === stranger}`, undefined),
     release: (_via, peer) => note(`release ${peer === stranger}`, undefined),
+    later: (ms) => calls.push(`later ${ms}`),
     log: pino({ level: "silent" }),
     ...change,
   };
@@ -186,6 +187,14 @@ describe("AdmissionControl", () => {
     await made.control.step(never, 1);
     await made.control.step(never, 1);
     expect(made.calls.map((call) => call.split(" ")[0])).toEqual(["claim", "done"]);
+  });
+
+  it("asks a node that is still finding out who is there again, after a while", async () => {
+    const of = facts([report(stranger)], { reservations: [reservation(stranger)] });
+    const made = control(() => of, { claim: async () => ({ outcome: "later" }) });
+    expect(await made.control.step(never, 1)).toBe(false);
+    expect(made.calls).toEqual(["later 300"]);
+    expect(made.control.plan().steps).toMatchObject([{ do: "claim", peer: stranger }]);
   });
 
   it("remembers a refusal: the reservation ends, and the node is left alone for a while", async () => {

@@ -29,7 +29,13 @@ interface Rig {
 }
 
 function rig(
-  options: { stored?: Json; tombstone?: Tombstone; interfaces?: MembershipDeps["interfaces"] } = {},
+  options: {
+    stored?: Json;
+    tombstone?: Tombstone;
+    interfaces?: MembershipDeps["interfaces"];
+    /** Milliseconds since it was started. */
+    age?: number;
+  } = {},
 ): Rig {
   const store = new Map<string, Json>();
   if (options.stored !== undefined) store.set("lifecycle", options.stored);
@@ -83,6 +89,7 @@ function rig(
       },
     },
   );
+  time.now += options.age ?? 2_000;
   return {
     membership,
     store,
@@ -155,6 +162,20 @@ describe("a node in its lobby", () => {
     const claim = founderClaim(key, "one", fellow, self);
     expect(await ask(stranger, claim)).toMatchObject({ refused: "bad-proof" });
     expect(await ask(fellow, claim)).toMatchObject({ refused: "listening" });
+  });
+
+  it("finds out first who is there, from the moment in which it sees the first", async () => {
+    const { ask, time, membership } = rig({ age: 0 });
+    expect(await ask(fellow, memberClaim())).toMatchObject({ refused: "listening" });
+    time.now += 60_000;
+    await ask(stranger, { v: 1, kind: "hello", port: 7443 });
+    expect(await ask(fellow, memberClaim())).toMatchObject({ refused: "listening" });
+    time.now += 1_500;
+    // The one who knocked has not answered yet: it may be of another cluster.
+    expect(await ask(fellow, memberClaim())).toMatchObject({ refused: "listening" });
+    time.now += 8_500;
+    expect(await ask(fellow, memberClaim())).toMatchObject({ ok: true });
+    expect(membership.lifecycle.state).toBe("claimed");
   });
 
   it("says nothing that is not on disk: a failed write is no promise", async () => {
