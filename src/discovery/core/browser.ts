@@ -21,6 +21,8 @@ const reconfirmAskMs = [0, 1_000, 3_000];
 const searchAgainMs = 60_000;
 /** Milliseconds between two questions that a stranger's question makes us ask. */
 const askBackMs = 15_000;
+/** Seconds that what a probe says is kept: it is announced after one at most, or its names were taken. */
+const probedTtl = 5;
 
 interface Instance {
   /** Full name as its owner writes it, and its first label. */
@@ -31,6 +33,10 @@ interface Instance {
   /** Schedule of queries for what is missing; null while nothing is. */
   missing: QuerySchedule | null;
   lastSeen: number;
+}
+
+function newInstance(name: string, label: string, lastSeen: number): Instance {
+  return { name, label, host: null, missing: null, lastSeen };
 }
 
 /** Browses one service type on one link. Takes messages and the time, gives queries. */
@@ -68,9 +74,15 @@ export class Browser {
   /** @param from address of the sender, or null for one of our own */
   receive(message: Message, now: number, from: string | null): void {
     if (message.kind === "query") {
-      if (from !== null) this.#asked(message, now, from);
+      if (from === null) return;
+      this.#asked(message, now, from);
+      this.#probed(message.authorities, now);
       return;
     }
+    this.#told(message, now);
+  }
+
+  #told(message: Pick<Message, "answers" | "additionals">, now: number): void {
     const records = [...message.answers, ...message.additionals];
     // Pointers make instances known, these their hosts: what nobody refers to is not kept.
     for (const record of records) if (record.type === "PTR") this.#pointer(record, now);
@@ -96,6 +108,25 @@ export class Browser {
     this.#askBackAt = now + firstWait(this.#random);
   }
 
+  /**
+   * A probe says what its host will announce unless somebody has its names (RFC 6762 section 8.1). Nobody may rely on
+   * it, but whoever only dials and then asks who is there need not wait. It changes nothing that was announced.
+   */
+  #probed(authorities: readonly ResourceRecord[], now: number): void {
+    const names = new Set<string>();
+    for (const record of authorities) {
+      if (record.type !== "SRV" || this.#instances.has(fold(record.name))) continue;
+      if (!this.#know(record.name, now)) continue;
+      names.add(fold(record.name));
+      const host = fold(record.data.target);
+      if (!this.#hosts.has(host)) names.add(host);
+    }
+    const answers = authorities
+      .filter(({ name, type }) => type !== "PTR" && names.has(fold(name)))
+      .map((record): ResourceRecord => ({ ...record, ttl: Math.min(record.ttl, probedTtl), flush: false }));
+    if (answers.length > 0) this.#told({ answers, additionals: [] }, now);
+  }
+
   #isKnown(address: string): boolean {
     const type = address.includes(":") ? "AAAA" : "A";
     return [...this.#hosts.keys()].some((host) =>
@@ -104,18 +135,29 @@ export class Browser {
   }
 
   #pointer(record: RecordOf<"PTR">, now: number): void {
+    if (!sameName(record.name, this.#serviceName)) return;
     const label = instanceLabel(record.data, this.#serviceName);
-    if (label === undefined || !sameName(record.name, this.#serviceName)) return;
+    if (label === undefined) return;
     const key = fold(record.data);
     const isNew = record.ttl > 0 && !this.#instances.has(key);
-    if (isNew && this.#instances.size >= maxInstances && !this.#evict(now)) {
-      this.#refused++;
-      return;
-    }
+    if (isNew && !this.#hasRoom(now)) return;
     if (!this.#put(record, now, maxInstances)) return;
-    const instance = { name: record.data, label, host: null, missing: null, lastSeen: now };
-    if (isNew) this.#instances.set(key, instance);
+    if (isNew) this.#instances.set(key, newInstance(record.data, label, now));
     this.#touch(key, now);
+  }
+
+  /** An instance whose pointer is not announced yet. @returns whether it is one of our service, and kept */
+  #know(name: string, now: number): boolean {
+    const label = instanceLabel(name, this.#serviceName);
+    if (label === undefined || !this.#hasRoom(now)) return false;
+    this.#instances.set(fold(name), newInstance(name, label, now));
+    return true;
+  }
+
+  #hasRoom(now: number): boolean {
+    if (this.#instances.size < maxInstances || this.#evict(now)) return true;
+    this.#refused++;
+    return false;
   }
 
   /** Make room: the oldest instance that is not complete goes first. */

@@ -63,6 +63,57 @@ beforeEach(() => {
   rig = new Rig();
 });
 
+describe("probes of others", () => {
+  const probe = (instance: string, host: string, address: string): readonly ResourceRecord[] =>
+    fullSet(instance, host, address).filter(({ type }) => type !== "PTR");
+  const hearProbe = (authorities: readonly ResourceRecord[], from: string | null = "10.0.0.1"): void =>
+    rig.browser.receive(message({ kind: "query", authorities }), rig.now, from);
+
+  it("show an instance at once, and for as long as its announcement may take", () => {
+    hearProbe(probe("n1", "n1", "10.0.0.1"));
+    expect(rig.browser.view(key("n1"))).toMatchObject({ port: 7000, addresses: ["10.0.0.1"] });
+    rig.run(4_900);
+    expect(rig.seen()).toBe(true);
+    rig.run(5_000);
+    expect(rig.seen()).toBe(false);
+    expect(rig.browser.keys()).toEqual([]);
+  });
+
+  it("are followed by the announcement, which stays", () => {
+    hearProbe(probe("n1", "n1", "10.0.0.1"));
+    rig.browser.takeDirty();
+    rig.run(1_000);
+    rig.hear(fullSet("n1", "n1", "10.0.0.1"));
+    rig.run(60_000);
+    expect(rig.seen()).toBe(true);
+    expect(rig.browser.refused).toBe(0);
+  });
+
+  it("change nothing that was announced, and are not about other services or from this node", () => {
+    rig.hear(fullSet("n1", "n1", "10.0.0.1"));
+    rig.browser.takeDirty();
+    hearProbe([
+      records.location("n1", "other", 9),
+      records.text("n1", ["st=member"]),
+      ...probe("n2", "n1", "10.9.9.9"),
+    ]);
+    expect(rig.browser.view(key("n1"))).toMatchObject({ port: 7000, addresses: ["10.0.0.1"] });
+    expect(rig.browser.view(key("n2"))).toMatchObject({ addresses: ["10.0.0.1"] });
+    hearProbe([{ ...records.location("n3", "n3"), name: "n3._other._tcp.local" }]);
+    hearProbe(probe("n4", "n4", "10.0.0.4"), null);
+    hearProbe([records.pointer("n5")]);
+    expect(rig.browser.keys()).toEqual(["n1", "n2"].map(key));
+  });
+
+  it("make no more instances known than there is room for", () => {
+    for (let index = 0; index < 1_100; index++) hearProbe(probe(`node ${index}`, `h${index}`, "10.0.0.1"));
+    expect(rig.browser.keys()).toHaveLength(1_024);
+    expect(rig.browser.refused).toBe(76);
+    rig.run(6_000);
+    expect(rig.browser.keys()).toEqual([]);
+  });
+});
+
 describe("browsing", () => {
   it("asks after 20 ms, then after 1, 2, 4 … seconds, in the end once an hour", () => {
     rig.run(4 * 3_600_000);
