@@ -217,6 +217,14 @@ labSuite("a cluster that asks before it takes a node", () => {
     const [token, revoked] = await Promise.all(
       ["shelf", "attic"].map(async (name) => (await cluster.run("n1", "cluster", "add", name)).trim()),
     );
+    await lab.waitFor(
+      "n2 to know of the tokens",
+      async () => {
+        const known = await cluster.run("n2", "cluster", "token", "list", "--format", "json");
+        return ["shelf", "attic"].every((name) => known.includes(name));
+      },
+      minutes(1),
+    );
     await cluster.run("n2", "cluster", "token", "revoke", "attic");
     for (const node of ["n8", "n9"]) {
       await lab.add(node, { bare: true });
