@@ -41,6 +41,8 @@ export interface DiscoveryReport {
   readonly interfaces: (LinkReport & {
     /** Records not kept because a limit was reached. */
     readonly refused: number;
+    /** Whether our names are proven to be ours there, so that they are announced. */
+    readonly established: boolean;
   })[];
 }
 
@@ -152,7 +154,11 @@ export class Discovery {
       host: identity?.host ?? null,
       renames: this.#renames,
       sightings: this.#core.sightings().length,
-      interfaces: this.#pool.report().map((link) => ({ ...link, refused: this.#core.refused(link.link) })),
+      interfaces: this.#pool.report().map((link) => ({
+        ...link,
+        refused: this.#core.refused(link.link),
+        established: this.#core.established(link.link),
+      })),
     };
   }
 

@@ -134,7 +134,8 @@ describe.skipIf(obstacle !== undefined)(
 
     it("takes the next name when another host has it", async () => {
       const same = { ...announcement("a"), instance: "same" };
-      await runner("a", { announcement: same });
+      const a = await runner("a", { announcement: same });
+      await a.established();
       const c = await runner("c");
       await c.sees(({ instance }) => instance === "same");
       const b = await runner("b", { announcement: { ...same, host: "b" } });

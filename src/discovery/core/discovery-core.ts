@@ -195,6 +195,11 @@ export class DiscoveryCore {
     return this.#links.get(id)?.browser.refused ?? 0;
   }
 
+  /** Whether our names are proven to be ours on a link. */
+  established(id: string): boolean {
+    return this.#links.get(id)?.publisher.established() ?? false;
+  }
+
   /** Milliseconds at which `advance` has something to do, or Infinity. */
   due(): number {
     if (this.#packets.length + this.#changes.length + this.#renames.length > 0) return 0;
