@@ -118,7 +118,7 @@ const remarks: string[] = [];
 
 /**
  * Tests on real parts share a machine with whatever else runs there. A file that fails is run once more, in a lab
- * of its own and with the same seed: what fails twice has failed, and what does not is named at the end.
+ * of its own: what fails twice has failed, and what does not is named at the end.
  */
 async function onRealParts(
   project: string,
@@ -126,13 +126,11 @@ async function onRealParts(
   folder: string,
   around: Surroundings = { before: [], env: {} },
 ): Promise<Counts> {
-  const seed = process.env.CRASH_SEED ?? String(Date.now() % 2 ** 31);
-  const surroundings = { ...around, env: { ...around.env, CRASH_SEED: seed } };
-  const first = await vitest(project, args, folder, surroundings);
+  const first = await vitest(project, args, folder, around);
   const failed = failedFiles(first.text);
   if (args.length > 0 || failed.length === 0 || failed.length > filesRunAgain) return first.counts;
   console.log(`\n== ${project}, again: ${failed.map((file) => basename(file)).join(", ")}`);
-  const second = await vitest(project, failed, folder, surroundings);
+  const second = await vitest(project, failed, folder, around);
   const before = countFiles(first.text, failed);
   // A second run that found fewer tests proves nothing.
   if (testsIn(second.counts) < testsIn(before)) return first.counts;

@@ -1,5 +1,5 @@
 // A daemon is ended with SIGKILL at a seeded step of every operation, on real etcd and Ceph. At all of the steps:
-// npm run test:crash. A seed is replayed with CRASH_SEED.
+// npm run test:crash. Other steps: CRASH_SEED=N.
 import { expect, it } from "vitest";
 import { crashPlans, crashSeed } from "./support/crash-plans.ts";
 import { crashTrial } from "./support/crash-trial.ts";
