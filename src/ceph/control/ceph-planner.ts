@@ -25,6 +25,8 @@ export interface PlannerOptions {
   readonly settleMs: number;
   /** Milliseconds between two looks at OSDs and pools. */
   readonly crushPauseMs: number;
+  /** The same while no pool is used and something has changed: a cluster that is being built. */
+  readonly unusedPauseMs: number;
   /** Milliseconds until OSDs and pools are looked at again although nothing told that they changed. */
   readonly quietMs: number;
   /** Bytes that a wider failure domain may move without consent. */

@@ -38,6 +38,9 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
   const steadyOsds = new Steady();
   const steadyTree = new Steady();
   let lookedAt = Number.NEGATIVE_INFINITY;
+  /** What the last look followed from; empty when the next is to come soon, whatever has changed. */
+  let lookedOf = "";
+  let unused = true;
   /** Set after a look that left nothing to do or to wait for. */
   let quiet: { readonly of: string; readonly since: number } | null = null;
 
@@ -134,23 +137,27 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
     const ceph = deps.ceph();
     // Many events come in a burst; the facts of this plan change with OSDs and pools only.
     if (!ceph) return [];
-    const pause = options.crushPauseMs - (deps.now() - lookedAt);
+    const of = known();
+    const hurries = unused && of !== lookedOf;
+    const pause = (hurries ? options.unusedPauseMs : options.crushPauseMs) - (deps.now() - lookedAt);
     if (pause > 0) {
       deps.later(pause);
       return [];
     }
-    const of = known();
     if (quiet?.of === of && deps.now() - quiet.since < options.quietMs) return [];
     quiet = null;
     lookedAt = deps.now();
+    lookedOf = of;
     const call = { deadlineMs: callMs, signal };
     const state = await readCrush(ceph, call);
     // The first OSD is told of; a manager comes up by itself, and nobody says so.
     if (state === "no OSDs") return [];
     if (state === "no manager") {
-      deps.later(options.crushPauseMs);
+      lookedOf = "";
+      deps.later(unused ? options.unusedPauseMs : options.crushPauseMs);
       return [];
     }
+    unused = state.unused;
     // Hosts are to settle because data would be moved twice; where there is none nothing is waited for.
     const settleMs = state.unused ? 0 : options.settleMs;
     if (!state.sized && !state.unused) {

@@ -56,6 +56,7 @@ const plannerOptions = {
   daemonLimit,
   settleMs: 5_000,
   crushPauseMs: 2_500,
+  unusedPauseMs: 250,
   quietMs: 60_000,
   freeMoveBytes,
 };

@@ -181,7 +181,7 @@ export function sitDown(parts: SeatParts): Seat {
           later: () => undefined,
         }),
         ...cephPlanners(
-          { daemonLimit: 3, settleMs: 0, crushPauseMs: 0, quietMs: 0, freeMoveBytes: 0 },
+          { daemonLimit: 3, settleMs: 0, crushPauseMs: 0, unusedPauseMs: 0, quietMs: 0, freeMoveBytes: 0 },
           {
             self: voter.peer,
             members,

@@ -18,6 +18,7 @@ const options = {
   daemonLimit: 3,
   settleMs: 5_000,
   crushPauseMs: 2_500,
+  unusedPauseMs: 250,
   quietMs: 60_000,
   freeMoveBytes: 10 * 2 ** 30,
 };
@@ -609,6 +610,32 @@ describe("failure domain and pool profile", () => {
     pools = [pool("device_health_metrics")];
     sized = 0;
     expect(await plan("crush")).toMatchObject([{ kind: kinds.failureDomain, body: { to: "host" } }]);
+  });
+
+  it("looks again at once when something changes while a cluster is being built, and seldom once it is used", async () => {
+    const wider = [{ kind: kinds.failureDomain }];
+    for (const name of ["device_health_metrics", "rbd"]) {
+      pools = [pool(name)];
+      hosts = ["n0", "n1"];
+      const made = planners();
+      expect(await plan("crush", made)).toEqual([]);
+      hosts = ["n0", "n1", "n2"];
+      now += options.unusedPauseMs;
+      expect(await plan("crush", made), "nothing was told").toEqual([]);
+      cephChanges += 1;
+      expect(await plan("crush", made)).toMatchObject(name === "rbd" ? [] : wider);
+    }
+  });
+
+  it("looks for a manager soon again while a cluster is being built", async () => {
+    pools = [pool("device_health_metrics")];
+    managerThere = false;
+    const made = planners();
+    expect(await plan("crush", made)).toEqual([]);
+    expect(again.at(-1)).toBe(options.unusedPauseMs);
+    managerThere = true;
+    now += options.unusedPauseMs;
+    expect(await plan("crush", made)).toMatchObject([{ kind: kinds.failureDomain }]);
   });
 
   it("waits until every OSD has reported its size, and says so", async () => {
