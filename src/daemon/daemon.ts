@@ -47,7 +47,7 @@ import { planDomain, setDomain, setZone } from "./failure-domain.ts";
 import { removeFileSystem } from "./file-systems.ts";
 import { bootId, firstStart } from "./first-start.ts";
 import { InstanceLock } from "./instance-lock.ts";
-import { addressIn, interfaceFacts, reachableAddresses } from "./interface-facts.ts";
+import { addressIn, reachableAddresses, recentInterfaceFacts } from "./interface-facts.ts";
 import {
   addDisksJob,
   adoptDisksJob,
@@ -125,6 +125,7 @@ export class Daemon {
   readonly log: Logger;
   readonly #onReset: () => void;
   readonly #startedAt = Date.now();
+  readonly #readInterfaces: () => InterfaceFact[];
   #lock: InstanceLock | undefined;
   #parts: Parts | undefined;
   #cluster: ClusterRuntime | null = null;
@@ -136,6 +137,7 @@ export class Daemon {
   /** `onReset`: this daemon is to be stopped, and another one started in its place. */
   constructor(settings: DaemonSettings, deps: { readonly log: Logger; readonly onReset?: () => void }) {
     this.settings = settings;
+    this.#readInterfaces = recentInterfaceFacts(settings.interfaces, () => this.steadyNow());
     this.log = deps.log;
     this.#onReset = deps.onReset ?? (() => undefined);
     const onChange = (): void => this.#parts?.health.lookSoon();
@@ -411,7 +413,7 @@ export class Daemon {
 
   /** The interfaces with this node's own addresses: one that it shares with others as their ingress is none. */
   #interfaces(): InterfaceFact[] {
-    const facts = interfaceFacts(this.settings.interfaces);
+    const facts = this.#readInterfaces();
     if (!this.#parts) return facts;
     const shared = sharedAddresses(this.#parts.store);
     return shared.size === 0 ? facts : facts.filter(({ address }) => !shared.has(address));

@@ -33,6 +33,22 @@ export function interfaceFacts(only?: readonly string[]): InterfaceFact[] {
   );
 }
 
+/** Milliseconds for which what was read holds: many ask in one turn, and each reading is some system calls. */
+const freshMs = 100;
+
+/** `interfaceFacts`, read at most ten times a second. */
+export function recentInterfaceFacts(
+  only: readonly string[] | undefined,
+  steadyNow: () => number,
+): () => InterfaceFact[] {
+  let last: { readonly at: number; readonly facts: InterfaceFact[] } | null = null;
+  return () => {
+    const now = steadyNow();
+    if (last === null || now - last.at >= freshMs) last = { at: now, facts: interfaceFacts(only) };
+    return last.facts;
+  };
+}
+
 /** Own addresses that others may reach: no link-local ones, IPv4 first. */
 export function reachableAddresses(interfaces: readonly InterfaceFact[]): string[] {
   return interfaces

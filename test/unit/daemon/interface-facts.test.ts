@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { addressIn, reachableAddresses } from "../../../src/daemon/interface-facts.ts";
+import { addressIn, reachableAddresses, recentInterfaceFacts } from "../../../src/daemon/interface-facts.ts";
 
 describe("addressIn", () => {
   it.each([
@@ -10,6 +10,20 @@ describe("addressIn", () => {
     [["10.77.0.11"], "nonsense", null],
   ])("%j in %s is %s", (addresses, networks, expected) => {
     expect(addressIn(addresses, networks)).toBe(expected);
+  });
+});
+
+describe("recentInterfaceFacts", () => {
+  it("are read again after a tenth of a second", () => {
+    let now = 5;
+    const read = recentInterfaceFacts(undefined, () => now);
+    const first = read();
+    now += 99;
+    expect(read()).toBe(first);
+    now += 1;
+    const second = read();
+    expect(second).not.toBe(first);
+    expect(second).toEqual(first);
   });
 });
 
