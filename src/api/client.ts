@@ -186,7 +186,12 @@ export class ApiClient {
   }
 
   server = (options?: CallOptions): Promise<ServerInfo> => this.#get("/1.0", options);
-  ready = (options?: CallOptions): Promise<Readiness> => this.#get("/1.0/ready", options);
+  /** When it is ready, when what it waits for changes, or after so many seconds. */
+  ready = (seconds = 0, storage = false, options: CallOptions = {}): Promise<Readiness> =>
+    this.#get(`/1.0/ready?timeout=${seconds}&storage=${storage}`, {
+      ...options,
+      deadlineMs: options.deadlineMs ?? seconds * 1000 + defaultDeadlineMs,
+    });
   status = (options?: CallOptions): Promise<StatusReport> => this.#get("/1.0/status", options);
   health = (options?: CallOptions): Promise<Health> => this.#get("/1.0/health", options);
 

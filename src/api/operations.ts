@@ -130,6 +130,7 @@ import type { Shape } from "./contract/shape.ts";
 import type {
   Health,
   Readiness,
+  readyQuery,
   ServerInfo,
   Service,
   Setting,
@@ -179,12 +180,13 @@ export interface ForwardReply {
 
 /**
  * What the daemon does for the API: one method per endpoint of the contract, with path, query and body
- * parameters in one input. Throw a MicrocephError for a coded refusal. Every method but `waitForJob` answers
+ * parameters in one input. Throw a MicrocephError for a coded refusal. Every method but `ready` and `waitForJob` answers
  * within two seconds from local knowledge; what takes longer is a job.
  */
 export interface Operations {
   server(input: Nothing, context: RequestContext): Promise<ServerInfo>;
-  ready(input: Nothing, context: RequestContext): Promise<Readiness>;
+  /** When it is ready, when what it waits for changes, or after `timeout` seconds. */
+  ready(input: Shape<typeof readyQuery>, context: RequestContext): Promise<Readiness>;
   status(input: Nothing, context: RequestContext): Promise<StatusReport>;
   health(input: Nothing, context: RequestContext): Promise<Health>;
 

@@ -4,7 +4,10 @@ import type { CliIo } from "./io.ts";
 import { printable } from "./render/sanitize.ts";
 import { Session } from "./session.ts";
 
-const pauseMs = 500;
+/** Seconds of one question: the daemon answers sooner when something changes. */
+const questionSeconds = 10;
+/** Milliseconds until it is asked again where the answer came at once, or nobody answered. */
+const pauseMs = 100;
 const quietMs = 10_000;
 
 interface WaitOptions {
@@ -34,7 +37,11 @@ async function waitUntilReady(session: Session, { timeout, storage }: WaitOption
   const startedAt = io.now();
   let said = { what: "", at: 0 };
   for (;;) {
-    const missing = await whatIsMissing(session, storage ?? false);
+    const left = timeout > 0 ? timeout * 1000 - (io.now() - startedAt) : Number.POSITIVE_INFINITY;
+    const asksFor = Math.min(questionSeconds, Math.max(0, left / 1000));
+    const askedAt = io.now();
+    // The first question only looks, so that what is waited for is said at once.
+    const missing = await whatIsMissing(session, said.what === "" ? 0 : asksFor, storage ?? false);
     if (missing === undefined) return;
     if (io.signal.aborted) throw new MicrocephError("CANCELLED", "no longer waiting");
     const elapsed = io.now() - startedAt;
@@ -45,14 +52,19 @@ async function waitUntilReady(session: Session, { timeout, storage }: WaitOption
       said = { what: missing, at: io.now() };
       io.stderr.write(`Waiting: ${printable(missing)}\n`);
     }
-    await io.pause(timeout > 0 ? Math.min(pauseMs, timeout * 1000 - elapsed) : pauseMs);
+    const rest = Math.min(pauseMs - (io.now() - askedAt), left);
+    if (rest > 0) await io.pause(rest);
   }
 }
 
 /** What is still missing, for people; undefined when all is there. */
-async function whatIsMissing(session: Session, storage: boolean): Promise<string | undefined> {
+async function whatIsMissing(
+  session: Session,
+  seconds: number,
+  storage: boolean,
+): Promise<string | undefined> {
   try {
-    const state = await session.client.ready({ signal: session.io.signal });
+    const state = await session.client.ready(seconds, storage, { signal: session.io.signal });
     if (state.ready && (!storage || state.storage)) return undefined;
     return state.waitingFor ?? (state.ready ? "more OSDs that are up" : "Ceph's monitors");
   } catch (error) {

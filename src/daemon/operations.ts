@@ -2,7 +2,7 @@ import type { ClusterMember } from "../api/contract/cluster.ts";
 import type { ConfiguredDisk } from "../api/contract/disks.ts";
 import type { Job } from "../api/contract/jobs.ts";
 import type { Admission, MeshStatus, NamedNodes, SelfStatus } from "../api/contract/mesh.ts";
-import type { Service } from "../api/contract/status.ts";
+import type { Readiness, Service } from "../api/contract/status.ts";
 import { notInitialized } from "../api/not-initialized.ts";
 import type { ForwardReply, ForwardRequest, Operations, RequestContext } from "../api/operations.ts";
 import { nfsProgram } from "../ceph/daemons/nfs-program.ts";
@@ -107,6 +107,8 @@ import { checkTokenJoin } from "./token-join.ts";
 import { checkUpgrade, planUpgrade } from "./upgrade.ts";
 
 const dayMs = 86_400_000;
+/** Milliseconds between two looks for those who wait until the node is ready; an event wakes them sooner. */
+const readyLookMs = 100;
 
 /** What the API does, by asking the daemon's parts; nothing here waits for another node but `forward`. */
 export function daemonOperations(daemon: Daemon): Operations {
@@ -119,6 +121,16 @@ export function daemonOperations(daemon: Daemon): Operations {
   const self = (): SelfStatus => mesh().self;
 
   const mesh = (): MeshStatus => meshStatusOf(daemon);
+
+  function readiness(): Readiness {
+    const { cluster, membership } = daemon;
+    const ready = cluster?.cephView.answers ?? false;
+    return {
+      ready,
+      storage: ready && (cluster?.cephView.storageReady ?? false),
+      waitingFor: ready ? null : (membership.status().waitingFor ?? "Ceph's monitors do not answer yet"),
+    };
+  }
 
   function services(): Service[] {
     return mesh().members.flatMap((member) =>
@@ -145,15 +157,16 @@ export function daemonOperations(daemon: Daemon): Operations {
         state: daemon.membership.status().state,
       };
     },
-    async ready() {
-      const waiting = self().waitingFor;
-      const { cluster } = daemon;
-      const ready = cluster?.cephView.answers ?? false;
-      return {
-        ready,
-        storage: ready && (cluster?.cephView.storageReady ?? false),
-        waitingFor: ready ? null : (waiting ?? "Ceph's monitors do not answer yet"),
-      };
+    async ready({ timeout, storage }, { signal }) {
+      const end = performance.now() + timeout * 1000;
+      const first = readiness();
+      for (;;) {
+        const now = readiness();
+        const isReady = now.ready && (now.storage || !storage);
+        const left = end - performance.now();
+        if (isReady || left <= 0 || now.waitingFor !== first.waitingFor) return now;
+        await daemon.events.next(signal, Math.min(left, readyLookMs));
+      }
     },
     async status() {
       return {

@@ -120,6 +120,7 @@ import type { Shape } from "./shape.ts";
 import {
   health,
   readiness,
+  readyQuery,
   serverInfo,
   service,
   setting,
@@ -168,8 +169,10 @@ export const endpoints = {
     path: "/1.0/ready",
     aliases: ["/core/1.0/ready"],
     summary: "Whether Ceph answers and has enough OSDs up",
+    query: readyQuery,
     reply: readiness,
     kind: "sync",
+    waits: true,
   },
   status: {
     method: "GET",

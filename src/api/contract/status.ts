@@ -22,6 +22,18 @@ export const readiness = z.object({
 });
 export type Readiness = Shape<typeof readiness>;
 
+/** Longest time one question may hang, in seconds; ask again for more. */
+export const longestReadyWaitSeconds = 60;
+export const readyQuery = z.strictObject({
+  timeout: z.coerce
+    .number()
+    .min(0)
+    .max(longestReadyWaitSeconds)
+    .default(0)
+    .describe("seconds in which it is to become ready, or what it waits for to change"),
+  storage: z.stringbool().default(false).describe("wait for enough OSDs, too"),
+});
+
 /** MicroCeph's row of a service. */
 export const service = z.object({
   service: z.string(),
