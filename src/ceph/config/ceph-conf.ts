@@ -19,11 +19,16 @@ export interface CephConfInput {
   readonly paths: CephPaths;
   /** Daemons do not speak the first messenger protocol. */
   readonly v2Only?: boolean;
+  /** This node's monitor is joining the others. */
+  readonly joining?: boolean;
   /** What clients on this host are told, by option. */
   readonly client?: Readonly<Record<string, string>>;
   /** Text of a further configuration file, whose sections follow ours and win over them. */
   readonly extra?: string;
 }
+
+/** How often a monitor that joins asks the others whether it was let in. */
+export const joiningProbeSeconds = "0.1";
 
 /** `ceph.conf` of one node. Pure: the same input gives the same text, whatever the order of the monitors. */
 export function renderCephConf(input: CephConfInput): string {
@@ -69,7 +74,7 @@ export function renderCephConf(input: CephConfInput): string {
         ["mgr initial modules", "iostat"],
         // A monitor that joins is let in at once, and learns of it only when it asks again: after 2 s by default, in
         // which a second monitor costs the first its quorum.
-        ["mon probe timeout", "0.3"],
+        ...(input.joining ? [["mon probe timeout", joiningProbeSeconds] as const] : []),
       ],
     ],
     ["mgr", [["mgr data", `${paths.data}/mgr/$cluster-$id`], ["keyring", "$mgr_data/keyring"], ...own]],

@@ -93,6 +93,7 @@ export class CephNode {
   #configuring: Promise<void> = Promise.resolve();
   #monitorWork: Promise<unknown> = Promise.resolve();
   #starting: Promise<void> = Promise.resolve();
+  #joining = false;
 
   constructor(handle: Handle, deps: CephNodeDeps) {
     this.handle = handle;
@@ -150,6 +151,7 @@ export class CephNode {
       ...(access.clusterNetwork === null ? {} : { clusterNetwork: access.clusterNetwork }),
       paths: this.deps.paths,
       v2Only: speakV2Only(access.monitors),
+      joining: this.#joining,
       client: this.#clientOptions(),
       ...(extra === undefined ? {} : { extra }),
     });
@@ -190,6 +192,21 @@ export class CephNode {
     this.deps.memory.put(clientKey, { ...options });
     if (this.#access !== null) await this.#reconfigure((access) => access);
     return true;
+  }
+
+  /**
+   * Start this node's monitor to join the others: ceph.conf says so until it has read it. After a crash in between it
+   * says so until the order is obeyed again, or until ceph.conf is written for another reason.
+   */
+  async whileJoining(start: () => Promise<void>): Promise<void> {
+    this.#joining = true;
+    try {
+      await this.#reconfigure((access) => access);
+      await start();
+    } finally {
+      this.#joining = false;
+      await this.#reconfigure((access) => access);
+    }
   }
 
   rememberMonAddress(address: string, by: DecisionNumber): void {

@@ -109,9 +109,11 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
       // From its start on the monitor adds itself to the map: this is the act that cannot be taken back.
       await confirm();
       node.rememberMonAddress(address, number);
-      await startMon(deps, { handle, address });
-    }
-    await hastenOnceUp(deps.paths, "mon", handle, { ...listenMs, signal });
+      await node.whileJoining(async () => {
+        await startMon(deps, { handle, address });
+        await hastenOnceUp(deps.paths, "mon", handle, { ...listenMs, signal });
+      });
+    } else await hasten(deps.paths, "mon", handle);
     const status = await joinQuorum(deps, { handle, address }, { deadlineMs: quorumDeadlineMs, signal });
     await node.follow(status.monMap);
     return { epoch: status.monMap.epoch };

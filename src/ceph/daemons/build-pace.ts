@@ -1,6 +1,8 @@
+import { z } from "zod";
 import { isMicrocephError } from "../../errors/microceph-error.ts";
 import type { Json } from "../../ids/json.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
+import { joiningProbeSeconds } from "../config/ceph-conf.ts";
 import type { CephPaths } from "../config/ceph-paths.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
@@ -17,7 +19,7 @@ const buildTimers: Readonly<Record<Paced, Readonly<Record<string, string>>>> = {
     paxos_propose_interval: "0.1",
     paxos_min_wait: "0.02",
     mon_tick_interval: "1",
-    mon_election_timeout: "0.5",
+    mon_election_timeout: "0.2",
   },
   mgr: { mgr_tick_period: "1", mgr_stats_period: "1" },
 };
@@ -43,9 +45,27 @@ export async function hastenOnceUp(
 }
 
 /** Give a daemon its usual timers back. Idempotent. False when it does not answer: it has no others then. */
-export function slowDown(paths: Pick<CephPaths, "adminSocket">, type: Paced, id: string): Promise<boolean> {
-  return tell(paths, type, id, (name) => ({ prefix: "config unset", var: name }));
+export async function slowDown(
+  paths: Pick<CephPaths, "adminSocket">,
+  type: Paced,
+  id: string,
+): Promise<boolean> {
+  const told = await tell(paths, type, id, (name) => ({ prefix: "config unset", var: name }));
+  if (told && type === "mon") await probeAsUsual(paths.adminSocket("mon", id));
+  return told;
 }
+
+/** A monitor that joined has read in its ceph.conf to ask often: there is nothing to unset. */
+async function probeAsUsual(socket: string): Promise<void> {
+  const name = "mon_probe_timeout";
+  const said = probeTimeout.safeParse(await askAdminSocket(socket, { prefix: "config get", var: name })).data;
+  if (said?.[name] !== Number(joiningProbeSeconds)) return;
+  await askAdminSocket(socket, { prefix: "config set", var: name, val: [usualProbeSeconds] });
+}
+
+const probeTimeout = z.object({ mon_probe_timeout: z.coerce.number() });
+/** Ceph's default. */
+const usualProbeSeconds = "2";
 
 async function tell(
   paths: Pick<CephPaths, "adminSocket">,

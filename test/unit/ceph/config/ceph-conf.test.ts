@@ -45,7 +45,6 @@ keyring = /s/conf/$cluster.$name.keyring
 mon data = /s/data/mon/$cluster-$id
 keyring = /s/data/mon/$cluster-$id/keyring
 mgr initial modules = iostat
-mon probe timeout = 0.3
 
 [mgr]
 mgr data = /s/data/mgr/$cluster-$id

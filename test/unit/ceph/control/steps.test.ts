@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CephCommands, MonMap } from "../../../../src/ceph/command/commands.ts";
 import { makeCephKey } from "../../../../src/ceph/config/keyring.ts";
 import { monitorAddresses } from "../../../../src/ceph/config/monitor-address.ts";
@@ -139,6 +139,19 @@ describe("the order for a monitor", () => {
     expect(await run(kinds.monitor, monBody, monPayload, confirm)).toEqual({ epoch: 4 });
     expect(before).toBe(0);
     expect([...fake.units.keys()]).toEqual(["mon.n1"]);
+  });
+
+  it("has it ask often whether it was let in, by what ceph.conf says while it starts", async () => {
+    const { runner, paths } = fake.deps;
+    let read = "";
+    const ensure = runner.ensure.bind(runner);
+    vi.spyOn(runner, "ensure").mockImplementation(async (...args) => {
+      read = await readFile(paths.cephConf, "utf8");
+      return ensure(...args);
+    });
+    await run(kinds.monitor, monBody, monPayload, () => monitorSays(["n1"], "n0", "n1"));
+    expect(read).toContain("\nmon probe timeout = 0.1\n");
+    expect(await readFile(paths.cephConf, "utf8")).not.toContain("probe timeout");
   });
 
   it("needs neither confirmation nor start when it was carried out before", async () => {

@@ -10,6 +10,8 @@ let folder: string;
 let server: Server | undefined;
 /** What the daemon has in the layer that nothing stores. */
 let set: Map<string, string>;
+/** What it has read in its configuration file. */
+let ofFile: Map<string, string>;
 const paths = { adminSocket: (type: string, id: string) => join(folder, `${type}.${id}`) };
 
 async function daemon(name: string): Promise<void> {
@@ -19,7 +21,9 @@ async function daemon(name: string): Promise<void> {
       const request = JSON.parse(chunk.toString().slice(0, -1));
       if (request.prefix === "config set") set.set(request.var, request.val[0]);
       if (request.prefix === "config unset") set.delete(request.var);
-      const body = Buffer.from(JSON.stringify({ success: "" }));
+      const value = set.get(request.var) ?? ofFile.get(request.var) ?? "2.000000";
+      const answer = request.prefix === "config get" ? { [request.var]: value } : { success: "" };
+      const body = Buffer.from(JSON.stringify(answer));
       const length = Buffer.alloc(4);
       length.writeUInt32BE(body.length);
       socket.end(Buffer.concat([length, body]));
@@ -31,6 +35,7 @@ async function daemon(name: string): Promise<void> {
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "pace-"));
   set = new Map();
+  ofFile = new Map();
 });
 afterEach(async () => {
   vi.useRealTimers();
@@ -49,6 +54,15 @@ describe("timers for the time of building", () => {
     expect(set.get(name)).toBe(value);
     expect(await slowDown(paths, type, "n1")).toBe(true);
     expect([...set]).toEqual([]);
+  });
+
+  it("are put back in a monitor that joined, whose file said to ask often", async () => {
+    await daemon("mon.n1");
+    ofFile.set("mon_probe_timeout", "0.100000");
+    for (const _again of [1, 2]) {
+      expect(await slowDown(paths, "mon", "n1")).toBe(true);
+      expect([...set]).toEqual([["mon_probe_timeout", "2"]]);
+    }
   });
 
   it("are no matter where there is no such daemon", async () => {
