@@ -90,8 +90,10 @@ export function cephSteps(node: CephNode, parts: StepParts = {}): Record<string,
     await confirm();
     node.rememberMonAddress(address, number);
     await startMon(deps, { handle, address });
-    if (managerKey !== undefined) await startMgr(deps, handle);
-    await hastenOnceUp(deps.paths, "mon", handle, { ...listenMs, signal });
+    await Promise.all([
+      managerKey === undefined ? null : startMgr(deps, handle),
+      hastenOnceUp(deps.paths, "mon", handle, { ...listenMs, signal }),
+    ]);
     await waitMonInQuorum(deps, handle, { deadlineMs: quorumDeadlineMs, signal });
     if (managerKey !== undefined) await hasten(deps.paths, "mgr", handle);
     await firstSettings(commandsOf(node), signal);

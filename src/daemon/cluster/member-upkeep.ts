@@ -6,6 +6,7 @@ import { daemonOffBy } from "../../ceph/control/placed-daemons.ts";
 import { lastRekey } from "../../ceph/control/rekey.ts";
 import { accessAfter, catchUp, renumberingOf, wholeMaps } from "../../ceph/control/renumber.ts";
 import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
+import { endMgrStart } from "../../ceph/daemons/mgr.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
@@ -65,6 +66,7 @@ export class MemberUpkeep {
         const told = await Promise.all(
           (["mon", "mgr"] as const).map((type) => slowDown(cephNode.deps.paths, type, runtime.handle)),
         );
+        await endMgrStart(cephNode.deps, runtime.handle);
         if (told.includes(true)) log.info("no decision for a while: Ceph's daemons have their usual timers");
         await giveMemoryBack(this.#stop.signal);
       },
