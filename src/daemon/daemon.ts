@@ -25,6 +25,7 @@ import type { Founded } from "../mesh/membership/lifecycle.ts";
 import { Membership } from "../mesh/membership/membership.ts";
 import { assertPortFree } from "../process/free-port.ts";
 import { runProgram } from "../process/run-program.ts";
+import { rehearseDocument } from "../state/document/durable-document.ts";
 import { restoredFolder } from "../state/etcd/snapshot.ts";
 import { EventRing } from "../state/store/event-ring.ts";
 import type { LocalStore } from "../state/store/local-store.ts";
@@ -109,6 +110,8 @@ const handleKey = "handle";
 const keptEvents = 10_000;
 /** Milliseconds that a monitor waits at most for what the other members know, before it starts. */
 const heardMs = 5_000;
+/** Milliseconds after its start in which a fresh node looks for others before it uses the time until it has. */
+const rehearseAfterMs = 1_000;
 
 /**
  * The composition root: makes the parts, hands them what they need, and wires their events. The order of the
@@ -352,6 +355,9 @@ export class Daemon {
     this.loop.start();
     this.refresh?.start();
     log.info({ peer: identity.peerId, version: productVersion }, "microcephd is up");
+    setTimeout(() => {
+      if (membership.lifecycle.state === "fresh") rehearseDocument();
+    }, rehearseAfterMs).unref();
   }
 
   /**

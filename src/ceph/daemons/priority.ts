@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { getPriority, setPriority } from "node:os";
 
 /** Nice values (setpriority(2)) that a program gets beyond our own while others are to go first. */
-const behind = 8;
+const behind = 6;
 
 /**
  * Let a program that was just started go behind the others while there is too little processor time for all, until

@@ -239,6 +239,29 @@ function emptyDocument(): Automerge.Doc<Root> {
   return doc;
 }
 
+/**
+ * Have Automerge do once what a member's document does: its code is compiled where it is called for the first time, for
+ * which a node has time while it waits for others, and none in the moment in which it becomes a member.
+ */
+export function rehearseDocument(): void {
+  let one = Automerge.change(emptyDocument(), (root) => {
+    root.rehearsal = "";
+  });
+  let other = emptyDocument();
+  let [ofOne, ofOther] = [Automerge.initSyncState(), Automerge.initSyncState()];
+  for (let said = true; said; ) {
+    const [afterOne, message] = Automerge.generateSyncMessage(one, ofOne);
+    ofOne = afterOne;
+    if (message !== null) [other, ofOther] = Automerge.receiveSyncMessage(other, ofOther, message);
+    const [afterOther, reply] = Automerge.generateSyncMessage(other, ofOther);
+    ofOther = afterOther;
+    if (reply !== null) [one, ofOne] = Automerge.receiveSyncMessage(one, ofOne, reply);
+    said = message !== null || reply !== null;
+  }
+  const copy = Automerge.load<Root>(Automerge.save(other));
+  for (const doc of [one, other, copy]) Automerge.free(doc);
+}
+
 /** What can be read of the stored pieces: each is checked, and each that is whole is used. */
 function assemble(stored: StoredDocument): { doc: Automerge.Doc<Root>; damage: string[] } {
   const damage: string[] = [];
