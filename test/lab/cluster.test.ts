@@ -62,6 +62,12 @@ labSuite("three fresh hosts, no command", () => {
     expect(done.filter((entry) => entry.kind === "ceph.mon")).toHaveLength(2);
     // While it is built, changes of the maps are not gathered; disk-and-clock.test.ts looks at the end of that.
     expect(await cluster.overrides("n1", "mon.n1")).toContain("paxos_propose_interval");
+    for (const node of trio) {
+      // Who joined asked often whether it was let in; its next start is like any other.
+      expect(await lab.run(node, ["cat", "/var/lib/microceph/conf/ceph.conf"])).not.toContain(
+        "probe timeout",
+      );
+    }
   });
 
   it("say the same of the mesh, with exactly the public keys", async () => {

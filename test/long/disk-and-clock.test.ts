@@ -1,4 +1,5 @@
 // The disk of a node's state fills up, and clocks are set forward and back. Real Ceph.
+import { getPriority } from "node:os";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ApiReply } from "../../scripts/lab/control-socket.ts";
 import { type LabCluster, minutes } from "../lab/support/cluster.ts";
@@ -196,9 +197,15 @@ labSuite("three hosts with small disks and clocks of their own", () => {
           [node, `mgr.${node}`] as const,
         ]);
         const found = await Promise.all(daemons.map(([node, daemon]) => cluster.overrides(node, daemon)));
-        note(found);
-        const timers = /^(paxos_|mon_tick|mgr_tick|mgr_stats)/;
-        return found.flat().every((name) => !timers.test(name));
+        const nice = trio.flatMap((node) =>
+          lab
+            .processes(node)
+            .filter(({ args }) => /ceph-mgr$/.test(args[0] ?? ""))
+            .map(({ pid }) => getPriority(pid)),
+        );
+        note({ found, nice });
+        const timers = /^(paxos_|mon_tick|mon_election|mgr_tick|mgr_stats)/;
+        return found.flat().every((name) => !timers.test(name)) && nice.every((one) => one === getPriority());
       },
       minutes(3),
     );

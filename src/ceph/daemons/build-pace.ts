@@ -19,7 +19,7 @@ const buildTimers: Readonly<Record<Paced, Readonly<Record<string, string>>>> = {
     paxos_propose_interval: "0.1",
     paxos_min_wait: "0.02",
     mon_tick_interval: "1",
-    mon_election_timeout: "0.2",
+    mon_election_timeout: "0.25",
   },
   mgr: { mgr_tick_period: "1", mgr_stats_period: "1" },
 };
