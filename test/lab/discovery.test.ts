@@ -86,14 +86,14 @@ describe.skipIf(obstacle !== undefined)(
           txt: { st: "fresh" },
         },
       ]);
-      const { interfaces } = await a.report();
+      // What was seen first may have come over one family alone.
+      const { interfaces } = await a.reports(({ interfaces }) => interfaces.every((one) => one.received > 0));
       expect(interfaces.map(({ link, state, error }) => [link, state, error])).toEqual([
         ["eth0/IPv4", "up", null],
         ["eth0/IPv6", "up", null],
       ]);
       for (const one of interfaces) {
         expect(one, one.link).toMatchObject({ sendErrors: 0, malformed: 0, limited: 0 });
-        expect(one.received, one.link).toBeGreaterThan(0);
       }
     });
 
