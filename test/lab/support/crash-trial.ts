@@ -39,6 +39,7 @@ export async function crashTrial(purpose: string, plan: CrashPlan): Promise<Daem
       await begun;
       return undefined;
     }
+    await goneDaemon(lab, victim);
     await lab.start(victim);
     await begun;
     await operation.again?.(trial);
@@ -51,6 +52,15 @@ export async function crashTrial(purpose: string, plan: CrashPlan): Promise<Daem
   } finally {
     await lab.down();
   }
+}
+
+/** It writes down at which step it ends, and ends then: until it has, there is nothing to start again. */
+async function goneDaemon(lab: Lab, node: string): Promise<void> {
+  await lab.waitFor(
+    `the daemon of ${node} to be gone`,
+    async () => !lab.processes(node).some(({ args }) => args.some((word) => word.endsWith("microcephd.cjs"))),
+    { ...minutes(1), everyMs: 20 },
+  );
 }
 
 async function crashOrEnd(
