@@ -55,9 +55,11 @@ labSuite("OSDs that outlive their hosts", () => {
       "the new n3 to be a member that knows Ceph",
       async (note) => {
         const { self } = await lab.mesh("n3");
-        note(self);
+        const seen = (await lab.mesh("n1")).members.find(({ id }) => id === self.id);
+        note({ self, seen });
         return (
           self.id !== old &&
+          seen?.presence === "alive" &&
           self.state === "member" &&
           (await cluster.cli("n3", "disk", "list")).exitCode === 0
         );
@@ -123,8 +125,17 @@ labSuite("OSDs that outlive their hosts", () => {
       minutes(4),
     );
     for (const node of trio) await cluster.run(node, "disk", "adopt", "--without-monitors");
-    const plan = await cluster.run("n2", "cluster", "recover", "--monitors-from-osds", "--dry-run");
-    expect(plan).toContain("one monitor is made of them");
+    await lab.waitFor(
+      "the former members to be failed, and the monitors to have been asked in vain",
+      async (note) => {
+        const { members } = await lab.mesh("n1");
+        const plan = await cluster.cli("n2", "cluster", "recover", "--monitors-from-osds", "--dry-run");
+        note(plan);
+        const failed = members.filter(({ presence }) => presence === "failed");
+        return failed.length === 3 && plan.stdout.includes("one monitor is made of them");
+      },
+      minutes(2),
+    );
     await cluster.run("n2", "cluster", "recover", "--monitors-from-osds", "--yes-i-really-mean-it");
     const { members } = await lab.mesh("n1");
     const lost = members.filter(({ presence }) => presence === "failed").map(({ id }) => id);
