@@ -139,7 +139,7 @@ export function osdsOf(runtime: ClusterRuntime, peer: PeerId): NodeFacts["osds"]
  * Who has each OSD, by its uuid. Of two that call one their own, as after its disk was moved to another host, it is
  * that one's which is alive, or which spoke last.
  */
-function osdHosts(runtime: ClusterRuntime): Map<string, PeerId> {
+export function osdHosts(runtime: ClusterRuntime): Map<string, PeerId> {
   const { nodes } = runtime.document.view();
   const byRank = (Object.entries(nodes) as [PeerId, NodeFacts][])
     .map(([peer, { osds, updatedAt }]) => ({ peer, osds, rank: `${isAlive(runtime, peer)} ${updatedAt}` }))

@@ -15,6 +15,7 @@ import type { ClusterKey } from "../../mesh/identity/cluster-key.ts";
 import type { ClusterDocument } from "../../state/document/cluster-document.ts";
 import { removeKind } from "../../state/journal/members.ts";
 import { fsidOf } from "./cluster-facts.ts";
+import { osdHosts } from "./cluster-report.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 
 const removeBody = z.object({
@@ -109,9 +110,14 @@ export class Departures {
     const leaving = members.filter(
       (one) => one.leaving === "moving" || (one.leaving === "dead" && !one.alive),
     );
+    const hosts = osdHosts(this.#runtime);
+    // One that was adopted is below its former host until it has started where it is now.
+    const isElsewhere = (uuid: string): boolean =>
+      members.some((one) => one.leaving === null && one.peer === hosts.get(uuid));
     const going = leaving.flatMap(({ handle, leaving }) =>
       (osds.get(handle) ?? []).flatMap((osd): GoingOsd[] => {
         const uuid = uuids.get(osd);
+        if (uuid !== undefined && isElsewhere(uuid)) return [];
         // The copies of one that is dead are lost already: the others need only serve all.
         const mode = leaving === "dead" ? "fewer-copies" : "drain";
         return uuid === undefined ? [] : [{ osd, uuid, mode }];
