@@ -149,14 +149,19 @@ export class DoorWorld {
 
   #handshake(from: DoorNode, to: DoorNode): void {
     this.#later(from, to, () => {
-      if (this.#guards.gater && !to.rogue && !to.roster.admits(from.peer)) return;
+      // Both sides' gaters are asked once it is proven who is there, whatever was so when it was dialled.
+      if (this.#refuses(to, from) || this.#refuses(from, to)) return;
       const id = idOf(from, to);
       if (this.#connections.has(id)) return;
       this.#connections.set(id, { id, ends: [from, to] });
       // Its first frames, and the look of the mesh at its new connection, come in any order.
       this.time.after(this.random.between(0, 5), null, () => this.#ask(from, to));
-      this.time.after(this.random.between(0, 5), null, () => this.#review(to));
+      for (const end of [to, from]) this.time.after(this.random.between(0, 5), null, () => this.#review(end));
     });
+  }
+
+  #refuses(node: DoorNode, other: DoorNode): boolean {
+    return this.#guards.gater && !node.rogue && !node.roster.admits(other.peer);
   }
 
   /** A request over an open connection: the journal from where the asker stands. */
