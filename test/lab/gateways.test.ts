@@ -413,7 +413,16 @@ labSuite("S3 gateways", () => {
     expect(steps.steps.at(-1)?.daemon).toBe("rgw.n3");
     const full = await cluster.cli("n1", "s3", "user", "remove", "alice");
     expect([full.exitCode, full.stderr]).toEqual([4, expect.stringContaining("[USER_HAS_BUCKETS]")]);
-    await cluster.run("n1", "s3", "user", "remove", "alice", "--purge-data");
+    // Whatever was removed before the deadline of one request stays removed.
+    await lab.waitFor(
+      "alice to be gone with all that she had",
+      async (note) => {
+        const said = await cluster.cli("n1", "s3", "user", "remove", "alice", "--purge-data");
+        note(said);
+        return said.exitCode === 0 || said.stderr.includes("[NOT_FOUND]");
+      },
+      minutes(4),
+    );
     expect(await cluster.run("n1", "s3", "user", "list", "--format", "csv")).toBe("");
   });
 });
