@@ -52,7 +52,8 @@ export class DoorWorld {
       { peer, name, address, certificate, head: this.#journal.length },
       { journal: this.#journal, guards: this.#guards, contacts },
     );
-    claimer?.learn(this.#journal.length);
+    // As every change of a journal: whoever it removes is cut off.
+    if (claimer) this.#learn(claimer, this.#journal.length);
     this.#live(node);
     this.members.push(node);
   }
