@@ -2,7 +2,7 @@ import { allDoorGuards, type DoorGuards } from "./door-node.ts";
 import { DoorWorld } from "./door-world.ts";
 
 const troubleMs = 20_000;
-const calmMs = 15_000;
+const calmMs = 30_000;
 
 /** Admissions, removals and cuts for a while, then calm; the world as it is at the end. */
 export async function doorStory(seed: number, guards: DoorGuards = allDoorGuards): Promise<DoorWorld> {
