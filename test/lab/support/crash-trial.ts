@@ -1,6 +1,8 @@
 import { existsSync, globSync } from "node:fs";
 import { basename, join } from "node:path";
+import { findDaemon } from "../../../scripts/lab/node-daemon.ts";
 import { type DaemonStep, disarm } from "../../../scripts/lab/node-steps.ts";
+import { processesOf } from "../../../scripts/lab/processes.ts";
 import { LabCluster, minutes } from "./cluster.ts";
 import { type CrashOperation, crashOperations, type Trial } from "./crash-operations.ts";
 import { Lab } from "./lab.ts";
@@ -58,7 +60,7 @@ export async function crashTrial(purpose: string, plan: CrashPlan): Promise<Daem
 async function goneDaemon(lab: Lab, node: string): Promise<void> {
   await lab.waitFor(
     `the daemon of ${node} to be gone`,
-    async () => !lab.processes(node).some(({ args }) => args.some((word) => word.endsWith("microcephd.cjs"))),
+    async () => findDaemon(processesOf(lab.hosts.node(node).holder)) === undefined,
     { ...minutes(1), everyMs: 20 },
   );
 }
