@@ -110,10 +110,14 @@ export async function planRecovery(daemon: Daemon, signal: AbortSignal): Promise
   };
 }
 
+function calledLost(cluster: ClusterRuntime, names: readonly string[]): PeerId[] {
+  return names.map((name) => resolveNode(name, namedMembers(cluster), "dead").id);
+}
+
 /** The members that an operator declares lost. Throws RECOVERY_REFUSED. */
 function declared(cluster: ClusterRuntime, { members, refused }: Survey, names: readonly string[]): PeerId[] {
   if (refused !== null) throw new MicrocephError("RECOVERY_REFUSED", refused);
-  const chosen = names.map((name) => resolveNode(name, namedMembers(cluster), "dead").id);
+  const chosen = calledLost(cluster, names);
   const state = new Map(members.map((member) => [member.id, member]));
   const alive = chosen.find((id) => state.get(id)?.presence !== "failed");
   if (alive !== undefined) {
@@ -143,7 +147,7 @@ async function surveyOnceCertain(daemon: Daemon, names: readonly string[], tools
   const end = performance.now() + presenceMs;
   for (;;) {
     const found = await survey(cluster, tools.signal);
-    const chosen = names.map((name) => resolveNode(name, namedMembers(cluster), "dead").id);
+    const chosen = calledLost(cluster, names);
     const unsure = found.members.filter(
       ({ id, presence, last }) => chosen.includes(id) && presence !== "failed" && last === null,
     );

@@ -23,7 +23,7 @@ export const readiness = z.object({
 export type Readiness = Shape<typeof readiness>;
 
 /** Longest time one question may hang, in seconds; ask again for more. */
-export const longestReadyWaitSeconds = 60;
+const longestReadyWaitSeconds = 60;
 export const readyQuery = z.strictObject({
   timeout: z.coerce
     .number()
