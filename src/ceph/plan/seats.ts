@@ -261,7 +261,8 @@ function missing(count: number, target: number): number {
 
 /**
  * etcd takes no further member for five seconds after a change. Ceph need not wait for that: a member whose vote is
- * coming may get its monitor first. If it dies before it has the vote, its monitor is replaced as any lost one is.
+ * decided may get its monitor before the vote. One that dies in between has a monitor like any other that is lost; one
+ * whose etcd never starts keeps it.
  */
 function monitorBeside(
   facts: SeatFacts,
