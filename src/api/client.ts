@@ -492,11 +492,7 @@ export class ApiClient {
       deadlineMs: s3Ms,
       ...options,
     });
-  removeS3User = (
-    user: string,
-    request: Draft<typeof s3UserRemoval>,
-    options?: CallOptions,
-  ): Promise<S3UserRow> =>
+  removeS3User = (user: string, request: Draft<typeof s3UserRemoval>, options?: CallOptions): Promise<Job> =>
     this.request("DELETE", `/1.0/s3/users/${encodeURIComponent(user)}`, request, {
       deadlineMs: s3Ms,
       ...options,

@@ -429,7 +429,7 @@ export interface Operations {
   removeS3User(
     input: Shape<typeof s3UserParams> & Shape<typeof s3UserRemoval>,
     context: RequestContext,
-  ): Promise<S3UserRow>;
+  ): Promise<Job>;
   s3Buckets(input: Nothing, context: RequestContext): Promise<readonly S3Bucket[]>;
 
   jobs(input: Nothing, context: RequestContext): Promise<readonly Job[]>;

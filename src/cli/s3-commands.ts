@@ -65,8 +65,9 @@ export function addS3Commands(program: Command, io: CliIo): void {
     .option("--purge-data", "with its buckets, and all that is in them")
     .action(async (name: string, options: { readonly purgeData?: true }, command: Command) => {
       const session = new Session(io, command);
-      const gone = await session.client.removeS3User(name, { purge_data: options.purgeData ?? false });
-      await session.print(gone, (row) => `${row.name} is removed.\n`);
+      const request = { purge_data: options.purgeData ?? false };
+      const { result } = await session.finish(await session.client.removeS3User(name, request));
+      await session.print(result, () => `${name} is removed.\n`);
     });
 
   s3.command("bucket")

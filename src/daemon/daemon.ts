@@ -67,6 +67,7 @@ import {
   removeFileSystemJob,
   removeMemberJob,
   removePoolJob,
+  removeS3UserJob,
   replaceDiskJob,
   restartServiceJob,
   serviceJob,
@@ -97,6 +98,7 @@ import { removePool, setReplicas } from "./pools.ts";
 import { type ProgramVersions, programVersions } from "./program-versions.ts";
 import { recoverCluster } from "./recovery.ts";
 import { turnSite } from "./replication.ts";
+import { removeS3User } from "./s3-users.ts";
 import { migrateSeats } from "./seat-migration.ts";
 import { restartService } from "./service-restart.ts";
 import type { DaemonSettings } from "./settings.ts";
@@ -297,6 +299,7 @@ export class Daemon {
         [removeFileSystemJob]: (request, tools) => removeFileSystem(this, request, tools),
         [promoteSiteJob]: (request, tools) => turnSite(this, "promote", request, tools),
         [demoteSiteJob]: (request, tools) => turnSite(this, "demote", request, tools),
+        [removeS3UserJob]: (request, tools) => removeS3User(this, request, tools),
         [removePoolJob]: (request, tools) => removePool(this, request, tools),
         [setReplicasJob]: (request, tools) => setReplicas(this, request, tools),
         [maintenanceJob]: (request, tools) => maintain(this, request, tools),

@@ -22,6 +22,7 @@ export const upgradeJob = "cluster.upgrade";
 export const restartServiceJob = "service.restart";
 export const changeConfigJob = "config.change";
 export const removePoolJob = "pool.remove";
+export const removeS3UserJob = "s3.user.remove";
 export const removeFileSystemJob = "fs.remove";
 export const promoteSiteJob = "replication.promote";
 export const demoteSiteJob = "replication.demote";

@@ -55,6 +55,7 @@ import {
   removeFileSystemJob,
   removeMemberJob,
   removePoolJob,
+  removeS3UserJob,
   replaceDiskJob,
   restartServiceJob,
   serviceJob,
@@ -99,7 +100,7 @@ import {
   resyncReplication,
 } from "./replication.ts";
 import { type Nameable, resolveNode } from "./resolve-node.ts";
-import { S3Users } from "./s3-users.ts";
+import { s3UsersOf } from "./s3-users.ts";
 import { checkMigration } from "./seat-migration.ts";
 import { checkRestart } from "./service-restart.ts";
 import { parsePeer } from "./static-peers.ts";
@@ -583,23 +584,24 @@ export function daemonOperations(daemon: Daemon): Operations {
       return explain(runtime(), mesh().lease.holder as PeerId | null, subject, signal);
     },
     async s3Users(_input, { signal }) {
-      return new S3Users(runtime(), signal).list();
+      return s3UsersOf(runtime(), signal).list();
     },
     async createS3User({ name, display_name, swift }, { signal }) {
-      return new S3Users(runtime(), signal).create(name, display_name ?? name, swift);
+      return s3UsersOf(runtime(), signal).create(name, display_name ?? name, swift);
     },
     async s3User({ user }, { signal }) {
-      return new S3Users(runtime(), signal).get(user);
+      return s3UsersOf(runtime(), signal).get(user);
     },
     async createS3Key({ user, type }, { signal }) {
-      const users = new S3Users(runtime(), signal);
+      const users = s3UsersOf(runtime(), signal);
       return type === "swift" ? users.newSwiftKey(user) : users.addKey(user);
     },
     async removeS3User({ user, purge_data }, { signal }) {
-      return new S3Users(runtime(), signal).remove(user, purge_data);
+      await s3UsersOf(runtime(), signal).checkRemoval(user, purge_data);
+      return shown(daemon.jobs.start(removeS3UserJob, { user, purgeData: purge_data }));
     },
     async s3Buckets(_input, { signal }) {
-      return new S3Users(runtime(), signal).buckets();
+      return s3UsersOf(runtime(), signal).buckets();
     },
 
     async pools(_input, { signal }) {

@@ -2,11 +2,17 @@ import { z } from "zod";
 import type { S3Bucket, S3User, S3UserRow } from "../api/contract/s3.ts";
 import { adminConnection } from "../ceph/command/rbd.ts";
 import { isMicrocephError, MicrocephError } from "../errors/microceph-error.ts";
+import type { Json } from "../ids/json.ts";
 import { runProgram } from "../process/run-program.ts";
 import type { ClusterRuntime } from "./cluster/cluster-runtime.ts";
+import type { Daemon } from "./daemon.ts";
+import type { JobTools } from "./jobs.ts";
 import { endpoints, placedReport } from "./placed-services.ts";
+import { runtimeOf } from "./runtime-of.ts";
 
 const callMs = 100_000;
+/** Of one bucket with all that is in it; then what is left is counted, and it goes on where it was. */
+const roundMs = 120_000;
 
 const shownUser = z.object({
   user_id: z.string(),
@@ -26,14 +32,25 @@ const shownBucket = z.object({
     .default({}),
 });
 
+/** Run `radosgw-admin` and read the JSON that it prints. */
+export type AskGateways = (words: readonly string[], deadlineMs: number) => Promise<unknown>;
+
 /** Users and buckets of the S3 gateways, by `radosgw-admin` (radosgw-admin(8)). Throws GATEWAY_NEEDED. */
 export class S3Users {
-  readonly #cluster: ClusterRuntime;
-  readonly #signal: AbortSignal;
+  readonly #ask: (words: readonly string[], user?: string) => Promise<unknown>;
+  readonly #run: AskGateways;
+  readonly #endpoints: () => string[];
 
-  constructor(cluster: ClusterRuntime, signal: AbortSignal) {
-    this.#cluster = cluster;
-    this.#signal = signal;
+  constructor(run: AskGateways, endpoints: () => string[]) {
+    this.#run = run;
+    this.#endpoints = endpoints;
+    this.#ask = async (words, user = "") => {
+      try {
+        return await run(words, callMs);
+      } catch (error) {
+        throw refusal(error, user) ?? error;
+      }
+    };
   }
 
   async list(): Promise<S3UserRow[]> {
@@ -81,11 +98,52 @@ export class S3Users {
     );
   }
 
-  /** Throws NOT_FOUND, USER_HAS_BUCKETS. */
-  async remove(name: string, purgeData: boolean): Promise<S3UserRow> {
+  /** Refuse at once what a removal could not do. Throws NOT_FOUND, USER_HAS_BUCKETS. */
+  async checkRemoval(name: string, purgeData: boolean): Promise<void> {
     await this.get(name);
-    await this.#ask(["user", "rm", `--uid=${name}`, ...(purgeData ? ["--purge-data"] : [])], name);
+    if (!purgeData && (await this.#bucketsOf(name)).length > 0) throw hasBuckets(name);
+  }
+
+  /**
+   * Bucket after bucket, and then the user: cut off anywhere, it goes on where it was. Throws USER_HAS_BUCKETS,
+   * DEADLINE_EXCEEDED when no object went in one round.
+   */
+  async remove(name: string, purgeData: boolean, report: JobTools["report"]): Promise<S3UserRow> {
+    try {
+      const buckets = purgeData ? await this.#bucketsOf(name) : [];
+      for (const [done, bucket] of buckets.entries()) {
+        const tell = (text: string): void => report(Math.floor((90 * done) / buckets.length), text);
+        tell(`bucket ${bucket} is removed (${done + 1} of ${buckets.length})`);
+        await this.#removeBucket(bucket, tell);
+      }
+      report(90, `${name} is removed`);
+      // A bucket may have been made meanwhile.
+      await this.#ask(["user", "rm", `--uid=${name}`, ...(purgeData ? ["--purge-data"] : [])], name);
+    } catch (error) {
+      // By the run before this one.
+      if (!isMicrocephError(error, "NOT_FOUND")) throw error;
+    }
     return { name };
+  }
+
+  async #removeBucket(bucket: string, tell: (text: string) => void): Promise<void> {
+    let before = Number.POSITIVE_INFINITY;
+    for (;;) {
+      try {
+        await this.#run(["bucket", "rm", `--bucket=${bucket}`, "--purge-objects"], roundMs);
+        return;
+      } catch (error) {
+        const left = (await this.buckets()).find(({ name }) => name === bucket)?.objects;
+        if (left === undefined) return;
+        if (!isMicrocephError(error, "DEADLINE_EXCEEDED") || left >= before) throw error;
+        before = left;
+        tell(`${left} objects are left in bucket ${bucket}`);
+      }
+    }
+  }
+
+  async #bucketsOf(name: string): Promise<readonly string[]> {
+    return z.array(z.string()).parse(await this.#ask(["bucket", "list", `--uid=${name}`], name));
   }
 
   async buckets(): Promise<S3Bucket[]> {
@@ -103,34 +161,43 @@ export class S3Users {
   #user(answer: unknown): S3User {
     const { user_id, display_name, keys, swift_keys } = shownUser.parse(answer);
     return {
-      ...{ name: user_id, display_name, endpoints: endpoints(this.#cluster) },
+      ...{ name: user_id, display_name, endpoints: this.#endpoints() },
       keys: keys.map(({ access_key, secret_key }) => ({ access_key, secret_key })),
       swift_keys: swift_keys.map(({ user, secret_key }) => ({ user, secret_key })),
     };
   }
+}
 
-  async #ask(words: readonly string[], user = ""): Promise<unknown> {
-    const { nodes } = placedReport(this.#cluster, "rgw");
+/** Throws GATEWAY_NEEDED at each use where no gateway is placed. */
+export function s3UsersOf(cluster: ClusterRuntime, signal: AbortSignal): S3Users {
+  const run: AskGateways = async (words, deadlineMs) => {
+    const { nodes } = placedReport(cluster, "rgw");
     // Without one the program would make the pools itself, and wait for OSDs that are not there.
     if (nodes.every(({ state }) => state !== "placed")) {
       throw new MicrocephError("GATEWAY_NEEDED", "no S3 gateway is placed yet");
     }
-    const { paths } = this.#cluster.deps.cephNode.deps;
-    try {
-      const { stdout } = await runProgram(
-        "radosgw-admin",
-        [...words, "--format=json", ...adminConnection(paths)],
-        {
-          deadlineMs: callMs,
-          signal: this.#signal,
-        },
-      );
-      return stdout.trim() === "" ? null : JSON.parse(stdout);
-    } catch (error) {
-      throw refusal(error, user) ?? error;
-    }
-  }
+    const { paths } = cluster.deps.cephNode.deps;
+    const { stdout } = await runProgram(
+      "radosgw-admin",
+      [...words, "--format=json", ...adminConnection(paths)],
+      { deadlineMs, signal },
+    );
+    return stdout.trim() === "" ? null : JSON.parse(stdout);
+  };
+  return new S3Users(run, () => endpoints(cluster));
 }
+
+/** The job of `s3 user remove`. */
+export async function removeS3User(daemon: Daemon, asked: Json, { report, signal }: JobTools): Promise<Json> {
+  await daemon.settled();
+  const { user, purgeData } = asked as { user: string; purgeData: boolean };
+  const cluster = runtimeOf(daemon);
+  await cluster.whenCephAnswers(() => report(0, "waiting for Ceph"), signal);
+  return s3UsersOf(cluster, signal).remove(user, purgeData, report);
+}
+
+const hasBuckets = (user: string): MicrocephError =>
+  new MicrocephError("USER_HAS_BUCKETS", `the S3 user ${user} has buckets`);
 
 /** What `radosgw-admin` says in words only, as one of our codes. */
 function refusal(error: unknown, user: string): MicrocephError | null {
@@ -139,8 +206,6 @@ function refusal(error: unknown, user: string): MicrocephError | null {
   if (/no user info saved/.test(said)) return new MicrocephError("NOT_FOUND", `no S3 user ${user}`);
   if (/user: \S+ exists/.test(said))
     return new MicrocephError("NAME_TAKEN", `there is an S3 user ${user} already`);
-  if (/must specify purge data/.test(said)) {
-    return new MicrocephError("USER_HAS_BUCKETS", `the S3 user ${user} has buckets`);
-  }
+  if (/must specify purge data/.test(said)) return hasBuckets(user);
   return null;
 }

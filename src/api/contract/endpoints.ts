@@ -1056,11 +1056,12 @@ export const endpoints = {
   removeS3User: {
     method: "DELETE",
     path: "/1.0/s3/users/{user}",
-    summary: "Remove an S3 user; one that has buckets only with all that is in them",
+    summary:
+      "Remove an S3 user; one that has buckets only with all that is in them; the job's result: {name}",
     params: s3UserParams,
     body: s3UserRemoval,
-    reply: s3UserRow,
-    kind: "sync",
+    reply: job,
+    kind: "async",
     waits: true,
   },
   s3Buckets: {

@@ -780,7 +780,8 @@ export class StubOperations implements Operations {
   }
   async removeS3User(input: { readonly user: string }) {
     this.#note("removeS3User", input);
-    return { name: input.user };
+    this.jobResult = { name: input.user };
+    return this.#newJob("s3.user.remove");
   }
   async s3Buckets() {
     return [{ name: "photos", owner: "alice", objects: 2, bytes: 2048 }];
