@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { AvailableDisk } from "../api/contract/disks.ts";
 import type { EventData } from "../api/contract/events.ts";
 import { ApiServer } from "../api/server.ts";
+import { CephAhead } from "../ceph/command/ceph-ahead.ts";
 import { CephClient } from "../ceph/command/ceph-client.ts";
 import { cephPaths, checkSocketPaths } from "../ceph/config/ceph-paths.ts";
 import { CephNode } from "../ceph/control/ceph-node.ts";
@@ -114,6 +115,8 @@ const keptEvents = 10_000;
 const heardMs = 5_000;
 /** Milliseconds after its start in which a fresh node looks for others before it uses the time until it has. */
 const rehearseAfterMs = 1_000;
+/** Milliseconds that a `ceph` waits to be needed: some ten megabytes of memory. */
+const cephAheadMs = 60_000;
 
 /**
  * The composition root: makes the parts, hands them what they need, and wires their events. The order of the
@@ -137,6 +140,7 @@ export class Daemon {
   #versions: ProgramVersions = { ceph: "", etcd: "" };
   #changing: Promise<void> = Promise.resolve();
   #stopped = false;
+  readonly #cephAhead = new CephAhead();
   #stopping: Promise<void> | null = null;
 
   /** `onReset`: this daemon is to be stopped, and another one started in its place. */
@@ -358,9 +362,16 @@ export class Daemon {
     this.loop.start();
     this.refresh?.start();
     log.info({ peer: identity.peerId, version: productVersion }, "microcephd is up");
-    setTimeout(() => {
-      if (membership.lifecycle.state === "fresh") rehearseDocument();
-    }, rehearseAfterMs).unref();
+    setTimeout(() => this.#rehearse(), rehearseAfterMs).unref();
+  }
+
+  /** A fresh node waits for others first: it uses that time for what it will need at once when they have agreed. */
+  #rehearse(): void {
+    if (this.#stopped || this.membership.lifecycle.state !== "fresh") return;
+    if (this.#versions.ceph !== "") {
+      CephClient.startAhead(this.#cephAhead, { paths: cephPaths(this.settings.stateDir) }, cephAheadMs);
+    }
+    rehearseDocument();
   }
 
   /**
@@ -387,6 +398,7 @@ export class Daemon {
     const parts = this.#parts;
     if (parts) {
       this.loop.stop();
+      this.#cephAhead.stop();
       await this.refresh?.stop();
       parts.health.stop();
       await parts.discovery.stop();
@@ -440,7 +452,7 @@ export class Daemon {
       run: runProgram,
       keys: () => parts.cephNode?.commands ?? null,
       memory: parts.store,
-      commands: () => new CephClient({ paths }, { log: this.log, run: runProgram }),
+      commands: () => new CephClient({ paths }, { log: this.log, run: runProgram, ahead: this.#cephAhead }),
       addressIn: (networks) => addressIn(reachableAddresses(this.#interfaces()), networks),
       interfaceIn: (network) =>
         this.#interfaces().find(({ address }) => addressIn([address], network) !== null)?.name ?? null,

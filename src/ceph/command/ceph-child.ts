@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Logger } from "pino";
 import { MicrocephError } from "../../errors/microceph-error.ts";
 import type { Json } from "../../ids/json.ts";
+import type { CephAhead } from "./ceph-ahead.ts";
 import { CephProcess, type WaitEnd } from "./ceph-process.ts";
 import { checkWords, parseOutput, quoteWords, type Refusal, refusalIn, refusedError } from "./words.ts";
 
@@ -12,6 +13,8 @@ export interface CephChildOptions {
   readonly maxBytes?: number;
   /** Milliseconds that a question may stay unanswered before the child is given up; default 8 s. */
   readonly answerMs?: number;
+  /** Where one may wait that was started before. */
+  readonly ahead?: CephAhead;
 }
 
 export interface ChildCallOptions {
@@ -44,6 +47,9 @@ interface Outcome {
  */
 const connectMs = 60_000;
 const answerMs = 8_000;
+
+/** Most bytes of one answer. */
+export const mostBytes = 64 * 1024 * 1024;
 
 /** Closes commands that may answer nothing: its answer has a known shape and so marks the end of the one before. */
 const sentinel = "osd stat";
@@ -219,7 +225,8 @@ export class CephChild {
   }
 
   #start(): CephProcess {
-    const process = new CephProcess(this.#options.argv, this.#options.maxBytes ?? 64 * 1024 * 1024);
+    const { argv, maxBytes = mostBytes, ahead } = this.#options;
+    const process = ahead?.take(argv) ?? new CephProcess(argv, maxBytes);
     this.#process = process;
     this.#owes = {
       look: () => process.lines.find(isSentinelAnswer),

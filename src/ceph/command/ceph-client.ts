@@ -8,7 +8,8 @@ import type { runProgram } from "../../process/run-program.ts";
 import type { CephPaths } from "../config/ceph-paths.ts";
 import { isCephKey, osdCapabilities } from "../config/keyring.ts";
 import { askAdminSocket } from "./admin-socket.ts";
-import { CephChild } from "./ceph-child.ts";
+import type { CephAhead } from "./ceph-ahead.ts";
+import { CephChild, mostBytes } from "./ceph-child.ts";
 import type {
   CallOptions,
   CephCommands,
@@ -64,6 +65,8 @@ export interface CephClientDeps {
   readonly log: Logger;
   /** Runs a program to its end; `runProgram` outside tests. */
   readonly run: typeof runProgram;
+  /** Where a `ceph` may wait that was started before. */
+  readonly ahead?: CephAhead;
 }
 
 const defaultDeadlineMs = 10_000;
@@ -80,15 +83,17 @@ export class CephClient implements CephCommands {
   constructor(options: CephClientOptions, deps: CephClientDeps) {
     this.#paths = options.paths;
     this.#run = deps.run;
-    this.#arguments = [
-      ...["-c", options.paths.cephConf, "--name", "client.admin"],
-      ...["-f", "json", "--connect-timeout", String(options.connectTimeoutSeconds ?? 5)],
-      // No socket of its own: a killed child would leave it behind.
-      "--admin_socket=",
-    ];
-    // setpriv: the child must not outlive a killed daemon while it waits for a quorum.
-    const argv = ["setpriv", "--pdeathsig", "KILL", "ceph", ...this.#arguments] as const;
-    this.#child = new CephChild({ argv: [...argv] }, { log: deps.log });
+    this.#arguments = cephArguments(options);
+    const { log, ahead } = deps;
+    this.#child = new CephChild(
+      { argv: childArgv(this.#arguments), ...(ahead === undefined ? {} : { ahead }) },
+      { log },
+    );
+  }
+
+  /** Start the `ceph` of a client that will be made with these options. `keepMs`: milliseconds that it waits for it. */
+  static startAhead(ahead: CephAhead, options: CephClientOptions, keepMs: number): void {
+    ahead.start(childArgv(cephArguments(options)), { maxBytes: mostBytes, keepMs });
   }
 
   async stop(): Promise<void> {
@@ -368,6 +373,20 @@ export class CephClient implements CephCommands {
       );
     }
   }
+}
+
+function cephArguments({ paths, connectTimeoutSeconds = 5 }: CephClientOptions): readonly string[] {
+  return [
+    ...["-c", paths.cephConf, "--name", "client.admin"],
+    ...["-f", "json", "--connect-timeout", String(connectTimeoutSeconds)],
+    // No socket of its own: a killed child would leave it behind.
+    "--admin_socket=",
+  ];
+}
+
+/** setpriv: the child must not outlive a killed daemon while it waits for a quorum. */
+function childArgv(args: readonly string[]): readonly [string, ...string[]] {
+  return ["setpriv", "--pdeathsig", "KILL", "ceph", ...args];
 }
 
 /** A question that Ceph may refuse instead of answering no. False for EBUSY, null for what it cannot tell. */

@@ -3,7 +3,12 @@
 `ceph` looks for the description of each command among all five hundred and more, and copies each of them twice to
 compare: 40 ms of processor time for a question that Ceph answers in one. Here it is given those alone that begin
 with the words of the command. What matches none is left to it as before, with all its help.
+
+One that is started before it is needed (MICROCEPH_CEPH_AHEAD) imports what `ceph` will use, and goes on when it reads a
+line.
 """
+
+import os
 
 
 def _words(description):
@@ -34,9 +39,23 @@ def _look_among_few(argparse):
     argparse.validate_command = validate_command
 
 
+def _wait_until_needed():
+    for module in ("rados", "ceph_daemon", "argparse", "grp", "platform", "pwd", "shutil", "typing"):
+        try:
+            __import__(module)
+        except ImportError:  # `ceph` itself will say so, if it needs it.
+            pass
+    while (byte := os.read(0, 1)) != b"\n":
+        if byte == b"":  # Nobody is left to need it.
+            os._exit(0)
+
+
 try:
     import ceph_argparse
 
     _look_among_few(ceph_argparse)
 except (ImportError, AttributeError):  # As it is, then.
     pass
+
+if os.environ.pop("MICROCEPH_CEPH_AHEAD", None) is not None:
+    _wait_until_needed()

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,6 +36,28 @@ async function python(script: string): Promise<unknown> {
   expect(stderr).toBe("");
   return JSON.parse(stdout);
 }
+
+describe("a Python that is started ahead", () => {
+  const start = (script: string, input: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const env = { PATH: process.env.PATH, ...pythonFinds(source), MICROCEPH_CEPH_AHEAD: "1" };
+      const child = spawn("python3", ["-c", script], { env, stdio: ["pipe", "pipe", "inherit"] });
+      const said: string[] = [];
+      child.stdout.setEncoding("utf8").on("data", (text: string) => said.push(text));
+      child.on("error", reject).on("close", (code) => resolve(`${said.join("")}${code}`));
+      child.stdin.end(input);
+    });
+  const script =
+    "import os, sys; print(sys.stdin.readline().strip(), os.environ.get('MICROCEPH_CEPH_AHEAD'))";
+
+  it("goes on after one line, and reads the next ones as if it had just started", async () => {
+    expect(await start(script, "\nosd stat\n")).toBe("osd stat None\n0");
+  });
+
+  it("ends when nobody is left to need it", async () => {
+    expect(await start(script, "")).toBe("0");
+  });
+});
 
 describe("the search for a command's description", () => {
   const script = (call: string): string => `
