@@ -6,22 +6,24 @@ import { joiningProbeSeconds } from "../config/ceph-conf.ts";
 import type { CephPaths } from "../config/ceph-paths.ts";
 import { type WaitOptions, waitUntil } from "./wait-until.ts";
 
-type Paced = "mon" | "mgr";
+type Paced = "mon" | "mgr" | "osd";
 
 /**
  * Timers that are right only while a cluster is being built, when every change of a map is waited for: Ceph's
  * defaults gather changes for a second, look around every five, and wait five in an election for a monitor that does
- * not know yet that it was let in. They are set over a daemon's admin socket, in the layer that nothing stores, so the
+ * not know yet that it was let in; an OSD that starts opens and closes its devices some ten times, and each close waits
+ * for the next look at what they have done (BlueStore), and it is turned away while monitors elect. They are set over a daemon's admin socket, in the layer that nothing stores, so the
  * daemon's next start forgets them, too (Ceph doc: ceph daemon config set).
  */
 const buildTimers: Readonly<Record<Paced, Readonly<Record<string, string>>>> = {
   mon: {
-    paxos_propose_interval: "0.1",
+    paxos_propose_interval: "0.02",
     paxos_min_wait: "0.02",
     mon_tick_interval: "1",
     mon_election_timeout: "0.25",
   },
   mgr: { mgr_tick_period: "1", mgr_stats_period: "1" },
+  osd: { bdev_aio_poll_ms: "2", ms_initial_backoff: "0.02", ms_max_backoff: "0.1" },
 };
 
 /** Let a daemon that was just started keep up with the building. False while it does not answer. */

@@ -4,6 +4,7 @@ import { isMicrocephError, MicrocephError } from "../../errors/microceph-error.t
 import { readFileIfPresent } from "../../files/atomic-file.ts";
 import { isOsdId, type OsdId, osdId } from "../../ids/ids.ts";
 import { askAdminSocket } from "../command/admin-socket.ts";
+import { hasten, slowDown } from "./build-pace.ts";
 import { type DaemonDeps, startDaemon, unitName } from "./deps.ts";
 import { bringDevices } from "./osd-devices.ts";
 import { partsIn } from "./osd-parts.ts";
@@ -102,11 +103,24 @@ export async function osdState(deps: Pick<DaemonDeps, "paths">, osd: OsdId): Pro
   }
 }
 
-/** Wait until the OSD is up in the cluster's map, by its own word. Throws DEADLINE_EXCEEDED. */
-export async function waitOsdUp(deps: DaemonDeps, osd: OsdId, options: WaitOptions): Promise<void> {
-  await waitUntil(
-    `osd.${osd} up`,
-    async () => ((await osdState(deps, osd)) === "active" ? true : undefined),
-    { intervalMs: 100, ...options },
-  );
+/**
+ * Wait until the OSD is up in the cluster's map, by its own word. One that is starting is hastened meanwhile. Throws
+ * DEADLINE_EXCEEDED.
+ */
+export async function waitOsdUp(
+  deps: Pick<DaemonDeps, "paths">,
+  osd: OsdId,
+  options: WaitOptions,
+): Promise<void> {
+  let hastened = false;
+  const look = async (): Promise<true | undefined> => {
+    if ((await osdState(deps, osd)) === "active") return true;
+    hastened ||= await hasten(deps.paths, "osd", String(osd));
+    return undefined;
+  };
+  try {
+    await waitUntil(`osd.${osd} up`, look, options);
+  } finally {
+    if (hastened) await slowDown(deps.paths, "osd", String(osd));
+  }
 }

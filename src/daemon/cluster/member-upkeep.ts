@@ -7,6 +7,7 @@ import { lastRekey } from "../../ceph/control/rekey.ts";
 import { accessAfter, catchUp, renumberingOf, wholeMaps } from "../../ceph/control/renumber.ts";
 import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
 import { endMgrStart } from "../../ceph/daemons/mgr.ts";
+import { listLocalOsds } from "../../ceph/daemons/osd.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
@@ -63,9 +64,12 @@ export class MemberUpkeep {
     this.#pace = new BuildPace({
       quietMs: builtMs,
       slowDown: async () => {
+        const { paths } = cephNode.deps;
         const told = await Promise.all(
-          (["mon", "mgr"] as const).map((type) => slowDown(cephNode.deps.paths, type, runtime.handle)),
+          (["mon", "mgr"] as const).map((type) => slowDown(paths, type, runtime.handle)),
         );
+        // Whoever waited for an OSD to come up may have been killed.
+        for (const { osd } of await listLocalOsds({ paths })) await slowDown(paths, "osd", String(osd));
         await endMgrStart(cephNode.deps, runtime.handle);
         if (told.includes(true)) log.info("no decision for a while: Ceph's daemons have their usual timers");
         await giveMemoryBack(this.#stop.signal);

@@ -4,7 +4,10 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { CephPaths } from "../../../../src/ceph/config/ceph-paths.ts";
 import { BuildPace, hasten, slowDown } from "../../../../src/ceph/daemons/build-pace.ts";
+import { waitOsdUp } from "../../../../src/ceph/daemons/osd.ts";
+import { osdId } from "../../../../src/ids/ids.ts";
 
 let folder: string;
 let server: Server | undefined;
@@ -12,7 +15,9 @@ let server: Server | undefined;
 let set: Map<string, string>;
 /** What it has read in its configuration file. */
 let ofFile: Map<string, string>;
-const paths = { adminSocket: (type: string, id: string) => join(folder, `${type}.${id}`) };
+/** What an OSD says of its state. */
+let state: () => string;
+const paths = { adminSocket: (type: string, id: string) => join(folder, `${type}.${id}`) } as CephPaths;
 
 async function daemon(name: string): Promise<void> {
   server = createServer((socket) => {
@@ -22,7 +27,11 @@ async function daemon(name: string): Promise<void> {
       if (request.prefix === "config set") set.set(request.var, request.val[0]);
       if (request.prefix === "config unset") set.delete(request.var);
       const value = set.get(request.var) ?? ofFile.get(request.var) ?? "2.000000";
-      const answer = request.prefix === "config get" ? { [request.var]: value } : { success: "" };
+      const answers: Record<string, () => object> = {
+        "config get": () => ({ [request.var]: value }),
+        status: () => ({ state: state() }),
+      };
+      const answer = answers[request.prefix]?.() ?? { success: "" };
       const body = Buffer.from(JSON.stringify(answer));
       const length = Buffer.alloc(4);
       length.writeUInt32BE(body.length);
@@ -36,6 +45,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "pace-"));
   set = new Map();
   ofFile = new Map();
+  state = () => "active";
 });
 afterEach(async () => {
   vi.useRealTimers();
@@ -46,7 +56,7 @@ afterEach(async () => {
 
 describe("timers for the time of building", () => {
   it.each([
-    ["mon", "paxos_propose_interval", "0.1"],
+    ["mon", "paxos_propose_interval", "0.02"],
     ["mgr", "mgr_tick_period", "1"],
   ] as const)("are set in a %s and put back", async (type, name, value) => {
     await daemon(`${type}.n1`);
@@ -63,6 +73,21 @@ describe("timers for the time of building", () => {
       expect(await slowDown(paths, "mon", "n1")).toBe(true);
       expect([...set]).toEqual([["mon_probe_timeout", "2"]]);
     }
+  });
+
+  it("are set in an OSD until it is up, or is not waited for any more", async () => {
+    await daemon("osd.3");
+    const seen: (string | undefined)[] = [];
+    state = () => (seen.push(set.get("bdev_aio_poll_ms")) > 2 ? "active" : "booting");
+    await waitOsdUp({ paths }, osdId(3), { deadlineMs: 10_000, intervalMs: 1 });
+    expect(seen).toEqual([undefined, "2", "2"]);
+    expect([...set]).toEqual([]);
+
+    state = () => "booting";
+    await expect(waitOsdUp({ paths }, osdId(3), { deadlineMs: 20, intervalMs: 1 })).rejects.toMatchObject({
+      code: "DEADLINE_EXCEEDED",
+    });
+    expect([...set]).toEqual([]);
   });
 
   it("are no matter where there is no such daemon", async () => {
