@@ -9,6 +9,8 @@ export interface CrushState {
   readonly pools: CrushFacts["pools"];
   readonly osds: CrushFacts["osds"];
   readonly cephPools: Awaited<ReturnType<CephCommands["pools"]>>;
+  /** Copies of new pools, where somebody has set them; undefined while Ceph's own default is in force. */
+  readonly chosenSize: number | undefined;
   readonly nearfullRatio: number;
   /** Whether every live OSD has reported its size: before that nobody can tell what would fit. */
   readonly sized: boolean;
@@ -25,16 +27,17 @@ export async function readCrush(
   const live = liveOsds(tree);
   if (live.length === 0) return "no OSDs";
   if (!(await ceph.mgrStat(call)).available) return "no manager";
-  const [usage, rules, cephPools, dump] = await Promise.all([
+  const [usage, rules, cephPools, dump, defaultRule, chosenSize] = await Promise.all([
     ceph.osdDf(call),
     ceph.crushRules(call),
     ceph.pools(call),
     ceph.osdDump(call),
+    poolDefault(ceph, "osd_pool_default_crush_rule", call),
+    poolChoice(ceph, "osd_pool_default_size", call),
   ]);
   const ruleNames = new Map(rules.map((rule) => [rule.id, rule.name]));
-  const defaultRule = await poolDefault(ceph, "osd_pool_default_crush_rule", call);
   return {
-    ...{ tree, live, cephPools, nearfullRatio: dump.nearfullRatio },
+    ...{ tree, live, cephPools, chosenSize, nearfullRatio: dump.nearfullRatio },
     defaultRule: ruleNames.get(defaultRule) ?? null,
     pools: cephPools
       .filter((pool) => !pool.erasure)
@@ -76,6 +79,11 @@ export async function poolChoice(
   key: keyof typeof cephDefaults,
   call: CallOptions,
 ): Promise<number | undefined> {
-  const set = (await ceph.configGet("mon", key, call)) ?? (await ceph.configGet("global", key, call));
+  // Asked at once they are one question to Ceph.
+  const [ofMonitors, ofAll] = await Promise.all([
+    ceph.configGet("mon", key, call),
+    ceph.configGet("global", key, call),
+  ]);
+  const set = ofMonitors ?? ofAll;
   return set === undefined ? undefined : Number(set);
 }

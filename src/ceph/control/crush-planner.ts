@@ -8,7 +8,7 @@ import { planTopology } from "../plan/topology.ts";
 import type { PlannerDeps, PlannerOptions } from "./ceph-planner.ts";
 import type { Planner, Proposal } from "./controller.ts";
 import type { CrushChange } from "./crush-estimate.ts";
-import { type CrushState, isCephsOwn, poolChoice, readCrush } from "./crush-facts.ts";
+import { type CrushState, isCephsOwn, readCrush } from "./crush-facts.ts";
 import { kinds, poolProfileBody } from "./decisions.ts";
 
 /** How long a value has been what it is. */
@@ -109,10 +109,8 @@ export function crushPlanner(options: PlannerOptions, deps: PlannerDeps): Planne
     return withConsent(proposal, { moves: [], domain: to }, call);
   };
 
-  const profile: Plan = async (state, _settleMs, call) => {
-    const ceph = deps.ceph();
-    if (ceph === null) return [];
-    const chosen = await poolChoice(ceph, "osd_pool_default_size", call);
+  const profile: Plan = async (state) => {
+    const chosen = state.chosenSize;
     if (chosen !== undefined && chosen !== lastSize(deps.entries())) {
       deps.explain("pool-profile", [`the default of ${chosen} copies is not ours`]);
       return [];
