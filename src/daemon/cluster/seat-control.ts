@@ -32,6 +32,7 @@ import { monitorRebuildPlanner } from "./monitor-rebuild.ts";
 import { networksPlanner } from "./networks.ts";
 import { recoveryExecutor, recoveryPlanner } from "./recovery.ts";
 import { revocationPlanner } from "./revocations.ts";
+import { SoonestTimer } from "./soonest-timer.ts";
 
 export interface SeatControlDeps {
   readonly decider: Decider<ClusterKey>;
@@ -66,7 +67,6 @@ export class SeatControl {
   readonly #runtime: ClusterRuntime;
   readonly #deps: SeatControlDeps;
   #clusterKey: ClusterKey | null = null;
-  #again: { readonly at: number; readonly timer: NodeJS.Timeout } | null = null;
   readonly #reasons = new Map<string, readonly string[]>();
 
   constructor(runtime: ClusterRuntime, deps: SeatControlDeps) {
@@ -79,7 +79,9 @@ export class SeatControl {
     const runtime = this.#runtime;
     const { decider, lease, client } = this.#deps;
     const { deps, journal, mesh } = runtime;
-    const later = (ms: number): void => this.#wakeLater(controller, ms);
+    // Woken, all of them plan again.
+    const timer = new SoonestTimer(() => controller.wake());
+    const later = (ms: number): void => timer.after(ms);
     const admission = admissionControl(runtime, { writer: decider, later }, () => this.key());
     const genesis = genesisPlanner(runtime, decider, () => this.key());
     const planners = cephPlanners(plannerOptions, {
@@ -244,21 +246,6 @@ export class SeatControl {
       },
     );
     return controller;
-  }
-
-  /** Let it plan again after so many milliseconds; of several wishes the soonest counts, for then all plan again. */
-  #wakeLater(controller: Controller, ms: number): void {
-    const at = performance.now() + ms;
-    if (this.#again !== null) {
-      if (this.#again.at <= at) return;
-      clearTimeout(this.#again.timer);
-    }
-    const timer = setTimeout(() => {
-      this.#again = null;
-      controller.wake();
-    }, ms);
-    timer.unref();
-    this.#again = { at, timer };
   }
 
   /** Whether the cluster's key is here; if not, it is fetched from etcd and the controller woken. */
