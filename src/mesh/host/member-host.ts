@@ -2,10 +2,10 @@ import { identify } from "@libp2p/identify";
 import type { PrivateKey } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { ping } from "@libp2p/ping";
-import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p } from "libp2p";
 import type { Gossip } from "./gossip.ts";
 import type { TcpDoor } from "./tcp-door.ts";
+import { thriftyYamux } from "./thrifty-yamux.ts";
 
 export interface MemberHostOptions {
   readonly privateKey: PrivateKey;
@@ -24,7 +24,7 @@ export function createMemberHost({ privateKey, door, gossip, refuses }: MemberHo
     transports: [door.factory],
     connectionEncrypters: [noise()],
     streamMuxers: [
-      yamux({
+      thriftyYamux({
         maxInboundStreams: 2048,
         maxOutboundStreams: 2048,
         streamOptions: {

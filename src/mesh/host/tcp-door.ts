@@ -6,6 +6,7 @@ import type { Libp2pOptions } from "libp2p";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import { hostPort } from "../../ids/host-port.ts";
 import type { PeerId } from "../../ids/ids.ts";
+import { gatheringUpgrader } from "./gathered-writes.ts";
 import { endpointOf, parseIpAddress, tcpMultiaddr } from "./ip-address.ts";
 
 /** What libp2p hands to the factories of its parts. */
@@ -79,7 +80,7 @@ export class TcpDoor {
   async #listenOn(text: string): Promise<void> {
     const address = parseIpAddress(text);
     if (address === undefined) throw new TypeError("not an IP address");
-    const upgrader = this.components.upgrader;
+    const upgrader = gatheringUpgrader(this.components.upgrader);
     const listener = this.#requireTransport().createListener({ upgrader });
     // @libp2p/tcp refuses sockets whose remote address has a zone; the server is a private field of its listener.
     const server: unknown = Reflect.get(listener, "server");
@@ -124,7 +125,7 @@ export class TcpDoor {
     if (parsed === undefined) throw new TypeError(`not an IP address: ${address}`);
     const plain = tcpMultiaddr(parsed, port);
     const target = expect === undefined ? plain : plain.encapsulate(`/p2p/${peerIdFromString(expect)}`);
-    const upgrader = this.components.upgrader;
+    const upgrader = gatheringUpgrader(this.components.upgrader);
     // The transport gives its options to net.connect after the multiaddr's, so the zone can be handed in here.
     const host = parsed.zone === undefined ? {} : { host: `${parsed.ip}%${parsed.zone}` };
     // Node keeps the signal of a connect for the life of the socket: the caller's must not cut it later.
