@@ -5,6 +5,13 @@ import { poolDefault } from "../ceph/control/crush-facts.ts";
 import { messageOf } from "../errors/microceph-error.ts";
 import type { CephSnapshot } from "./events/ceph-events.ts";
 
+export interface CephLook {
+  /** What events follow from. */
+  readonly snapshot: CephSnapshot;
+  /** Of the monitors' and the OSD map. */
+  readonly epochs: CephStatus["epochs"];
+}
+
 export interface CephViewDeps {
   readonly ceph: () => CephCommands | null;
   readonly now: () => number;
@@ -13,8 +20,8 @@ export interface CephViewDeps {
   readonly log: Logger;
   /** Called when Ceph's health or its numbers of daemons changed. */
   readonly onChange: () => void;
-  /** Called after each look with what events follow from, and the epoch of the monitors' map; null: not answered. */
-  readonly onLook: (look: { readonly snapshot: CephSnapshot; readonly monMap: number | null } | null) => void;
+  /** Called after each look; null: not answered. */
+  readonly onLook: (look: CephLook | null) => void;
 }
 
 /**
@@ -141,7 +148,7 @@ export class CephView {
       this.#health = healthOf(status, this.#deps.now());
       this.#answersNow = true;
       this.#misses = 0;
-      this.#deps.onLook({ snapshot: snapshotOf(status, tree), monMap: status.epochs.monitors });
+      this.#deps.onLook({ snapshot: snapshotOf(status, tree), epochs: status.epochs });
     } catch (error) {
       this.#answersNow = false;
       // Monitors that come back can have been made anew, with other maps of the same epochs.

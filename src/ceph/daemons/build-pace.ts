@@ -12,7 +12,7 @@ type Paced = "mon" | "mgr" | "osd";
  * Timers that are right only while a cluster is being built, when every change of a map is waited for: Ceph's
  * defaults gather changes for a second, look around every five, and wait five in an election for a monitor that does
  * not know yet that it was let in; an OSD that starts opens and closes its devices some ten times, and each close waits
- * for the next look at what they have done (BlueStore), and it is turned away while monitors elect. They are set over a daemon's admin socket, in the layer that nothing stores, so the
+ * for the next look at what they have done (BlueStore), it is turned away while monitors elect, and by a manager that does not know it yet. They are set over a daemon's admin socket, in the layer that nothing stores, so the
  * daemon's next start forgets them, too (Ceph doc: ceph daemon config set).
  */
 const buildTimers: Readonly<Record<Paced, Readonly<Record<string, string>>>> = {
@@ -23,7 +23,12 @@ const buildTimers: Readonly<Record<Paced, Readonly<Record<string, string>>>> = {
     mon_election_timeout: "0.25",
   },
   mgr: { mgr_tick_period: "1", mgr_stats_period: "1" },
-  osd: { bdev_aio_poll_ms: "2", ms_initial_backoff: "0.02", ms_max_backoff: "0.1" },
+  osd: {
+    bdev_aio_poll_ms: "2",
+    ms_initial_backoff: "0.02",
+    ms_max_backoff: "0.1",
+    mgr_connect_retry_interval: "0.1",
+  },
 };
 
 /** Let a daemon that was just started keep up with the building. False while it does not answer. */
@@ -104,17 +109,25 @@ export class BuildPace {
   readonly #deps: BuildPaceDeps;
   #timer: NodeJS.Timeout | undefined;
   #seen = -1;
+  #isOver = false;
 
   constructor(deps: BuildPaceDeps) {
     this.#deps = deps;
+  }
+
+  /** Whether there was no decision for so long. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** Told of every change of the journal, with the number of decisions in it. */
   look(decisions: number): void {
     if (decisions === this.#seen) return;
     this.#seen = decisions;
+    this.#isOver = false;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
+      this.#isOver = true;
       this.#deps.slowDown().catch(this.#deps.onError);
     }, this.#deps.quietMs);
     this.#timer.unref();

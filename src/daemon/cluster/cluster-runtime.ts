@@ -240,7 +240,8 @@ export class ClusterRuntime {
       onLook: (look) => {
         this.clusterEvents.cephChanged(look?.snapshot ?? null);
         if (look) this.losses.noteMonitors(decidedMonitors(journal.entries()), look.snapshot.quorum);
-        this.upkeep.followMonMap(look?.monMap ?? null);
+        this.upkeep.followMonMap(look?.epochs.monitors ?? null);
+        this.upkeep.osdMapSeen(look?.epochs.osds ?? null);
       },
     });
     this.#pulse = new CephPulse({

@@ -9,6 +9,7 @@ import { BuildPace, slowDown } from "../../ceph/daemons/build-pace.ts";
 import { endMgrStart } from "../../ceph/daemons/mgr.ts";
 import { listLocalOsds } from "../../ceph/daemons/osd.ts";
 import { cleanOsd, purgedHere } from "../../ceph/daemons/osd-clean.ts";
+import { OsdReports } from "../../ceph/daemons/osd-reports.ts";
 import { MicrocephError, messageOf } from "../../errors/microceph-error.ts";
 import type { Handle } from "../../ids/ids.ts";
 import { giveMemoryBack } from "../../process/give-memory-back.ts";
@@ -53,6 +54,7 @@ export class MemberUpkeep {
   /** When the monitors last answered, or it was last asked where they are. */
   #silentSince: number;
   readonly #pace: BuildPace;
+  readonly #reports: OsdReports;
   #stop = new AbortController();
   #facts: Promise<void> = Promise.resolve();
   #nextFacts: Promise<void> | null = null;
@@ -76,6 +78,16 @@ export class MemberUpkeep {
       },
       onError: (error) => log.warn({ error: messageOf(error) }, "Ceph's timers are not put back"),
     });
+    this.#reports = new OsdReports({
+      paths: cephNode.deps.paths,
+      osds: async () => (await listLocalOsds(cephNode.deps)).map(({ osd }) => osd),
+      onError: (error) => log.warn({ error: messageOf(error) }, "this node's OSDs are not listed"),
+    });
+  }
+
+  /** While Ceph is built, the OSDs of this node report what became of each OSD map. */
+  osdMapSeen(epoch: number | null): void {
+    if (epoch !== null && !this.#pace.isOver) this.#reports.mapSeen(epoch);
   }
 
   start(): void {
@@ -89,6 +101,7 @@ export class MemberUpkeep {
   stop(): void {
     clearInterval(this.#timer);
     this.#pace.stop();
+    this.#reports.stop();
     this.#stop.abort();
   }
 

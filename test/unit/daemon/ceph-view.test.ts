@@ -64,7 +64,7 @@ it("asks at once, and for pools and tree only when the OSD map has another epoch
   await settle();
   expect(asked).toEqual(["status", "pools", "tree"]);
   expect(view.storageReady).toBe(true);
-  expect(looks).toMatchObject([{ monMap: 4, snapshot: { quorum: ["n1"] } }]);
+  expect(looks).toMatchObject([{ epochs: { monitors: 4 }, snapshot: { quorum: ["n1"] } }]);
   await vi.advanceTimersByTimeAsync(1000);
   view.refresh();
   await settle();
