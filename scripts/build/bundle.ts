@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -43,6 +43,17 @@ const loadedLate: Plugin = {
   },
 };
 
+/** zod brings its messages in fifty languages, a third of a megabyte: ours are English. */
+const inEnglish: Plugin = {
+  name: "in-english",
+  setup({ onLoad }) {
+    onLoad({ filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/ }, ({ path }) => ({
+      contents: 'export { default as en } from "./en.js";',
+      resolveDir: dirname(path),
+    }));
+  },
+};
+
 /** Bundle a program as the text of one function, which src/start runs. */
 export async function bundleProgram(
   entry: string,
@@ -56,7 +67,7 @@ export async function bundleProgram(
     outfile,
     sourcemap: true,
     metafile: true,
-    plugins: lateModules ? [loadedLate] : [],
+    plugins: [inEnglish, ...(lateModules ? [loadedLate] : [])],
     banner: { js: `//${blank}\n(function (require, __filename, __dirname) {` },
     footer: { js: "})" },
   });
