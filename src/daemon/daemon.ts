@@ -115,7 +115,7 @@ const keptEvents = 10_000;
 const heardMs = 5_000;
 /** Milliseconds after its start in which a fresh node looks for others before it uses the time until it has. */
 const rehearseAfterMs = 1_000;
-/** Milliseconds that a `ceph` waits to be needed: some ten megabytes of memory. */
+/** Milliseconds that a `ceph` waits to be needed: it takes fifteen megabytes of memory. */
 const cephAheadMs = 60_000;
 
 /**

@@ -114,7 +114,7 @@ export class S3Users {
       for (const [done, bucket] of buckets.entries()) {
         const tell = (text: string): void => report(Math.floor((90 * done) / buckets.length), text);
         tell(`bucket ${bucket} is removed (${done + 1} of ${buckets.length})`);
-        await this.#removeBucket(bucket, tell);
+        await this.#removeBucket(name, bucket, tell);
       }
       report(90, `${name} is removed`);
       // A bucket may have been made meanwhile.
@@ -126,14 +126,14 @@ export class S3Users {
     return { name };
   }
 
-  async #removeBucket(bucket: string, tell: (text: string) => void): Promise<void> {
+  async #removeBucket(user: string, bucket: string, tell: (text: string) => void): Promise<void> {
     let before = Number.POSITIVE_INFINITY;
     for (;;) {
       try {
         await this.#run(["bucket", "rm", `--bucket=${bucket}`, "--purge-objects"], roundMs);
         return;
       } catch (error) {
-        const left = (await this.buckets()).find(({ name }) => name === bucket)?.objects;
+        const left = (await this.buckets([`--uid=${user}`])).find(({ name }) => name === bucket)?.objects;
         if (left === undefined) return;
         if (!isMicrocephError(error, "DEADLINE_EXCEEDED") || left >= before) throw error;
         before = left;
@@ -146,8 +146,9 @@ export class S3Users {
     return z.array(z.string()).parse(await this.#ask(["bucket", "list", `--uid=${name}`], name));
   }
 
-  async buckets(): Promise<S3Bucket[]> {
-    const shown = z.array(shownBucket).parse(await this.#ask(["bucket", "stats"]));
+  /** Of all users, or as the words say. */
+  async buckets(words: readonly string[] = []): Promise<S3Bucket[]> {
+    const shown = z.array(shownBucket).parse(await this.#ask(["bucket", "stats", ...words]));
     return shown
       .map(({ bucket, owner, usage }) => {
         const parts = Object.values(usage);

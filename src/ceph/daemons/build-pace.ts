@@ -11,9 +11,10 @@ type Paced = "mon" | "mgr" | "osd";
 /**
  * Timers that are right only while a cluster is being built, when every change of a map is waited for: Ceph's
  * defaults gather changes for a second, look around every five, and wait five in an election for a monitor that does
- * not know yet that it was let in; an OSD that starts opens and closes its devices some ten times, and each close waits
- * for the next look at what they have done (BlueStore), it is turned away while monitors elect, and by a manager that does not know it yet. They are set over a daemon's admin socket, in the layer that nothing stores, so the
- * daemon's next start forgets them, too (Ceph doc: ceph daemon config set).
+ * not know yet that it was let in. An OSD that starts closes its devices some ten times, and each time waits for the
+ * next look at what they have done; monitors that elect turn it away, and so does a manager that does not know it yet.
+ * They are set over a daemon's admin socket, in the layer that nothing stores, so the daemon's next start forgets them,
+ * too (Ceph doc: ceph daemon config set).
  */
 const buildTimers: Readonly<Record<Paced, Readonly<Record<string, string>>>> = {
   mon: {

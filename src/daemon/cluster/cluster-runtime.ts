@@ -241,7 +241,7 @@ export class ClusterRuntime {
         this.clusterEvents.cephChanged(look?.snapshot ?? null);
         if (look) this.losses.noteMonitors(decidedMonitors(journal.entries()), look.snapshot.quorum);
         this.upkeep.followMonMap(look?.epochs.monitors ?? null);
-        this.upkeep.osdMapSeen(look?.epochs.osds ?? null);
+        this.upkeep.osdMapSeen(look?.epochs.osds ?? null, look?.snapshot.osds.size ?? 0);
       },
     });
     this.#pulse = new CephPulse({

@@ -32,6 +32,8 @@ const callMs = 15_000;
 const silentMs = 30_000;
 /** Milliseconds without a decision after which the cluster counts as built. */
 const builtMs = 30_000;
+/** With more of them in the cluster OSDs report as often as they do by themselves. */
+const mostHurriedOsds = 32;
 
 /**
  * What must be so on a member in the end: its facts are in the document, it knows how to reach Ceph, and its
@@ -85,9 +87,9 @@ export class MemberUpkeep {
     });
   }
 
-  /** While Ceph is built, the OSDs of this node report what became of each OSD map. */
-  osdMapSeen(epoch: number | null): void {
-    if (epoch !== null && !this.#pace.isOver) this.#reports.mapSeen(epoch);
+  /** While a small Ceph is built, the OSDs of this node report what became of each OSD map. */
+  osdMapSeen(epoch: number | null, osds: number): void {
+    if (epoch !== null && osds <= mostHurriedOsds && !this.#pace.isOver) this.#reports.mapSeen(epoch);
   }
 
   start(): void {

@@ -24,7 +24,7 @@ class FakeGateways {
     switch (`${words[0]} ${words[1]}`) {
       case "bucket stats":
         return [...this.users].flatMap(([owner, own]) =>
-          [...own].map(([bucket, objects]) => ({
+          [...(name === "" || name === owner ? own : [])].map(([bucket, objects]) => ({
             ...{ bucket, owner },
             usage: { "rgw.main": { num_objects: objects, size_actual: 7 * objects } },
           })),
