@@ -9,7 +9,7 @@ const periodMs = 250;
 const requests = 6;
 
 export interface OsdReportsDeps {
-  readonly paths: Pick<CephPaths, "adminSocket">;
+  readonly paths: () => Pick<CephPaths, "adminSocket">;
   /** Those of this node. */
   readonly osds: () => Promise<readonly OsdId[]>;
   readonly onError: (error: unknown) => void;
@@ -58,7 +58,7 @@ export class OsdReports {
     const { osds, paths } = this.#deps;
     for (const osd of await osds()) {
       try {
-        const socket = paths.adminSocket("osd", osd);
+        const socket = paths().adminSocket("osd", osd);
         await askAdminSocket(socket, { prefix: "flush_pg_stats" }, { deadlineMs: periodMs });
       } catch (error) {
         // One that is down, or starts, has nothing to report.

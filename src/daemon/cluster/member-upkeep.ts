@@ -81,7 +81,7 @@ export class MemberUpkeep {
       onError: (error) => log.warn({ error: messageOf(error) }, "Ceph's timers are not put back"),
     });
     this.#reports = new OsdReports({
-      paths: cephNode.deps.paths,
+      paths: () => cephNode.deps.paths,
       osds: async () => (await listLocalOsds(cephNode.deps)).map(({ osd }) => osd),
       onError: (error) => log.warn({ error: messageOf(error) }, "this node's OSDs are not listed"),
     });

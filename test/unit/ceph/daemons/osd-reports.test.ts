@@ -31,7 +31,8 @@ beforeEach(async () => {
   await new Promise<void>((ready) => server.listen(join(folder, "osd.1"), ready));
   osds = async () => [osdId(0), osdId(1)];
   reports = new OsdReports({
-    paths: { adminSocket: (type: string, id: string | number) => join(folder, `${type}.${id}`) } as CephPaths,
+    paths: () =>
+      ({ adminSocket: (type: string, id: string | number) => join(folder, `${type}.${id}`) }) as CephPaths,
     osds: () => osds(),
     onError: (error) => errors.push(error),
   });
