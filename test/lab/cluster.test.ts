@@ -147,6 +147,9 @@ labSuite("three fresh hosts, no command", () => {
         },
         minutes(1),
       );
+      // It was hastened while it started, and has its usual timers from here on.
+      const changed = await cluster.overrides("n1", "osd.0");
+      expect(changed.filter((name) => /^(bdev_aio|ms_|mgr_connect)/.test(name))).toEqual([]);
       expect(reader.events.some((event) => event.type === "job.changed")).toBe(true);
       const seen = reader.events.map((event) => event.seq);
       expect(seen).toEqual(seen.map((_, index) => index + 1));

@@ -207,8 +207,11 @@ labSuite("a cluster in operation", () => {
     );
     expect(await read()).toBe(`${text}\n`);
     await cluster.run("n2", "enable", "mds", "--target", before);
-    expect(hasMds()).toBe(true);
-    await lab.waitFor("two to stand by", async () => (await served()).standby === 2, minutes(5));
+    await lab.waitFor(
+      `two to stand by, one of them on ${before}`,
+      async () => hasMds() && (await served()).standby === 2,
+      minutes(5),
+    );
   }
 
   /** Two gateways, and a client that knows nothing of Ceph. */
