@@ -74,7 +74,7 @@ export async function poolDefault(
 }
 
 /** What somebody has set; undefined while Ceph's own default is in force. */
-export async function poolChoice(
+async function poolChoice(
   ceph: CephCommands,
   key: keyof typeof cephDefaults,
   call: CallOptions,
