@@ -105,12 +105,15 @@ describe("the end of the building", () => {
     pace.look(2);
     vi.advanceTimersByTime(900);
     expect(slow).not.toHaveBeenCalled();
+    expect(pace.isOver).toBe(false);
     pace.look(2);
     vi.advanceTimersByTime(100);
     expect(slow).toHaveBeenCalledTimes(1);
+    expect(pace.isOver).toBe(true);
     vi.advanceTimersByTime(10_000);
     expect(slow).toHaveBeenCalledTimes(1);
     pace.look(3);
+    expect(pace.isOver).toBe(false);
     vi.advanceTimersByTime(1000);
     expect(slow).toHaveBeenCalledTimes(2);
     pace.look(4);
